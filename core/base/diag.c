@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/diag.h"
+
+#include <errno.h>
+#include <gla/gla.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *gla_status_name(gla_status status)
+{
+    switch (status) {
+    case GLA_OK:
+        return "OK";
+#define NAME(name, value, text)                                                                    \
+    case value:                                                                                    \
+        return #name;
+        GLA_STATUS_MAP(NAME)
+#undef NAME
+    default:
+        return "unknown";
+    }
+}
+
+const char *gla_status_text(gla_status status)
+{
+    switch (status) {
+    case GLA_OK:
+        return "success";
+#define TEXT(name, value, text)                                                                    \
+    case value:                                                                                    \
+        return text;
+        GLA_STATUS_MAP(TEXT)
+#undef TEXT
+    default:
+        return "unknown status";
+    }
+}
+
+/* Appends formatted text at *used; stops quietly at the end of the buffer. */
+__attribute__((format(printf, 4, 5))) static void append(char *buf, size_t size, size_t *used,
+                                                         const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    if (*used >= size)
+        return;
+    va_start(args, format);
+    n = vsnprintf(buf + *used, size - *used, format, args);
+    va_end(args);
+    if (n > 0)
+        *used += (size_t)n;
+}
+
+void gla__diag_clear(gla_diag *diag)
+{
+    if (!diag)
+        return;
+    memset(diag, 0, sizeof(*diag));
+    diag->offset = UINT64_MAX;
+}
+
+gla_status gla__fail(gla_diag *diag, gla_status status, const char *format, ...)
+{
+    va_list args;
+
+    if (!diag)
+        return status;
+    gla__diag_clear(diag);
+    diag->status = status;
+    va_start(args, format);
+    vsnprintf(diag->message, sizeof(diag->message), format, args);
+    va_end(args);
+    return status;
+}
+
+gla_status gla__fail_nomem(gla_diag *diag, const char *what)
+{
+    return gla__fail(diag, GLA_E_NOMEM, "out of memory for %s", what);
+}
+
+gla_status gla__fail_errno(gla_diag *diag, int err, const char *what)
+{
+    char text[96];
+    const char *reason = strerror_r(err, text, sizeof(text)) == 0 ? text : "unknown error";
+
+    return gla__fail(diag, err == ENOMEM ? GLA_E_NOMEM : GLA_E_IO, "%s: %s", what, reason);
+}
+
+void gla__at(gla_diag *diag, const char *outer)
+{
+    char inner[sizeof(diag->where)];
+    size_t used = 0;
+
+    if (!diag)
+        return;
+    memcpy(inner, diag->where, sizeof(inner));
+    append(diag->where, sizeof(diag->where), &used, "%s", outer);
+    if (inner[0])
+        append(diag->where, sizeof(diag->where), &used, ": %s", inner);
+}
+
+void gla__at_format(gla_diag *diag, const char *format, ...)
+{
+    char outer[sizeof(diag->where)];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(outer, sizeof(outer), format, args);
+    va_end(args);
+    gla__at(diag, outer);
+}
+
+void gla__at_line(gla_diag *diag, uint32_t line, uint32_t column)
+{
+    if (!diag)
+        return;
+    diag->line = line;
+    diag->column = column;
+}
+
+void gla__at_offset(gla_diag *diag, uint64_t offset)
+{
+    if (diag)
+        diag->offset = offset;
+}
+
+void gla__hint(gla_diag *diag, const char *format, ...)
+{
+    va_list args;
+
+    if (!diag)
+        return;
+    va_start(args, format);
+    vsnprintf(diag->hint, sizeof(diag->hint), format, args);
+    va_end(args);
+}
+
+const char *gla_diag_format(const gla_diag *diag, char *buf, size_t size)
+{
+    size_t used = 0;
+
+    if (!size)
+        return "";
+    buf[0] = '\0';
+    if (diag->where[0])
+        append(buf, size, &used, "%s", diag->where);
+    if (diag->line)
+        append(buf, size, &used, ":%" PRIu32 ":%" PRIu32, diag->line, diag->column);
+    if (used)
+        append(buf, size, &used, ": ");
+    append(buf, size, &used, "%s",
+           diag->message[0] ? diag->message : gla_status_text(diag->status));
+    if (diag->offset != UINT64_MAX)
+        append(buf, size, &used, " (offset %" PRIu64 ")", diag->offset);
+    if (diag->hint[0])
+        append(buf, size, &used, "; hint: %s", diag->hint);
+    return buf;
+}
+
+/* Levenshtein distance, 255 for long words: names here are short. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    const size_t n = strlen(a), m = strlen(b);
+    size_t row[64];
+
+    if (n >= 64 || m >= 64)
+        return 255;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            const size_t up = row[j];
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+
+            if (up + 1 < best)
+                best = up + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = up;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *gla__nearest(const char *word, const char *const *candidates, size_t n)
+{
+    const char *best = NULL;
+    size_t best_distance = strlen(word) / 3 + 2;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t d = edit_distance(word, candidates[i]);
+
+        if (d < best_distance) {
+            best_distance = d;
+            best = candidates[i];
+        }
+    }
+    return best;
+}
+
+static gla_log_fn *log_hook;
+static void *log_ctx;
+static int32_t log_level;
+
+void gla_set_log(gla_log_fn *fn, void *ctx, int32_t min_level)
+{
+    log_hook = fn;
+    log_ctx = ctx;
+    log_level = min_level;
+}
+
+void gla__log(int32_t level, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+
+    if (!log_hook || level < log_level)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    log_hook(log_ctx, level, text);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * parallel.h - the one way to use several cores
+ *
+ * One pool for the whole process, shared with oneDNN (OpenMP): two pools would fight for the cores.
+ * Built with GLA_THREADS_PTHREAD (the tsan preset) it is a plain pool that the sanitizer
+ * understands.
+ */
+#ifndef GLA_BASE_PARALLEL_H
+#define GLA_BASE_PARALLEL_H
+
+#include <stdint.h>
+
+/* Runs fn(arg, i) for every i in [0, n) and waits.  Inside another parallel run: a plain loop.
+ * Different threads of the application may call at the same time. */
+void gla__parallel_for(uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
+/* Threads that gla__parallel_for uses at most. */
+uint32_t gla__parallel_width(void);
+/* The number of the calling worker inside a run, 0 outside: below gla__parallel_width(). */
+uint32_t gla__parallel_index(void);
+
+#endif

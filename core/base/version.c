@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <gla/gla.h>
+
+#define TEXT_(x) #x
+#define TEXT(x)  TEXT_(x)
+
+const char *gla_version(void)
+{
+    return TEXT(GLA_VERSION_MAJOR) "." TEXT(GLA_VERSION_MINOR) "." TEXT(GLA_VERSION_PATCH);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla/convert.h - published checkpoints into model folders, and back
+ *
+ * gla_convert() reads a Hugging Face folder, a .gguf file or a model folder (to re-quantise) and
+ * writes a model folder.  Every output is written aside and renamed when complete; a failure or
+ * cancellation leaves what was there before.
+ */
+#ifndef GLA_CONVERT_H
+#define GLA_CONVERT_H
+
+#include <gla/arch.h>
+#include <gla/weights.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* done of total bytes; return non-zero to cancel.  Called from the converting thread. */
+typedef int gla_progress_fn(void *ctx, const char *what, uint64_t done, uint64_t total);
+/* A remark for the user ("tensor x is not used"). */
+typedef void gla_note_fn(void *ctx, const char *note);
+
+typedef struct gla_convert_options {
+    uint32_t weights_dtype; /* gla_dtype; 0 = as stored */
+    int32_t level;          /* zstd level; 0 = default */
+    uint32_t overwrite;     /* 1: replace an existing model folder's files */
+    const char *const
+        *keep; /* tensor name patterns (fnmatch) kept unquantised besides the defaults */
+    uint32_t n_keep;
+    gla_limits limits;
+    gla_progress_fn *progress;
+    gla_note_fn *note;
+    void *ctx;
+} gla_convert_options;
+
+typedef struct gla_convert_report {
+    uint32_t n_tensors, n_unused, n_quantised;
+    uint64_t raw_bytes, stored_bytes; /* of all tensors: as read, as written */
+    double seconds;
+    char family[64];
+} gla_convert_report;
+
+/* options and report may be NULL. */
+GLA_API GLA_NODISCARD gla_status gla_convert(const char *src, const char *dst,
+                                             const gla_convert_options *options,
+                                             gla_convert_report *report, gla_diag *diag);
+/* Model folder -> Hugging Face folder: the same config.json and safetensors, byte for byte. */
+GLA_API GLA_NODISCARD gla_status gla_convert_back(const char *src, const char *dst,
+                                                  const gla_convert_options *options,
+                                                  gla_convert_report *report, gla_diag *diag);
+/* config.json (or a folder with one) -> architecture, no weights. */
+GLA_API GLA_NODISCARD gla_status gla_convert_config(const char *path, gla_arch **out,
+                                                    const gla_convert_options *options,
+                                                    gla_diag *diag);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

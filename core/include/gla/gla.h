@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla/gla.h - everything: language models that mix gated linear attention with softmax attention
+ *
+ *     gla_model *model;
+ *     gla_session *s;
+ *     gla_diag diag;
+ *     if (gla_model_open("models/tiny-hybrid", NULL, &model, &diag)) ...
+ *     gla_session_create(model, NULL, &s, &diag);
+ *     gla_session_feed(s, tokens, n_tokens, logits, &diag);      logits of the last token
+ *     gla_session_destroy(s);
+ *     gla_model_close(&model);
+ *
+ * The library never prints, aborts or exits, and allocates through one hook.
+ */
+#ifndef GLA_GLA_H
+#define GLA_GLA_H
+
+#define GLA_VERSION_MAJOR 0
+#define GLA_VERSION_MINOR 1
+#define GLA_VERSION_PATCH 0
+
+#include <gla/arch.h>
+#include <gla/convert.h>
+#include <gla/model.h>
+#include <gla/plugin.h>
+#include <gla/sampler.h>
+#include <gla/session.h>
+#include <gla/status.h>
+#include <gla/tokenizer.h>
+#include <gla/weights.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "0.1.0" */
+GLA_API const char *gla_version(void);
+/* One line: versions of gla, ABI, compiler, oneDNN, zstd, CPU features in use.  Static storage. */
+GLA_API const char *gla_build_info(void);
+
+/* Replaces the allocator of the whole library; call before anything else.  [control] */
+typedef struct gla_allocator {
+    void *(*alloc)(void *ctx, size_t bytes, size_t alignment);
+    void (*free)(void *ctx, void *p);
+    void *ctx;
+} gla_allocator;
+GLA_API void gla_set_allocator(const gla_allocator *allocator); /* NULL: the default */
+
+/* Receives what the library and plugins have to say; default: nothing is said.  [control] */
+typedef void gla_log_fn(void *ctx, int32_t level, const char *msg);
+GLA_API void gla_set_log(gla_log_fn *fn, void *ctx, int32_t min_level);
+
+/* Threads used by one call; 0 = all cores (or GLA_NUM_THREADS).  [control] */
+GLA_API void gla_set_threads(uint32_t n);
+GLA_API uint32_t gla_threads(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

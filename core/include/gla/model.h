@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla/model.h - layer types, and models made of them
+ *
+ * A registry knows the layer types: the built-in ones and those of loaded plugins.  A model is an
+ * architecture with its weights packed for this machine.  It is immutable and may be shared by any
+ * number of threads; what changes lives in sessions (gla/session.h).
+ */
+#ifndef GLA_MODEL_H
+#define GLA_MODEL_H
+
+#include <gla/arch.h>
+#include <gla/weights.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- registry ----------------------------------------------------------- */
+
+typedef struct gla_registry gla_registry;
+
+/* With all built-in layers. */
+GLA_API GLA_NODISCARD gla_status gla_registry_create(gla_registry **out, gla_diag *diag);
+/* Counted: models keep their registry alive. */
+GLA_API void gla_registry_unref(gla_registry *r);
+/* Loading a plugin is running its code.  path must be absolute or contain a slash.  Every refusal
+ * says which check failed.  [control] */
+GLA_API GLA_NODISCARD gla_status gla_registry_load(gla_registry *r, const char *path,
+                                                   gla_diag *diag);
+/* All *.so of the colon-separated folders (or files) of GLA_PLUGIN_PATH; ignored in set-uid
+ * programs. A plugin that is refused is reported through the log and skipped.  [control] */
+GLA_API GLA_NODISCARD gla_status gla_registry_load_path(gla_registry *r, gla_diag *diag);
+GLA_API uint32_t gla_registry_count(const gla_registry *r);
+GLA_API const gla_layer_desc *gla_registry_get(const gla_registry *r, uint32_t i);
+/* "gla", "gla.gla/1", "org.example.mixer" or "org.example.mixer/2"; NULL if unknown. */
+GLA_API const gla_layer_desc *gla_registry_find(const gla_registry *r, const char *type);
+
+/* ---- what a model is, without running it -------------------------------- */
+
+typedef struct gla_weight_info {
+    char *name; /* full: "layers.3.mixer.q_proj.weight" */
+    uint32_t role, flags, ndim;
+    int64_t dims[GLA_MAX_DIMS];
+    uint64_t n_elements;
+    double active;                 /* share used by one token */
+    uint32_t layer;                /* index into gla_description.layers */
+    uint32_t shared_with_previous; /* 1: the same tensor was listed before (tied) */
+} gla_weight_info;
+
+typedef struct gla_layer_info {
+    char *name; /* "layers.3.mixer" */
+    char *type_id;
+    uint32_t block; /* block number, UINT32_MAX for embedding, final norm, head */
+    uint32_t role;  /* GLA_LAYER_MIXER, ... */
+    uint64_t params, active_params;
+    double flops_per_token;        /* linear maps and recurrence; attention excluded */
+    double flops_per_cached_token; /* attention: per token of context */
+    uint64_t state_bytes;          /* fixed, per sequence */
+    uint64_t kv_values_per_token;  /* numbers cached per token (times the KV dtype's bytes) */
+    uint64_t kv_heads_per_token;   /* scales when KV is int8: one per head, key and value */
+    uint32_t window;
+} gla_layer_info;
+
+typedef struct gla_description {
+    gla_layer_info *layers;
+    uint32_t n_layers;
+    gla_weight_info *weights;
+    uint32_t n_weights;
+    uint64_t params, active_params;
+    double flops_per_token;
+    uint64_t state_bytes;
+    uint64_t kv_values_per_token, kv_heads_per_token;
+} gla_description;
+
+/* Checks the architecture against the registry and says what it consists of. */
+GLA_API GLA_NODISCARD gla_status gla_describe(const gla_arch *arch, gla_registry *r,
+                                              gla_description **out, gla_diag *diag);
+GLA_API void gla_description_free(gla_description *d);
+/* Bytes of KV cache of one sequence of `context` tokens, windows honoured, as the runtime pages it.
+ */
+GLA_API uint64_t gla_description_kv_bytes(const gla_description *d, uint64_t context,
+                                          uint32_t kv_dtype);
+/* FLOPs to process one more token at a context. */
+GLA_API double gla_description_flops(const gla_description *d, uint64_t context);
+/* Context at which KV outgrows the fixed state; 0 = no KV or no state. */
+GLA_API uint64_t gla_description_crossover(const gla_description *d, uint32_t kv_dtype);
+
+/* ---- model --------------------------------------------------------------- */
+
+typedef struct gla_model gla_model;
+
+typedef struct gla_model_options {
+    gla_registry *registry; /* NULL: a new one with GLA_PLUGIN_PATH */
+    gla_limits limits;
+    uint32_t max_batch_rows; /* tokens computed at once (prefill chunk); 0 = 512 */
+    uint32_t max_sequences;  /* sequences in one batch; 0 = 64 */
+    uint32_t
+        kv_dtype; /* default of sessions: F32, BF16 or I8; 0 = F32 for f32 weights, else BF16 */
+    uint32_t recurrence_chunk; /* 0 = chosen; 1 = token by token; for tests */
+    uint32_t weights_dtype;    /* gla_model_random: dtype of matrices; 0 = the architecture's */
+    uint64_t seed;             /* gla_model_random */
+    int (*progress)(void *ctx, const char *what, uint64_t done,
+                    uint64_t total); /* non-zero cancels */
+    void *ctx;
+} gla_model_options;
+
+/* Opens a model folder (arch.yaml, weights.glaw).  options may be NULL. */
+GLA_API GLA_NODISCARD gla_status gla_model_open(const char *path, const gla_model_options *options,
+                                                gla_model **out, gla_diag *diag);
+/* From an architecture and any file that has its tensors.  Copies arch; weights are needed during
+ * the call only. */
+GLA_API GLA_NODISCARD gla_status gla_model_create(const gla_arch *arch, const gla_weights *weights,
+                                                  const gla_model_options *options, gla_model **out,
+                                                  gla_diag *diag);
+/* Random weights, for measuring and for tests. */
+GLA_API GLA_NODISCARD gla_status gla_model_random(const gla_arch *arch,
+                                                  const gla_model_options *options, gla_model **out,
+                                                  gla_diag *diag);
+/* Sessions hold a reference of their own.  Nulls *model. */
+GLA_API void gla_model_close(gla_model **model);
+
+GLA_API const gla_arch *gla_model_arch(const gla_model *m);
+GLA_API const gla_description *gla_model_description(const gla_model *m);
+GLA_API uint32_t gla_model_vocab_size(const gla_model *m);
+GLA_API uint64_t gla_model_hash(const gla_model *m);
+
+typedef struct gla_memory {
+    uint64_t weights;   /* packed, as they lie in memory */
+    uint64_t workspace; /* arenas of running batches */
+    uint64_t kv, state; /* of all living sessions (gla_session_memory: of one) */
+    uint64_t cache;     /* prefix cache and snapshots */
+} gla_memory;
+GLA_API void gla_model_memory(const gla_model *m, gla_memory *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla/sampler.h - from logits to the next token
+ *
+ * Deterministic: the same logits, options and seed give the same token on every machine.
+ */
+#ifndef GLA_SAMPLER_H
+#define GLA_SAMPLER_H
+
+#include <gla/status.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gla_sampler_options {
+    double temperature; /* 0 = greedy: the first of the largest */
+    double top_p;       /* 1 = off */
+    uint32_t top_k;     /* 0 = off */
+    uint32_t reserved;
+    uint64_t seed;
+} gla_sampler_options;
+
+typedef struct gla_sampler gla_sampler;
+
+GLA_API GLA_NODISCARD gla_status gla_sampler_create(const gla_sampler_options *options,
+                                                    uint32_t vocab, gla_sampler **out,
+                                                    gla_diag *diag);
+GLA_API void gla_sampler_destroy(gla_sampler *s);
+/* GLA_E_INVALID if no logit is finite. */
+GLA_API GLA_NODISCARD gla_status gla_sampler_next(gla_sampler *s, const float *logits,
+                                                  int32_t *token, gla_diag *diag);
+/* Negative log likelihood of `token` in nats: log sum exp(logits) - logits[token], in double. */
+GLA_API double gla_nll(const float *logits, uint32_t vocab, int32_t token);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * kv.h - how a KV cache lies in memory
+ *
+ * The state room owns the pages; attention reads and writes them through this view.  A page holds
+ * page_tokens tokens of one layer:
+ *
+ *     keys    [kv_heads][page_tokens][k_dim]       f32, bf16 or int8
+ *     values  [kv_heads][page_tokens][v_dim]       absent when v_dim is 0 (MLA: values are in the
+ * key) int8 only: key scales f32 [kv_heads][page_tokens], value scales f32 [kv_heads][page_tokens]
+ *
+ * each part starting at a multiple of 64 bytes.  Keys are stored with positions applied.
+ */
+#ifndef GLA_MATH_KV_H
+#define GLA_MATH_KV_H
+
+#include <gla/status.h>
+
+#define GLA__KV_PAGE_TOKENS 64u
+
+typedef struct gla__kv_view {
+    uint32_t dtype; /* GLA_DTYPE_F32, BF16, I8 */
+    uint32_t kv_heads, k_dim, v_dim, window;
+    uint64_t first_token;  /* of pages[0]; a multiple of page_tokens: earlier ones fell out of the
+                              window */
+    uint8_t *const *pages; /* enough of them, writable, for position + the tokens of this batch */
+    uint32_t n_pages;
+    uint32_t reserved;
+} gla__kv_view;
+
+typedef struct gla__kv_page_layout {
+    size_t v_offset, k_scale_offset, v_scale_offset, bytes;
+} gla__kv_page_layout;
+void gla__kv_page(uint32_t dtype, uint32_t kv_heads, uint32_t k_dim, uint32_t v_dim,
+                  gla__kv_page_layout *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * math.h - what the math room gives to the rooms above it
+ *
+ * Layers see the table (gla/plugin.h, gla_math).  The host also needs to know how much scratch the
+ * table's functions take, so that nothing is allocated while a batch runs.
+ */
+#ifndef GLA_MATH_MATH_H
+#define GLA_MATH_MATH_H
+
+#include <gla/status.h>
+
+/* The table that gla_host's "gla.host.math/1" gives out. */
+const gla_math *gla__math_table(void);
+
+/* Largest sizes that a model will ask of the table; the math room says what scratch that takes. */
+typedef struct gla__math_needs {
+    uint32_t rows, sequences, threads;
+    uint32_t linear_in, linear_out;              /* over all linear maps */
+    uint32_t heads, k_dim, v_dim;                /* over all recurrences (from declared states) */
+    uint32_t attn_heads, attn_k_dim, attn_v_dim; /* over all attentions */
+} gla__math_needs;
+size_t gla__math_scratch_bytes(const gla__math_needs *needs);
+
+/* What gla_batch.exec points to.  One per running batch. */
+typedef struct gla__exec {
+    char *arena; /* 64-byte aligned, gla__math_scratch_bytes() */
+    size_t arena_bytes, used;
+    uint32_t recurrence_chunk; /* 0 = chosen; 1 = recurrent form; n = chunks of n tokens (tests) */
+    double *seconds; /* NULL, or [GLA__WORK_COUNT] time spent per kind of work (gla-bench) */
+} gla__exec;
+
+enum {
+    GLA__WORK_LINEAR,
+    GLA__WORK_RECURRENCE,
+    GLA__WORK_ATTENTION,
+    GLA__WORK_CONV,
+    GLA__WORK_NORM,
+    GLA__WORK_ACTIVATION,
+    GLA__WORK_COUNT
+};
+
+/* Scratch for the duration of one table call: functions of the table set used = 0 on entry.
+ * NULL when the arena is too small, which is a mistake in gla__math_scratch_bytes(). */
+void *gla__exec_take(gla__exec *exec, size_t bytes);
+
+/* Bytes that packed weights take, for gla_model_memory. */
+uint64_t gla__linear_bytes(const gla_linear *l);
+
+#endif
