@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/json.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static gla_status parse_text(const char *text, json_t **out, gla_diag *diag)
+{
+    return gla__json_parse(text, strlen(text), 1 << 20, "x.json", out, diag);
+}
+
+static void expect_failure(const char *text, gla_status status, const char *message)
+{
+    json_t *root;
+    gla_diag diag;
+    char formatted[512];
+
+    cr_expect_eq(parse_text(text, &root, &diag), status, "%s", text);
+    cr_expect_null(root);
+    gla_diag_format(&diag, formatted, sizeof(formatted));
+    cr_expect(strstr(formatted, message), "%s: %s", text, formatted);
+}
+
+Test(json, names_line_and_column_of_an_error)
+{
+    expect_failure("{\n  \"a\": 1,\n  \"a\": 2}", GLA_E_CORRUPT, "x.json:3:");
+    expect_failure("{\n \"a\": ]}", GLA_E_CORRUPT, "x.json:2:7");
+}
+
+Test(json, refuses_what_parsers_disagree_about)
+{
+    expect_failure("{\"a\": 1, \"a\": 2}", GLA_E_CORRUPT, "duplicate object key");
+    expect_failure("{\"a\": 1} x", GLA_E_CORRUPT, "end of file expected");
+    expect_failure("{\"a\": \"\\u0000\"}", GLA_E_CORRUPT, "\\u0000");
+    expect_failure("{\"a\": \"\xff\"}", GLA_E_CORRUPT, "unable to decode byte 0xff");
+    expect_failure("{\"a\": 123456789012345678901234567890}", GLA_E_CORRUPT, "too big integer");
+    expect_failure("{\"a\": 1", GLA_E_CORRUPT, "near end of file");
+    expect_failure("3", GLA_E_CORRUPT, "'[' or '{' expected");
+    expect_failure("", GLA_E_CORRUPT, "'[' or '{' expected");
+}
+
+Test(json, limits_depth_and_size)
+{
+    char text[2 * GLA_JSON_MAX_DEPTH + 4];
+    json_t *root;
+    gla_diag diag;
+    const size_t d = GLA_JSON_MAX_DEPTH;
+
+    memset(text, '[', d + 1);
+    memset(text + d + 1, ']', d + 1);
+    text[2 * d + 2] = '\0';
+    expect_failure(text, GLA_E_LIMIT, "x.json:1:65");
+    memmove(text, text + 1, 2 * d + 2);
+    text[2 * d] = '\0';
+    cr_assert_eq(parse_text(text, &root, &diag), GLA_OK);
+    json_decref(root);
+    cr_assert_eq(gla__json_parse("[1]", 3, 2, "x.json", &root, &diag), GLA_E_LIMIT);
+}
+
+Test(json, reads_pythons_numbers_outside_strings_only)
+{
+    json_t *root, *list;
+    gla_diag diag;
+
+    cr_assert_eq(parse_text("{\"a\": [0.0, Infinity, -Infinity,NaN], \"s\": \"NaN \\\" Infinity\"}",
+                            &root, &diag),
+                 GLA_OK, "%s", diag.message);
+    list = json_object_get(root, "a");
+    cr_assert_eq(json_array_size(list), 4);
+    cr_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 2), "__float__")),
+                     "-Infinity");
+    cr_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 3), "__float__")),
+                     "NaN");
+    cr_assert_str_eq(json_string_value(json_object_get(root, "s")), "NaN \" Infinity");
+    json_decref(root);
+}
+
+Test(json, prints_sorted_and_without_blanks)
+{
+    json_t *root;
+    gla_diag diag;
+    char *text;
+    size_t size;
+
+    cr_assert_eq(parse_text("{ \"b\": [1, 2.5], \"a\": null }", &root, &diag), GLA_OK);
+    cr_assert_eq(gla__json_print(root, &text, &size, &diag), GLA_OK);
+    cr_assert_str_eq(text, "{\"a\":null,\"b\":[1,2.5]}");
+    cr_assert_eq(size, strlen(text));
+    gla__free(text);
+    json_decref(root);
+}
+
+Test(json, takes_only_whole_numbers_that_are_not_negative)
+{
+    json_t *root;
+    gla_diag diag;
+    uint64_t v;
+
+    cr_assert_eq(parse_text("[7, -1, 1.0, \"7\", true]", &root, &diag), GLA_OK);
+    cr_assert_eq(gla__json_u64(json_array_get(root, 0), &v), 0);
+    cr_assert_eq(v, 7);
+    for (size_t i = 1; i < 5; i++)
+        cr_assert_eq(gla__json_u64(json_array_get(root, i), &v), -1);
+    cr_assert_eq(gla__json_u64(json_array_get(root, 9), &v), -1);
+    json_decref(root);
+}
