@@ -40,8 +40,9 @@ enum {
     GLA__WORK_COUNT
 };
 
-/* Scratch for the duration of one table call: functions of the table set used = 0 on entry.
- * NULL when the arena is too small, which is a mistake in gla__math_scratch_bytes(). */
+/* Scratch for the duration of one table call, 64-byte aligned: `used` starts at 0 and every
+ * function of the table leaves it as it found it (gla__work in ops.h).  NULL when the arena is too
+ * small, which is a mistake in gla__math_scratch_bytes(). */
 void *gla__exec_take(gla__exec *exec, size_t bytes);
 
 /* Bytes that packed weights take, for gla_model_memory. */
