@@ -516,6 +516,9 @@ typedef struct gla_math {
     gla_status (*glu)(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
                       const float *gate, size_t ld_gate, const float *up, size_t ld_up, float *y,
                       size_t ld_y);
+    /* x *= factor. */
+    gla_status (*scale)(const gla_batch *b, float factor, uint32_t rows, uint32_t width, float *x,
+                        size_t ld_x);
     /* fn(arg, first, last) over parts of the rows, on several threads: for a layer's own
      * elementwise work. */
     gla_status (*for_rows)(const gla_batch *b, uint32_t rows,
@@ -607,9 +610,9 @@ typedef struct gla_plugin_entry {
         (uint32_t)(sizeof(layers_) / sizeof((layers_)[0])),                                        \
         0}
 
-/* One layer, one file: defines its descriptor and the plugin entry.  Expects the functions create,
- * bind, forward, destroy and the array params in this file. */
-#define GLA_LAYER_DEFINE(id, type_id_, revision_, summary_, flags_)                                \
+/* A layer's descriptor from the functions bind, forward, destroy and the array params of this file.
+ */
+#define GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create_)                         \
     static const gla_layer_desc id##_desc = {(uint32_t)sizeof(gla_layer_desc),                     \
                                              revision_,                                            \
                                              type_id_,                                             \
@@ -618,11 +621,15 @@ typedef struct gla_plugin_entry {
                                              params,                                               \
                                              (uint32_t)(sizeof(params) / sizeof(params[0])),       \
                                              0,                                                    \
-                                             create,                                               \
+                                             create_,                                              \
                                              destroy,                                              \
                                              bind,                                                 \
                                              forward,                                              \
-                                             NULL};                                                \
+                                             NULL}
+
+/* One layer, one file: descriptor and plugin entry. */
+#define GLA_LAYER_DEFINE(id, type_id_, revision_, summary_, flags_)                                \
+    GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create);                             \
     static const gla_layer_desc *const id##_layers[] = {&id##_desc};                               \
     GLA_PLUGIN_DEFINE(id, "1.0", "Apache-2.0", NULL, NULL, id##_layers)
 
@@ -669,6 +676,20 @@ static inline uint32_t gla_declare_matrix(const gla_layer_config *c, const char 
     return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, 0, out, in, 0);
 }
 
+/* The same, kept in high precision when a model is quantised: gates, decays, routers. */
+static inline uint32_t gla_declare_gate(const gla_layer_config *c, const char *name, int64_t out,
+                                        int64_t in)
+{
+    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, GLA_WEIGHT_SENSITIVE, out, in, 0);
+}
+
+/* A short convolution's taps [C, W]. */
+static inline uint32_t gla_declare_taps(const gla_layer_config *c, const char *name,
+                                        int64_t channels, int64_t width)
+{
+    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, channels, width, 0);
+}
+
 /* n numbers, given to bind() as f32. */
 static inline uint32_t gla_declare_vector(const gla_layer_config *c, const char *name, int64_t n)
 {
@@ -704,6 +725,61 @@ static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *nam
 static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_row)
 {
     return c->declare->scratch(c->declare, per_row, 0, 0);
+}
+
+/* An optional weight or part: declared nowhere. */
+#define GLA_ABSENT    UINT32_MAX
+#define GLA_MAX_PARTS 8
+
+/* One linear map over the declared weights parts[i] (outputs stacked in this order, absent ones
+ * skipped), with biases[i] (or biases NULL).  For bind(). */
+static inline gla_status gla_make_linear(const gla_host *h, const gla_tensor *weights, uint32_t n,
+                                         const uint32_t *parts, const uint32_t *biases,
+                                         gla_linear **out)
+{
+    const gla_tensor *w[GLA_MAX_PARTS];
+    const float *b[GLA_MAX_PARTS];
+    gla_linear_spec spec = {(uint32_t)sizeof(gla_linear_spec), 0, w, b, 1, 0};
+
+    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
+        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
+
+        if (parts[i] == GLA_ABSENT)
+            continue;
+        w[spec.n_parts] = &weights[parts[i]];
+        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
+        spec.n_parts++;
+    }
+    return gla_host_math(h)->linear_create(h, &spec, out);
+}
+
+/* One short convolution over the declared weights parts[i] [C_i, W] (absent ones skipped). */
+static inline gla_status gla_make_conv(const gla_host *h, const gla_tensor *weights, uint32_t n,
+                                       const uint32_t *parts, const uint32_t *biases,
+                                       uint32_t activation, gla_conv **out)
+{
+    const float *w[GLA_MAX_PARTS], *b[GLA_MAX_PARTS];
+    uint32_t channels[GLA_MAX_PARTS];
+    gla_conv_spec spec = {(uint32_t)sizeof(gla_conv_spec), 0, 0, activation, w, b, channels};
+
+    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
+        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
+
+        if (parts[i] == GLA_ABSENT)
+            continue;
+        w[spec.n_parts] = (const float *)weights[parts[i]].data;
+        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
+        channels[spec.n_parts] = (uint32_t)weights[parts[i]].dims[0];
+        spec.width = (uint32_t)weights[parts[i]].dims[1];
+        spec.n_parts++;
+    }
+    return gla_host_math(h)->conv_create(h, &spec, out);
+}
+
+/* The floats of a declared VECTOR weight; NULL if absent. */
+static inline const float *gla_weight_f32(const gla_tensor *weights, uint32_t i)
+{
+    return i == GLA_ABSENT ? NULL : (const float *)weights[i].data;
 }
 
 #ifdef __cplusplus
