@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli.h - what all programs share: options, help, errors, progress, JSON, signals
+ *
+ * A program is one const table of options and one cli_program; the table alone makes the parser,
+ * -h, --help and what the man pages and completions are made of.  Values land where the table
+ * points; what the table does not name cannot be given.
+ *
+ *     static struct { const char *out; uint64_t n; } args = {.n = 128};
+ *     static const cli_option options[] = {
+ *         CLI_HEADING("Output"),
+ *         {'o', "output", "DIR", CLI_STRING, &args.out, .help = "write the model folder here"},
+ *         {'n', "tokens", "N", CLI_U64, &args.n, .def = "128", .help = "how many", .max = 1e6},
+ *         CLI_COMMON_OPTIONS, CLI_MODEL_OPTIONS, CLI_END};
+ *     static const cli_program program = {.name = "gla-x", .summary = "...", .usage = usage,
+ *                                         .options = options, .max_operands = 1};
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         int status;
+ *         if (cli_start(&program, argc, argv, &status))
+ *             return status;
+ *         ...
+ *         if (gla_convert(...))
+ *             return cli_fail(&diag);
+ *         return cli_finish(0);
+ *     }
+ *
+ * stdout carries the result and nothing else; everything else goes to stderr.  Exit status: 0 done,
+ * 1 failed, 2 wrong usage, 130 interrupted.  One thread.
+ */
+#ifndef GLA_CLI_H
+#define GLA_CLI_H
+
+#include <gla/gla.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* ---- options ------------------------------------------------------------- */
+
+typedef enum cli_kind {
+    CLI_SECTION = 0, /* no option: .help is the heading */
+    CLI_FLAG,        /* bool *: --x sets it */
+    CLI_TOGGLE,      /* bool *: --x and --no-x */
+    CLI_STRING,      /* const char ** */
+    CLI_U32,         /* uint32_t *, within [min, max] */
+    CLI_U64,         /* uint64_t *, within [min, max] */
+    CLI_SIZE,        /* uint64_t *: bytes; K, M, G, T multiply by 1024 */
+    CLI_FLOAT,       /* double *, finite, within [min, max] */
+    CLI_CHOICE,      /* const char **: one of .choices */
+    CLI_LIST,        /* cli_list *: may be given again and again */
+    CLI_ACTION       /* void (**)(void): not for programs; --help and --version */
+} cli_kind;
+
+typedef struct cli_list {
+    const char **items;
+    uint32_t n;
+} cli_list;
+
+typedef struct cli_option {
+    char letter; /* 0: long form only */
+    const char *name;
+    const char *arg; /* "DIR"; NULL for flags */
+    cli_kind kind;
+    void *to;
+    const char *help;           /* lower case, no period; wrapped to the terminal's 80 columns */
+    const char *def;            /* shown as [default: ...] */
+    double min, max;            /* numbers; 0, 0 = any */
+    const char *const *choices; /* NULL-terminated */
+} cli_option;
+
+// clang-format off
+#define CLI_HEADING(text) {.help = text}
+#define CLI_END           {0, NULL, NULL, CLI_SECTION, NULL, NULL, NULL, 0, 0, NULL}
+// clang-format on
+
+typedef struct cli_program {
+    const char *name;
+    const char *summary;           /* one sentence */
+    const char *const *usage;      /* what follows the name, a line each; NULL-terminated */
+    const cli_option *options;     /* ended by CLI_END */
+    const char *const *examples;   /* command lines; NULL-terminated; may be NULL */
+    const char *const (*exits)[2]; /* {"1", "the logits differ"}, ended by NULL; NULL: as usual */
+    uint32_t min_operands, max_operands; /* arguments that are no options */
+    const char *operand;                 /* "SRC": for the message when one is missing */
+} cli_program;
+
+/* What the common options fill. */
+typedef struct cli_common {
+    bool json, quiet, progress, progress_given;
+    uint32_t threads;
+    cli_list plugins, operands;
+} cli_common;
+extern cli_common cli;
+
+// clang-format off
+#define CLI_COMMON_OPTIONS                                                                         \
+    CLI_HEADING("General"),                                                                        \
+    {0, "json", NULL, CLI_FLAG, &cli.json, .help = "print the result as one JSON object"},         \
+    {'q', "quiet", NULL, CLI_FLAG, &cli.quiet, .help = "no remarks on stderr, errors only"},       \
+    {0, "progress", NULL, CLI_TOGGLE, &cli.progress, .help = "show progress on stderr",            \
+     .def = "on a terminal"},                                                                      \
+    {'h', "help", NULL, CLI_ACTION, NULL, .help = "-h: short help; --help: all of it"},            \
+    {'V', "version", NULL, CLI_ACTION, NULL, .help = "print versions and CPU features"}
+
+/* For programs that compute or open models. */
+#define CLI_MODEL_OPTIONS                                                                          \
+    {0, "plugin", "FILE.so", CLI_LIST, &cli.plugins,                                               \
+     .help = "load layers from this plugin (loading it runs its code)"},                           \
+    {'j', "threads", "N", CLI_U32, &cli.threads, .help = "threads to compute with",                \
+     .def = "all cores", .min = 1, .max = 1024}
+// clang-format on
+
+/* Parses the command line, installs the signal handlers, sets the threads.  True: leave with
+ * *status (help was asked for, or the usage was wrong). */
+bool cli_start(const cli_program *program, int argc, char **argv, int *status);
+/* Flushes stdout: status, or 1 when the result could not be written. */
+int cli_finish(int status);
+
+/* Numbers as the options read them; false when text is not one.  "4G" -> 4294967296. */
+bool cli_parse_u64(const char *text, uint64_t *out);
+bool cli_parse_size(const char *text, uint64_t *out);
+bool cli_parse_float(const char *text, double *out);
+/* "0,4096,16K" -> numbers (K, M, G as in sizes); at most max; false when malformed or empty. */
+bool cli_parse_list(const char *text, uint64_t *out, uint32_t max, uint32_t *n);
+
+/* ---- saying things ------------------------------------------------------- */
+
+/* One line "gla-x: place: message; hint: ..." on stderr (with --json an object); returns the exit
+ * status: 1, or 130 when cancelled by ^C. */
+int cli_fail(const gla_diag *diag);
+/* The same for what the program itself found. */
+__attribute__((format(printf, 1, 2))) int cli_error(const char *format, ...);
+/* "gla-x: ..." and "Try 'gla-x --help'."; returns 2. */
+__attribute__((format(printf, 1, 2))) int cli_usage_error(const char *format, ...);
+/* A remark on stderr, unless --quiet. */
+__attribute__((format(printf, 1, 2))) void cli_note(const char *format, ...);
+/* As gla_note_fn; ctx is not used. */
+void cli_note_fn(void *ctx, const char *note);
+
+/* As gla_progress_fn; ctx is not used.  A line on stderr at most 6 times a second, if it is a
+ * terminal; non-zero after ^C. */
+int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
+void cli_progress_clear(void);
+
+/* True after the first SIGINT or SIGTERM; the second one kills. */
+bool cli_interrupted(void);
+
+/* ---- registry ------------------------------------------------------------ */
+
+/* Built-in layers, GLA_PLUGIN_PATH, then every --plugin. */
+gla_status cli_registry(gla_registry **out, gla_diag *diag);
+
+/* ---- results ------------------------------------------------------------- */
+
+/* A number for JSON: null when it is not finite. */
+json_t *cli_json_number(double x);
+/* Prints and releases: keys sorted, reals with 9 digits, a newline.  indent 0: one line. */
+void cli_json_print(json_t *object, int indent);
+
+/* Into the caller's buffer, returned: "14.8 MiB", "7.78 M". */
+const char *cli_format_bytes(char buf[32], uint64_t bytes);
+const char *cli_format_count(char buf[32], double n);
+
+/* ---- between the files of cli/ ------------------------------------------- */
+
+extern const cli_program *cli__program;
+void cli__print_help(const cli_program *p, bool full, FILE *f);
+void cli__catch_signals(void);
+uint32_t cli__option_label(const cli_option *o, char *buf, uint32_t size);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli_output.c - errors, remarks, progress, JSON, signals
+ */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- signals ----------------------------------------------------------------- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+    (void)signal;
+    interrupted = 1;
+}
+
+void cli__catch_signals(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    sigemptyset(&action.sa_mask);
+    action.sa_handler = on_interrupt;
+    action.sa_flags = (int)SA_RESETHAND; /* the second one kills */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_DFL; /* some parents pass it on ignored */
+    action.sa_flags = 0;
+    sigaction(SIGPIPE, &action, NULL);
+}
+
+bool cli_interrupted(void)
+{
+    return interrupted != 0;
+}
+
+/* ---- progress ------------------------------------------------------------------ */
+
+static bool line_shown;
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void cli_progress_clear(void)
+{
+    if (line_shown)
+        fputs("\r\033[K", stderr);
+    line_shown = false;
+}
+
+int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+    static double last;
+    char a[32], b[32];
+
+    (void)ctx;
+    if (cli.progress && now() - last > 1.0 / 6) {
+        last = now();
+        fprintf(stderr, "\r\033[K%3.0f%%  %s of %s  %.40s",
+                total ? 100.0 * (double)done / (double)total : 0.0, cli_format_bytes(a, done),
+                cli_format_bytes(b, total), what ? what : "");
+        fflush(stderr);
+        line_shown = true;
+    }
+    if (done >= total)
+        cli_progress_clear();
+    return interrupted;
+}
+
+/* ---- remarks and errors ---------------------------------------------------------- */
+
+static const char *program_name(void)
+{
+    return cli__program ? cli__program->name : "gla";
+}
+
+void cli_note(const char *format, ...)
+{
+    va_list args;
+
+    if (cli.quiet)
+        return;
+    cli_progress_clear();
+    fprintf(stderr, "%s: ", program_name());
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    putc('\n', stderr);
+}
+
+void cli_note_fn(void *ctx, const char *note)
+{
+    (void)ctx;
+    cli_note("%s", note);
+}
+
+static void print_error(const gla_diag *diag)
+{
+    char line[1024];
+
+    cli_progress_clear();
+    if (cli.json) {
+        json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "schema", "gla.error/1", "status",
+                              gla_status_name(diag->status), "where", diag->where, "message",
+                              diag->message, "hint", diag->hint);
+
+        if (o && !json_dumpf(o, stderr, JSON_SORT_KEYS | JSON_COMPACT))
+            putc('\n', stderr);
+        else
+            fprintf(stderr, "%s: %s\n", program_name(), gla_diag_format(diag, line, sizeof(line)));
+        json_decref(o);
+        return;
+    }
+    fprintf(stderr, "%s: %s\n", program_name(), gla_diag_format(diag, line, sizeof(line)));
+}
+
+int cli_fail(const gla_diag *diag)
+{
+    print_error(diag);
+    return diag->status == GLA_E_CANCELLED && interrupted ? 130 : 1;
+}
+
+int cli_error(const char *format, ...)
+{
+    gla_diag diag;
+    va_list args;
+
+    memset(&diag, 0, sizeof(diag));
+    diag.status = GLA_E_INVALID;
+    diag.offset = UINT64_MAX;
+    va_start(args, format);
+    vsnprintf(diag.message, sizeof(diag.message), format, args);
+    va_end(args);
+    return cli_fail(&diag);
+}
+
+int cli_usage_error(const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "%s: ", program_name());
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\nTry '%s --help'.\n", program_name());
+    return 2;
+}
+
+int cli_finish(int status)
+{
+    cli_progress_clear();
+    if (fflush(stdout) || ferror(stdout))
+        return cli_error("standard output: %s", strerror(errno));
+    return status;
+}
+
+/* ---- registry ---------------------------------------------------------------------- */
+
+gla_status cli_registry(gla_registry **out, gla_diag *diag)
+{
+    gla_status st = gla_registry_create(out, diag);
+
+    if (!st)
+        st = gla_registry_load_path(*out, diag);
+    for (uint32_t i = 0; !st && i < cli.plugins.n; i++)
+        st = gla_registry_load(*out, cli.plugins.items[i], diag);
+    if (st) {
+        gla_registry_unref(*out);
+        *out = NULL;
+    }
+    return st;
+}
+
+/* ---- results ------------------------------------------------------------------------- */
+
+json_t *cli_json_number(double x)
+{
+    if (!isfinite(x))
+        return json_null();
+    if (x == floor(x) && fabs(x) < 9007199254740992.0)
+        return json_integer((json_int_t)x);
+    return json_real(x);
+}
+
+void cli_json_print(json_t *object, int indent)
+{
+    json_dumpf(object, stdout,
+               JSON_SORT_KEYS | JSON_REAL_PRECISION(9) | JSON_INDENT((size_t)indent));
+    putchar('\n');
+    json_decref(object);
+}
+
+const char *cli_format_bytes(char buf[32], uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double x = (double)bytes;
+    int u = 0;
+
+    for (; x >= 1024 && u < 4; u++)
+        x /= 1024;
+    snprintf(buf, 32, u && x < 100 ? "%.3g %s" : "%.0f %s", x, units[u]);
+    return buf;
+}
+
+const char *cli_format_count(char buf[32], double n)
+{
+    static const char *const units[] = {"", " k", " M", " G", " T", " P"};
+    int u = 0;
+
+    for (; fabs(n) >= 1000 && u < 5; u++)
+        n /= 1000;
+    snprintf(buf, 32, u && fabs(n) < 100 ? "%.3g%s" : "%.0f%s", n, units[u]);
+    return buf;
+}
