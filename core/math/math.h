@@ -45,7 +45,9 @@ enum {
  * small, which is a mistake in gla__math_scratch_bytes(). */
 void *gla__exec_take(gla__exec *exec, size_t bytes);
 
-/* Bytes that packed weights take, for gla_model_memory. */
+/* What the packed weights take in memory of their own, blobs that they keep (base/blob.h) included:
+ * for gla_model_memory.  linear_create() gets tensors whose data are blobs: keep a reference where
+ * the bytes are used as they are, copy where they are packed; the loader then lets go of them. */
 uint64_t gla__linear_bytes(const gla_linear *l);
 
 #endif
