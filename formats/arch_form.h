@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * arch_form.h - what the reader and the printer of arch.yaml must agree on
+ */
+#ifndef GLA_FORMATS_ARCH_FORM_H
+#define GLA_FORMATS_ARCH_FORM_H
+
+#include <gla/arch.h>
+#include <stdbool.h>
+
+#define GLA_ARCH_VERSION    1
+#define GLA_ARCH_MAX_LAYERS 4096u
+#define GLA_ARCH_MAX_PARAMS 1024u /* of one layer */
+#define GLA_ARCH_MAX_NAME   63u   /* bytes of a block's or parameter's name */
+
+extern const char *const gla__norm_at_names[5]; /* by gla_arch_norm_at */
+
+/* Letters, digits, '_' and '-', not beginning with a digit or '-': what may stand in a pattern. */
+bool gla__is_block_name(const char *text, size_t n);
+/* Words of letters, digits and '_' joined by dots, none beginning with a digit. */
+bool gla__is_param_name(const char *text);
+
+#endif
