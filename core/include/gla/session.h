@@ -20,9 +20,14 @@ extern "C" {
 typedef struct gla_session gla_session;
 
 typedef struct gla_session_options {
-    uint32_t kv_dtype; /* F32, BF16, I8; 0 = the model's default */
+    uint32_t kv_dtype;     /* F32, BF16, I8; 0 = the model's default */
+    uint32_t prefix_cache; /* 1: take from and give to the model's prefix cache */
+    uint32_t
+        snapshot_stride; /* tokens between snapshots; 0 = 512, GLA_SNAPSHOT_NONE = only marks */
     uint32_t reserved;
+    uint64_t snapshot_bytes; /* budget of this session's snapshots; 0 = 64 MiB */
 } gla_session_options;
+#define GLA_SNAPSHOT_NONE UINT32_MAX
 
 GLA_API GLA_NODISCARD gla_status gla_session_create(gla_model *m,
                                                     const gla_session_options *options,

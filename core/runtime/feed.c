@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * feed.c - cuts what is fed into ragged batches and runs them
+ *
+ * Each batch takes from the items in their order as many tokens as fit: what is left of a long
+ * prompt, the single tokens of sessions that decode.  Before a batch runs, everything it needs has
+ * been reserved in every session of it.
+ */
+#include <gla/session.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/diag.h"
+#include "runtime/sessions.h"
+
+typedef struct feed {
+    gla_model *model;
+    const gla_feed_item *items;
+    size_t n_items;
+    size_t *done; /* [n_items] tokens of the item that have run */
+    size_t first; /* items before it are finished */
+    gla__workspace *workspace;
+    uint32_t max_sequences, max_rows;
+    /* the batch */
+    uint32_t n_sequences, n_rows, n_logits;
+    size_t *item;         /* [max_sequences] */
+    uint32_t *row_offset; /* [max_sequences + 1] */
+    uint64_t *position;   /* [max_sequences] */
+    void *const **states; /* [max_sequences] */
+    int32_t *tokens;      /* [max_rows] */
+    uint32_t *logit_rows; /* [max_rows] */
+    float **logits;       /* [max_rows] */
+} feed;
+
+static gla_status check_item(const gla_model *m, const gla_feed_item *item, gla_diag *diag)
+{
+    const uint32_t vocab = gla_model_vocab_size(m);
+
+    if (!item->session || (item->n_tokens && !item->tokens))
+        return gla__fail(diag, GLA_E_INVALID, "session or tokens missing");
+    if (item->session->model != m)
+        return gla__fail(diag, GLA_E_INVALID, "its session belongs to another model");
+    if (item->session->feeding)
+        return gla__fail(diag, GLA_E_INVALID, "its session is being fed already");
+    if (item->logits && item->n_logits > item->n_tokens)
+        return gla__fail(diag, GLA_E_INVALID, "logits of the last %zu tokens wanted, but %zu fed",
+                         item->n_logits, item->n_tokens);
+    for (size_t i = 0; i < item->n_tokens; i++)
+        if (item->tokens[i] < 0 || (uint32_t)item->tokens[i] >= vocab)
+            return gla__fail(diag, GLA_E_INVALID,
+                             "token %" PRId32 " at %zu is not in the vocabulary of %" PRIu32,
+                             item->tokens[i], i, vocab);
+    return GLA_OK;
+}
+
+/* Checks all items and marks their sessions, which also finds one that is listed twice. */
+static gla_status enter(feed *f, gla_diag *diag)
+{
+    for (size_t i = 0; i < f->n_items; i++) {
+        const gla_status st = check_item(f->model, &f->items[i], diag);
+
+        if (st) {
+            gla__at_format(diag, "item %zu", i);
+            while (i--)
+                f->items[i].session->feeding = false;
+            return st;
+        }
+        f->items[i].session->feeding = true;
+    }
+    return GLA_OK;
+}
+
+static void leave(feed *f)
+{
+    for (size_t i = 0; i < f->n_items; i++)
+        f->items[i].session->feeding = false;
+}
+
+static uint32_t min_u32(size_t a, uint32_t b)
+{
+    return a < b ? (uint32_t)a : b;
+}
+
+static gla_status make_arrays(feed *f, gla_diag *diag)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < f->n_items && total < f->model->max_batch_rows; i++)
+        total += f->items[i].n_tokens < f->model->max_batch_rows ? f->items[i].n_tokens
+                                                                 : f->model->max_batch_rows;
+    f->max_rows = min_u32(total, f->model->max_batch_rows);
+    f->max_sequences = min_u32(f->n_items, f->model->max_sequences);
+    f->done = gla__alloc_array(f->n_items, sizeof(*f->done));
+    f->item = gla__alloc_array(f->max_sequences, sizeof(*f->item));
+    f->row_offset = gla__alloc_array((size_t)f->max_sequences + 1, sizeof(*f->row_offset));
+    f->position = gla__alloc_array(f->max_sequences, sizeof(*f->position));
+    f->states = gla__alloc_array(f->max_sequences, sizeof(*f->states));
+    f->tokens = gla__alloc_array(f->max_rows, sizeof(*f->tokens));
+    f->logit_rows = gla__alloc_array(f->max_rows, sizeof(*f->logit_rows));
+    f->logits = gla__alloc_array(f->max_rows, sizeof(*f->logits));
+    if (!f->done || !f->item || !f->row_offset || !f->position || !f->states || !f->tokens ||
+        !f->logit_rows || !f->logits)
+        return gla__fail_nomem(diag, "a batch");
+    return GLA_OK;
+}
+
+static void free_arrays(feed *f)
+{
+    gla__free(f->done);
+    gla__free(f->item);
+    gla__free(f->row_offset);
+    gla__free(f->position);
+    gla__free((void *)f->states);
+    gla__free(f->tokens);
+    gla__free(f->logit_rows);
+    gla__free(f->logits);
+}
+
+/* Takes the next n tokens of item i into the batch. */
+static gla_status take(feed *f, size_t i, uint32_t n, gla_diag *diag)
+{
+    const gla_feed_item *item = &f->items[i];
+    const size_t done = f->done[i], vocab = gla_model_vocab_size(f->model);
+    const size_t first_logit = item->logits ? item->n_tokens - item->n_logits : item->n_tokens;
+    const uint32_t s = f->n_sequences;
+    const gla_status st = gla__sequence_reserve(&item->session->seq, n, diag);
+
+    if (st)
+        return st;
+    f->item[s] = i;
+    f->position[s] = item->session->seq.position;
+    f->states[s] = item->session->seq.states;
+    memcpy(f->tokens + f->n_rows, item->tokens + done, n * sizeof(*f->tokens));
+    for (uint32_t t = 0; t < n; t++) {
+        if (done + t < first_logit)
+            continue;
+        f->logit_rows[f->n_logits] = f->n_rows + t;
+        f->logits[f->n_logits++] = item->logits + (done + t - first_logit) * vocab;
+    }
+    f->n_rows += n;
+    f->row_offset[++f->n_sequences] = f->n_rows;
+    return GLA_OK;
+}
+
+/* Fills the batch; an empty one means that everything has run. */
+static gla_status fill(feed *f, gla_diag *diag)
+{
+    f->n_sequences = f->n_rows = f->n_logits = 0;
+    f->row_offset[0] = 0;
+    while (f->first < f->n_items && f->done[f->first] == f->items[f->first].n_tokens)
+        f->first++;
+    for (size_t i = f->first;
+         i < f->n_items && f->n_rows < f->max_rows && f->n_sequences < f->max_sequences; i++) {
+        const uint32_t n = min_u32(f->items[i].n_tokens - f->done[i], f->max_rows - f->n_rows);
+        gla_status st;
+
+        if (!n)
+            continue;
+        st = take(f, i, n, diag);
+        if (st)
+            return st;
+    }
+    return GLA_OK;
+}
+
+/* Sessions of a batch that did not run: gives back what was reserved for it. */
+static void drop_batch(feed *f)
+{
+    for (uint32_t s = 0; s < f->n_sequences; s++)
+        gla__sequence_trim(&f->items[f->item[s]].session->seq);
+}
+
+static gla_status run_batch(feed *f, gla_diag *diag)
+{
+    const gla__run run = {.n_sequences = f->n_sequences,
+                          .n_rows = f->n_rows,
+                          .row_offset = f->row_offset,
+                          .position = f->position,
+                          .tokens = f->tokens,
+                          .states = f->states,
+                          .n_logits = f->n_logits,
+                          .logit_rows = f->logit_rows,
+                          .logits = f->logits};
+    const gla_status st = gla__model_run(f->model, f->workspace, &run, diag);
+
+    for (uint32_t s = 0; s < f->n_sequences; s++) {
+        const size_t i = f->item[s];
+        const uint32_t first = f->row_offset[s], n = f->row_offset[s + 1] - first;
+        gla_session *session = f->items[i].session;
+
+        if (st) {
+            gla_session_reset(session);
+            continue;
+        }
+        gla__sequence_advance(&session->seq, f->tokens + first, n);
+        f->done[i] += n;
+    }
+    return st;
+}
+
+static gla_status run_all(feed *f, int (*cancel)(void *ctx), void *ctx, gla_diag *diag)
+{
+    for (;;) {
+        gla_status st;
+
+        if (cancel && cancel(ctx))
+            return gla__fail(diag, GLA_E_CANCELLED, "cancelled");
+        st = fill(f, diag);
+        if (st) {
+            drop_batch(f);
+            return st;
+        }
+        if (!f->n_rows)
+            return GLA_OK;
+        st = run_batch(f, diag);
+        if (st)
+            return st;
+    }
+}
+
+gla_status gla_feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx), void *ctx,
+                    gla_diag *diag)
+{
+    feed f = {.items = items, .n_items = n_items};
+    gla_status st;
+
+    if (!n_items)
+        return GLA_OK;
+    if (!items || !items[0].session)
+        return gla__fail(diag, GLA_E_INVALID, "no session to feed");
+    f.model = items[0].session->model;
+    st = enter(&f, diag);
+    if (st)
+        return st;
+    st = make_arrays(&f, diag);
+    if (!st)
+        st = gla__workspace_get(f.model, &f.workspace, diag);
+    if (!st) {
+        st = run_all(&f, cancel, ctx, diag);
+        gla__workspace_put(f.model, f.workspace);
+    }
+    free_arrays(&f);
+    leave(&f);
+    return st;
+}
+
+gla_status gla_session_feed(gla_session *s, const int32_t *tokens, size_t n, float *logits,
+                            gla_diag *diag)
+{
+    const gla_feed_item item = {
+        .session = s, .tokens = tokens, .n_tokens = n, .logits = logits, .n_logits = n ? 1 : 0};
+
+    return gla_feed(&item, 1, NULL, NULL, diag);
+}

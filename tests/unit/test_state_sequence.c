@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state/sequence.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+/* A recurrent state, a full KV cache and a sliding window of 100 tokens. */
+typedef struct fixture {
+    gla__state_layout layout;
+    gla__store store;
+    atomic_ullong kv, state, cache;
+    gla__sequence q;
+    size_t page; /* bytes of a page of either cache */
+} fixture;
+
+static void setup(fixture *f)
+{
+    gla_state_desc s = {.kind = GLA_STATE_FIXED, .ndim = 2, .dims = {4, 8}};
+    gla_state_desc kv = {.kind = GLA_STATE_PER_TOKEN, .kv_heads = 2, .k_dim = 8, .v_dim = 8};
+
+    memset(f, 0, sizeof(*f));
+    cr_assert_eq(gla__state_layout_add(&f->layout, "0.S", &s, 1, NULL), GLA_OK);
+    cr_assert_eq(gla__state_layout_add(&f->layout, "1.kv", &kv, 1, NULL), GLA_OK);
+    kv.window = 100;
+    cr_assert_eq(gla__state_layout_add(&f->layout, "2.kv", &kv, 1, NULL), GLA_OK);
+    gla__store_init(&f->store, &f->layout, &f->kv, &f->state, &f->cache);
+    cr_assert_eq(gla__sequence_init(&f->q, &f->store, GLA_DTYPE_F32, NULL), GLA_OK);
+    f->page = f->q.tables[0].page_bytes;
+}
+
+static void teardown(fixture *f)
+{
+    gla__sequence_deinit(&f->q);
+    cr_expect_eq(atomic_load(&f->kv), 0);
+    cr_expect_eq(atomic_load(&f->state), 0);
+    cr_expect_eq(atomic_load(&f->cache), 0);
+    cr_expect_eq(atomic_load(&f->store.used), 0);
+    gla__store_deinit(&f->store);
+    gla__state_layout_free(&f->layout);
+}
+
+/* Writes what a mixer would: token t puts t + 1 into its key in every cache. */
+static void step(gla__sequence *q, size_t n)
+{
+    int32_t tokens[1024];
+
+    cr_assert_leq(n, 1024);
+    cr_assert_eq(gla__sequence_reserve(q, n, NULL), GLA_OK);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t t = q->position + i;
+
+        tokens[i] = (int32_t)t;
+        for (uint32_t j = 0; j < q->n_tables; j++) {
+            const gla__kv_view *v = &q->views[j];
+            float *keys = (float *)(void *)v->pages[(t - v->first_token) / GLA__KV_PAGE_TOKENS];
+
+            keys[t % GLA__KV_PAGE_TOKENS * 8] = (float)t + 1;
+        }
+    }
+    gla__sequence_advance(q, tokens, n);
+}
+
+static float key_at(const gla__sequence *q, uint32_t table, uint64_t t)
+{
+    const gla__kv_table *k = &q->tables[table];
+    const float *keys = (const float *)(const void *)k->pages[t / GLA__KV_PAGE_TOKENS - k->first];
+
+    return keys[t % GLA__KV_PAGE_TOKENS * 8];
+}
+
+Test(state_sequence, keeps_all_pages_or_only_those_of_the_window)
+{
+    fixture f;
+
+    setup(&f);
+    step(&f.q, 70);
+    cr_assert_eq(f.q.tables[0].n, 2);
+    cr_assert_eq(f.q.tables[1].n, 2);
+    step(&f.q, 930);
+    cr_assert_eq(f.q.position, 1000);
+    cr_assert_eq(f.q.tables[0].n, 16);
+    cr_assert_eq(f.q.tables[1].first, 14); /* token 901 is the first that 1000 attends to */
+    cr_assert_eq(f.q.tables[1].n, 2);
+    cr_assert_eq(key_at(&f.q, 0, 5), 6);
+    cr_assert_eq(key_at(&f.q, 1, 950), 951);
+    cr_assert_eq(f.q.tokens[999], 999);
+    cr_assert_eq(atomic_load(&f.kv), 18 * f.page);
+    cr_assert_eq(atomic_load(&f.state), 128);
+    teardown(&f);
+}
+
+Test(state_sequence, tables_depend_on_the_position_alone)
+{
+    fixture f;
+    gla__sequence other;
+
+    setup(&f);
+    cr_assert_eq(gla__sequence_init(&other, &f.store, GLA_DTYPE_F32, NULL), GLA_OK);
+    for (int i = 0; i < 777; i++) {
+        step(&f.q, 1);
+        cr_assert_eq(f.q.tables[1].first, gla__kv_first_page(f.q.position, 100));
+    }
+    step(&other, 777);
+    for (uint32_t j = 0; j < 2; j++) {
+        cr_assert_eq(f.q.tables[j].first, other.tables[j].first);
+        cr_assert_eq(f.q.tables[j].n, other.tables[j].n);
+    }
+    gla__sequence_deinit(&other);
+    teardown(&f);
+}
+
+Test(state_sequence, a_copy_shares_pages_until_one_writes)
+{
+    fixture f;
+    gla__sequence copy;
+    unsigned long long before;
+
+    setup(&f);
+    step(&f.q, 100);
+    f.q.fixed[3] = 7;
+    before = atomic_load(&f.kv);
+    cr_assert_eq(gla__sequence_copy(&copy, &f.q, NULL), GLA_OK);
+    cr_assert_eq(atomic_load(&f.kv), before);
+    cr_assert_eq(copy.fixed[3], 7);
+    copy.fixed[3] = 8;
+    step(&copy, 10);
+    /* only the page being written was copied, in both caches */
+    cr_assert_eq(atomic_load(&f.kv), before + 2 * f.page);
+    cr_assert_eq(copy.tables[0].pages[0], f.q.tables[0].pages[0]);
+    cr_assert_neq(copy.tables[0].pages[1], f.q.tables[0].pages[1]);
+    cr_assert_eq(key_at(&f.q, 0, 100), 0);
+    cr_assert_eq(key_at(&copy, 0, 100), 101);
+    cr_assert_eq(key_at(&copy, 0, 99), 100);
+    cr_assert_eq(f.q.fixed[3], 7);
+    cr_assert_eq(f.q.position, 100);
+    gla__sequence_deinit(&copy);
+    cr_assert_eq(atomic_load(&f.kv), before);
+    teardown(&f);
+}
+
+Test(state_sequence, a_reservation_that_fails_changes_nothing)
+{
+    fixture f;
+    gla_diag diag;
+
+    setup(&f);
+    step(&f.q, 60);
+    atomic_store(&f.store.budget, atomic_load(&f.store.used) + f.page + 10);
+    cr_assert_eq(gla__sequence_reserve(&f.q, 64, &diag), GLA_E_LIMIT);
+    cr_assert(strstr(diag.message, "budget"));
+    cr_assert_eq(f.q.position, 60);
+    cr_assert_eq(f.q.tables[0].n, 1);
+    cr_assert_eq(f.q.tables[1].n, 1);
+    cr_assert_eq(key_at(&f.q, 0, 59), 60);
+    step(&f.q, 4); /* fits the page at hand */
+    cr_assert_eq(f.q.position, 64);
+    atomic_store(&f.store.budget, UINT64_MAX);
+    step(&f.q, 64);
+    teardown(&f);
+}
+
+Test(state_sequence, refuses_more_tokens_than_it_can_count)
+{
+    fixture f;
+
+    setup(&f);
+    step(&f.q, 10);
+    cr_assert_eq(gla__sequence_reserve(&f.q, SIZE_MAX, NULL), GLA_E_LIMIT);
+    cr_assert_eq(f.q.position, 10);
+    teardown(&f);
+}
+
+static bool give_back(void *ctx, uint64_t bytes)
+{
+    fixture *f = ctx;
+
+    (void)bytes;
+    if (atomic_load(&f->store.budget) == UINT64_MAX)
+        return false;
+    atomic_store(&f->store.budget, UINT64_MAX);
+    return true;
+}
+
+Test(state_store, asks_for_memory_back_before_it_fails)
+{
+    fixture f;
+
+    setup(&f);
+    f.store.reclaim = give_back;
+    f.store.reclaim_ctx = &f;
+    atomic_store(&f.store.budget, 200);
+    step(&f.q, 100);
+    cr_assert_eq(atomic_load(&f.store.budget), UINT64_MAX);
+    teardown(&f);
+}
+
+Test(state_store, a_page_counts_as_kv_while_a_sequence_uses_it_and_as_cache_after)
+{
+    fixture f;
+    uint8_t *page;
+
+    setup(&f);
+    step(&f.q, 10);
+    page = f.q.tables[0].pages[0];
+    gla__pages_hold(&f.store, &page, 1, GLA__HOLDER_CACHE);
+    cr_assert_eq(atomic_load(&f.kv), 2 * f.page);
+    cr_assert(!gla__page_is_own(page));
+    gla__sequence_reset(&f.q);
+    cr_assert_eq(atomic_load(&f.kv), 0);
+    cr_assert_eq(atomic_load(&f.cache), f.page);
+    cr_assert_eq(((const float *)(const void *)page)[0], 1);
+    gla__pages_release(&f.store, &page, 1, GLA__HOLDER_CACHE);
+    teardown(&f);
+}
