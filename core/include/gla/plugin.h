@@ -519,6 +519,9 @@ typedef struct gla_math {
     /* x *= factor. */
     gla_status (*scale)(const gla_batch *b, float factor, uint32_t rows, uint32_t width, float *x,
                         size_t ld_x);
+    /* x[r, i] *= factors[i]. */
+    gla_status (*scale_channels)(const gla_batch *b, const float *factors, uint32_t rows,
+                                 uint32_t width, float *x, size_t ld_x);
     /* x = min(max(x, low), high); NaN stays. */
     gla_status (*clamp)(const gla_batch *b, float low, float high, uint32_t rows, uint32_t width,
                         float *x, size_t ld_x);
