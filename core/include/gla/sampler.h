@@ -2,7 +2,11 @@
  *
  * gla/sampler.h - from logits to the next token
  *
- * Deterministic: the same logits, options and seed give the same token on every machine.
+ * Deterministic: the same logits, options and seed give the same token on every machine; the random
+ * numbers and the exponential are the sampler's own.  The order is temperature, top_k, top_p.
+ * Logits that are not finite are never chosen; among equal logits the smaller token comes first.
+ *
+ * A sampler belongs to one thread at a time.
  */
 #ifndef GLA_SAMPLER_H
 #define GLA_SAMPLER_H
@@ -15,22 +19,24 @@ extern "C" {
 
 typedef struct gla_sampler_options {
     double temperature; /* 0 = greedy: the first of the largest */
-    double top_p;       /* 1 = off */
-    uint32_t top_k;     /* 0 = off */
+    double top_p;   /* the fewest tokens that have this share of the probability; 1 or 0 = off */
+    uint32_t top_k; /* the so many most probable tokens; 0 = off */
     uint32_t reserved;
     uint64_t seed;
 } gla_sampler_options;
 
 typedef struct gla_sampler gla_sampler;
 
+/* GLA_E_INVALID for a temperature below 0 or a top_p outside [0, 1]. */
 GLA_API GLA_NODISCARD gla_status gla_sampler_create(const gla_sampler_options *options,
                                                     uint32_t vocab, gla_sampler **out,
                                                     gla_diag *diag);
 GLA_API void gla_sampler_destroy(gla_sampler *s);
-/* GLA_E_INVALID if no logit is finite. */
+/* logits: [vocab].  GLA_E_INVALID, and no random number used, if no logit is finite. */
 GLA_API GLA_NODISCARD gla_status gla_sampler_next(gla_sampler *s, const float *logits,
                                                   int32_t *token, gla_diag *diag);
-/* Negative log likelihood of `token` in nats: log sum exp(logits) - logits[token], in double. */
+/* Negative log likelihood of `token` in nats: log sum exp(logits) - logits[token], in double.
+ * NaN if the token is outside the vocabulary. */
 GLA_API double gla_nll(const float *logits, uint32_t vocab, int32_t token);
 
 #ifdef __cplusplus
