@@ -34,4 +34,16 @@ typedef struct gla__kv_page_layout {
 void gla__kv_page(uint32_t dtype, uint32_t kv_heads, uint32_t k_dim, uint32_t v_dim,
                   gla__kv_page_layout *out);
 
+/* Keys or values of one head in one page. */
+typedef struct gla__kv_rows {
+    void *data;   /* [page_tokens][dim] */
+    float *scale; /* [page_tokens], int8 only */
+    uint32_t dtype, dim;
+} gla__kv_rows;
+gla__kv_rows gla__kv_keys(const gla__kv_view *view, uint64_t page, uint32_t head);
+gla__kv_rows gla__kv_values(const gla__kv_view *view, uint64_t page, uint32_t head); /* v_dim > 0 */
+
+/* Converts dim numbers into place `token` of the page. */
+void gla__kv_store(const gla__kv_rows *rows, uint32_t token, const float *x);
+
 #endif
