@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla.c - flash-linear-attention's GLA, with softmax layers by `attn`
+ *
+ * gate_logit_normalizer and gate_low_rank_dim are 16 whatever config.json says: the model never
+ * passes them on.  use_gk and use_gv are likewise not read by it.
+ */
+#include "formats/import_fla.h"
+
+static const gla__model_defaults defaults = {.vocab_size = 32000,
+                                             .hidden_size = 2048,
+                                             .layers = 24,
+                                             .max_positions = 2048,
+                                             .norm_eps = 1e-6};
+
+static void arch(gla__import *im)
+{
+    gla__config *c = im->cfg;
+    gla_arch_block *b = gla__fla_blocks(im, &defaults, "gla", "gla");
+    gla_arch_layer *l;
+    int64_t heads;
+
+    gla__config_ignore(c, "use_gk|use_gv|conv_size|share_conv_kernel");
+    if (!b)
+        return;
+    l = &b->mixers[0];
+    heads = gla__config_int(c, "num_heads", 4, 1, GLA__MAX_HEADS);
+    gla__set_number(im, l, "heads", (double)heads);
+    gla__set_unless(im, l, "kv_heads",
+                    (double)gla__config_int(c, "num_kv_heads", heads, 1, GLA__MAX_HEADS),
+                    (double)heads);
+    gla__set_number(im, l, "k_dim", gla__fla_width(im, "expand_k", 0.5));
+    gla__set_number(im, l, "v_dim", gla__fla_width(im, "expand_v", 1));
+    if (gla__config_bool(c, "use_short_conv", false))
+        gla__set_number(im, l, "conv", (double)gla__config_int(c, "conv_size", 4, 1, 64));
+    gla__set_flag(im, l, "output_gate", gla__config_bool(c, "use_output_gate", true), true);
+    gla__fla_feature_map(im, l);
+    if (gla__config_has(c, "clamp_min"))
+        gla__set_number(im, l, "clamp_min", gla__config_float(c, "clamp_min", 0));
+    gla__set_flag(im, l, "norm_weight", gla__config_bool(c, "elementwise_affine", true), true);
+}
+
+static void tensors(gla__import *im)
+{
+    static const char *const renamed[] = {"?g_norm.weight=g_norm_swish_gate.weight", NULL};
+
+    gla__fla_tensors(im, renamed);
+}
+
+static const char *const model_types[] = {"gla", NULL};
+const gla__importer gla__importer_gla = {"fla/gla", model_types, arch, tensors};

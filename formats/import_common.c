@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/import_common.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* ---- blocks -------------------------------------------------------------------- */
+
+static void stick(gla__import *im, gla_status st)
+{
+    if (st && !im->status)
+        im->status = st;
+}
+
+gla_arch_block *gla__block_add(gla__import *im, const char *name)
+{
+    gla_arch_block *b = gla_arch_add_block(im->arch, name);
+
+    if (!b)
+        stick(im, GLA_E_NOMEM);
+    return b;
+}
+
+uint32_t gla__block_last(const gla__import *im)
+{
+    return im->arch->n_blocks ? im->arch->n_blocks - 1 : 0;
+}
+
+static void copy_layer(gla__import *im, gla_arch_layer *to, const gla_arch_layer *from)
+{
+    if (!from->type)
+        return;
+    gla__set_type(im, to, from->type);
+    to->in_multiplier = from->in_multiplier;
+    to->out_multiplier = from->out_multiplier;
+    for (uint32_t i = 0; i < from->n_params; i++) {
+        const gla_arch_param *p = &from->params[i];
+
+        if (p->kind == GLA_ARCH_NUMBER)
+            stick(im, gla_arch_set_number(to, p->name, p->number));
+        else if (p->kind == GLA_ARCH_BOOL)
+            stick(im, gla_arch_set_bool(to, p->name, p->number != 0));
+        else if (p->kind == GLA_ARCH_STRING)
+            stick(im, gla_arch_set_string(to, p->name, p->string));
+        else
+            stick(im, gla_arch_set_list(to, p->name, p->list, p->n_list));
+    }
+}
+
+gla_arch_block *gla__block_copy(gla__import *im, uint32_t from, const char *name)
+{
+    gla_arch_block *b = gla__block_add(im, name);
+    const gla_arch_block *a;
+
+    if (!b)
+        return NULL;
+    a = &im->arch->blocks[from];
+    b->n_mixers = a->n_mixers;
+    for (uint32_t i = 0; i < a->n_mixers; i++)
+        copy_layer(im, &b->mixers[i], &a->mixers[i]);
+    copy_layer(im, &b->ffn, &a->ffn);
+    copy_layer(im, &b->norm, &a->norm);
+    b->norm_at = a->norm_at;
+    b->mixer_skip = a->mixer_skip;
+    b->mixer_residual = a->mixer_residual;
+    b->ffn_skip = a->ffn_skip;
+    b->ffn_residual = a->ffn_residual;
+    b->weights_dtype = a->weights_dtype;
+    return b;
+}
+
+void gla__layers_make(gla__import *im, uint32_t n)
+{
+    gla__free(im->layers);
+    im->layers = gla__alloc_array(n ? n : 1, sizeof(*im->layers));
+    im->n_layers = im->layers ? n : 0;
+    if (!im->layers)
+        stick(im, GLA_E_NOMEM);
+}
+
+/* ---- parameters -------------------------------------------------------------------- */
+
+void gla__set_type(gla__import *im, gla_arch_layer *layer, const char *type)
+{
+    stick(im, gla_arch_layer_init(layer, type));
+}
+
+gla_arch_layer *gla__set_mixer(gla__import *im, gla_arch_block *b, const char *type)
+{
+    if (!b->n_mixers)
+        b->n_mixers = 1;
+    gla__set_type(im, &b->mixers[0], type);
+    return &b->mixers[0];
+}
+
+void gla__set_number(gla__import *im, gla_arch_layer *layer, const char *name, double value)
+{
+    stick(im, gla_arch_set_number(layer, name, value));
+}
+
+void gla__set_unless(gla__import *im, gla_arch_layer *layer, const char *name, double value,
+                     double def)
+{
+    if (value < def || value > def)
+        gla__set_number(im, layer, name, value);
+}
+
+void gla__set_flag(gla__import *im, gla_arch_layer *layer, const char *name, bool value, bool def)
+{
+    if (value != def)
+        stick(im, gla_arch_set_bool(layer, name, value));
+}
+
+void gla__set_text(gla__import *im, gla_arch_layer *layer, const char *name, const char *value)
+{
+    stick(im, gla_arch_set_string(layer, name, value));
+}
+
+void gla__set_list(gla__import *im, gla_arch_layer *layer, const char *name, const double *values,
+                   uint32_t n)
+{
+    stick(im, gla_arch_set_list(layer, name, values, n));
+}
+
+const char *gla__activation(gla__import *im, const char *key, const char *def)
+{
+    static const char *const names[][2] = {
+        {"silu", "silu"},           {"swish", "silu"},
+        {"sigmoid", "sigmoid"},     {"relu", "relu"},
+        {"relu2", "relu2"},         {"sqrelu", "relu2"},
+        {"gelu", "gelu"},           {"gelu_python", "gelu"},
+        {"gelu_new", "gelu_tanh"},  {"gelu_pytorch_tanh", "gelu_tanh"},
+        {"gelu_tanh", "gelu_tanh"}, {"gelu_fast", "gelu_tanh"},
+        {"tanh", "tanh"},           {"softplus", "softplus"},
+        {"linear", "none"},
+    };
+    const char *given = gla__config_string(im->cfg, key, def);
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcmp(names[i][0], given))
+            return names[i][1];
+    gla__config_refuse(im->cfg, key, "no such activation here");
+    return "silu";
+}
+
+void gla__set_activation(gla__import *im, gla_arch_layer *layer, const char *name, const char *key,
+                         const char *def, const char *layer_def)
+{
+    const char *activation = gla__activation(im, key, def);
+
+    if (strcmp(activation, layer_def))
+        gla__set_text(im, layer, name, activation);
+}
+
+/* ---- the model ----------------------------------------------------------------------- */
+
+uint32_t gla__hidden_size(const gla__import *im)
+{
+    return im->arch->d_model;
+}
+
+bool gla__has_tensor(const gla__import *im, bool def, const char *format, ...)
+{
+    char name[256];
+    va_list args;
+
+    if (!im->source)
+        return def;
+    va_start(args, format);
+    vsnprintf(name, sizeof(name), format, args);
+    va_end(args);
+    return gla_weights_find(im->source, name) != NULL;
+}
+
+static int32_t token(gla__import *im, const char *key)
+{
+    return (int32_t)gla__config_int(im->cfg, key, -1, -1, INT32_MAX);
+}
+
+/* One number, or a list of them. */
+static void read_eos(gla__import *im)
+{
+    double list[8];
+    int32_t one;
+
+    if (gla__config_length(im->cfg, "eos_token_id")) {
+        im->arch->n_eos = gla__config_list(im->cfg, "eos_token_id", list, 8);
+        for (uint32_t i = 0; i < im->arch->n_eos; i++)
+            im->arch->eos_tokens[i] = (int32_t)list[i];
+        return;
+    }
+    one = token(im, "eos_token_id");
+    im->arch->n_eos = one >= 0;
+    im->arch->eos_tokens[0] = one;
+}
+
+void gla__model(gla__import *im, const gla__model_defaults *d)
+{
+    gla_arch *a = im->arch;
+    gla__config *c = im->cfg;
+    bool tie;
+
+    a->vocab_size = (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, 1 << 28);
+    a->d_model = (uint32_t)gla__config_int(c, "hidden_size|d_model|n_embd", d->hidden_size, 1,
+                                           GLA__MAX_WIDTH);
+    a->max_positions =
+        (uint32_t)gla__config_int(c, "max_position_embeddings", d->max_positions, 0, 1 << 28);
+    a->bos_token = token(im, "bos_token_id");
+    read_eos(im);
+    gla__set_type(im, &a->norm, "rmsnorm");
+    gla__set_number(im, &a->norm, "eps",
+                    gla__config_float(c, "norm_eps|rms_norm_eps|layer_norm_epsilon", d->norm_eps));
+    tie = gla__config_bool(c, "tie_word_embeddings|tie_embedding", d->tie);
+    if (!tie && !gla__has_tensor(im, true, "lm_head.weight") &&
+        !gla__has_tensor(im, true, "head.weight")) {
+        gla__note(im, "config.json says tie_word_embeddings false, but there is no lm_head.weight: "
+                      "the head uses the embedding");
+        tie = true;
+    }
+    a->tie_embeddings = tie;
+    gla__layers_make(im, (uint32_t)gla__config_int(c, "num_hidden_layers|n_layer|n_layers",
+                                                   d->layers, 1, GLA__MAX_LAYERS));
+}

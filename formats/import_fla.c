@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/import_fla.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define UNASSIGNED UINT32_MAX
+
+/* ---- architecture ---------------------------------------------------------------- */
+
+uint32_t gla__fla_width(gla__import *im, const char *key, double def)
+{
+    const double x = gla__config_float(im->cfg, key, def) * gla__hidden_size(im);
+
+    if (x >= 1 && x <= GLA__MAX_WIDTH)
+        return (uint32_t)x;
+    gla__config_refuse(im->cfg, key, "no sensible width comes out");
+    return 1;
+}
+
+/* Inner width of the ffn: given, or 2/3 of ratio * hidden_size, a multiple of 256 above. */
+static uint32_t inner_width(gla__import *im)
+{
+    const uint32_t d = gla__hidden_size(im);
+    const double ratio = gla__config_float(im->cfg, "hidden_ratio", 4);
+    const double wanted = floor(d * ratio * 2 / 3);
+    const gla_tensor_info *down = gla__source(im, "model.layers.0.mlp.down_proj.weight");
+    uint32_t n = 256;
+
+    if (wanted >= 0 && wanted <= GLA__MAX_WIDTH)
+        n = 256 * (uint32_t)ceil(wanted / 256);
+    else
+        gla__config_refuse(im->cfg, "hidden_ratio", "no sensible width comes out");
+    n = (uint32_t)gla__config_int(im->cfg, "intermediate_size", n, 1, GLA__MAX_WIDTH);
+    if (down && down->n_elements / d != n && down->n_elements % d == 0 &&
+        down->n_elements / d <= GLA__MAX_WIDTH) {
+        gla__note(im, "config.json gives the ffn %u channels, the tensors have %u: taking those", n,
+                  (uint32_t)(down->n_elements / d));
+        n = (uint32_t)(down->n_elements / d);
+    }
+    return n;
+}
+
+static void set_ffn(gla__import *im, gla_arch_block *b)
+{
+    gla__set_type(im, &b->ffn, "swiglu");
+    gla__set_number(im, &b->ffn, "d_ff", inner_width(im));
+}
+
+/* One softmax block: the keys of a spec, or, with an empty prefix, of fla's own transformer. */
+void gla__fla_softmax(gla__import *im, gla_arch_block *b, const char *spec, uint32_t default_heads,
+                      uint32_t first_layer)
+{
+    gla__config *c = im->cfg;
+    gla_arch_layer *l = gla__set_mixer(im, b, "attention");
+    const int64_t heads = gla__config_int(c, gla__config_key(c, "%snum_heads", spec), default_heads,
+                                          1, GLA__MAX_HEADS);
+    const int64_t kv_heads =
+        gla__config_int(c, gla__config_key(c, "%snum_kv_heads", spec), heads, 1, GLA__MAX_HEADS);
+    const bool bias =
+        gla__config_bool(c, gla__config_key(c, "%sqkv_bias|%sattention_bias", spec, spec), false);
+    const int64_t window =
+        gla__config_int(c, gla__config_key(c, "%swindow_size", spec), 0, 0, 1 << 24);
+
+    gla__set_number(im, l, "heads", (double)heads);
+    gla__set_unless(im, l, "kv_heads", (double)kv_heads, (double)heads);
+    gla__set_flag(im, l, "qkv_bias",
+                  gla__has_tensor(im, bias, "model.layers.%u.attn.q_proj.bias", first_layer),
+                  false);
+    if (gla__config_bool(c, gla__config_key(c, "%sqk_norm", spec), false)) {
+        gla__set_text(im, l, "qk_norm", "head");
+        gla__set_number(im, l, "qk_norm_eps", 1e-5); /* fla's default, whatever norm_eps is */
+    }
+    gla__set_unless(im, l, "window", (double)window, 0);
+    gla__set_number(im, l, "rope.theta",
+                    gla__config_float(c, gla__config_key(c, "%srope_theta", spec), 10000));
+    set_ffn(im, b);
+}
+
+/* The layers of one spec get a block of their own. */
+static void add_spec(gla__import *im, const char *spec, uint32_t number)
+{
+    gla__config *c = im->cfg;
+    const char *list = gla__config_key(c, "%slayers", spec);
+    const uint32_t n = gla__config_length(c, list);
+    uint32_t first = 0;
+    gla_arch_block *b;
+    char name[24];
+
+    if (!gla__config_has(c, list))
+        gla__config_refuse(c, list, "an attn spec says which layers it is for");
+    if (!n)
+        return;
+    if (!gla__config_has(c, gla__config_key(c, "%snum_heads", spec)))
+        gla__config_refuse(c, gla__config_key(c, "%snum_heads", spec), "an attn spec needs it");
+    snprintf(name, sizeof(name), number ? "attn%u" : "attn", number + 1);
+    b = gla__block_add(im, name);
+    for (uint32_t i = 0; b && i < n; i++) {
+        const char *key = gla__config_key(c, "%slayers.%u", spec, i);
+        const int64_t layer = gla__config_int(c, key, -1, 0, (int64_t)im->n_layers - 1);
+
+        if (layer < 0)
+            return; /* refused */
+        if (im->layers[layer] != UNASSIGNED)
+            gla__config_refuse(c, key, "this layer is in the list of an attn spec twice");
+        im->layers[layer] = gla__block_last(im);
+        if (!i)
+            first = (uint32_t)layer;
+    }
+    if (b)
+        gla__fla_softmax(im, b, spec, 1, first);
+}
+
+gla_arch_block *gla__fla_blocks(gla__import *im, const gla__model_defaults *d, const char *name,
+                                const char *type)
+{
+    static const char *const activations[] = {"swish", "silu", NULL};
+    gla__config *c = im->cfg;
+    const uint32_t n_specs = gla__config_length(c, "attn");
+    gla_arch_block *b = NULL;
+
+    gla__model(im, d);
+    gla__config_only(c, "hidden_act", activations);
+    if (gla__config_has(c, "attnres_block_size"))
+        gla__config_refuse(c, "attnres_block_size", "not supported");
+    for (uint32_t i = 0; i < im->n_layers; i++)
+        im->layers[i] = UNASSIGNED;
+    for (uint32_t i = 0; i < n_specs; i++) {
+        char spec[24];
+
+        snprintf(spec, sizeof(spec), "attn.%u.", i);
+        add_spec(im, spec, i);
+    }
+    if (gla__config_has(c, "attn.layers") || gla__config_has(c, "attn.num_heads"))
+        add_spec(im, "attn.", 0);
+    for (uint32_t i = 0; i < im->n_layers; i++) {
+        if (im->layers[i] != UNASSIGNED)
+            continue;
+        if (!b)
+            b = gla__block_add(im, name);
+        im->layers[i] = gla__block_last(im);
+    }
+    if (b) {
+        gla__set_mixer(im, b, type);
+        set_ffn(im, b);
+    }
+    return b;
+}
+
+void gla__fla_feature_map(gla__import *im, gla_arch_layer *l)
+{
+    /* fla's gelu is the tanh form */
+    static const char *const names[][2] = {
+        {"relu", "relu"},  {"sigmoid", "sigmoid"}, {"logsigmoid", "log_sigmoid"}, {"silu", "silu"},
+        {"swish", "silu"}, {"sqrelu", "relu2"},    {"gelu", "gelu_tanh"},         {NULL, NULL}};
+    const char *given = gla__config_string(im->cfg, "feature_map", NULL);
+
+    if (!given)
+        return;
+    for (size_t i = 0; names[i][0]; i++)
+        if (!strcmp(given, names[i][0])) {
+            gla__set_text(im, l, "feature_map", names[i][1]);
+            return;
+        }
+    gla__config_refuse(im->cfg, "feature_map", "no such feature map here");
+}
+
+/* ---- tensors -------------------------------------------------------------------------- */
+
+static void layer_rule(gla__import *im, uint32_t layer, const char *ours, const char *source)
+{
+    char a[96], b[96];
+
+    snprintf(a, sizeof(a), "layers.%u.%s", layer, ours);
+    snprintf(b, sizeof(b), "model.layers.%u.%s", layer, source);
+    gla__map_prefix(im, a, b);
+}
+
+/* Until February 2025 gate_proj was [gate; up] in one. */
+static void split_fused_gate(gla__import *im, uint32_t layer)
+{
+    const gla_tensor_info *gate =
+        gla__source_format(im, "model.layers.%u.mlp.gate_proj.weight", layer);
+    const gla_tensor_info *down =
+        gla__source_format(im, "model.layers.%u.mlp.down_proj.weight", layer);
+    char ours[64];
+
+    if (!gate || !down || gate->n_elements != 2 * down->n_elements ||
+        gla__source_format(im, "model.layers.%u.mlp.up_proj.weight", layer))
+        return;
+    snprintf(ours, sizeof(ours), "layers.%u.ffn.gate_proj.weight", layer);
+    gla__map_range(im, ours, gate->name, 0, down->n_elements);
+    snprintf(ours, sizeof(ours), "layers.%u.ffn.up_proj.weight", layer);
+    gla__map_range(im, ours, gate->name, down->n_elements, down->n_elements);
+}
+
+void gla__fla_tensors(gla__import *im, const char *const *renamed)
+{
+    char ours[96], source[96];
+
+    gla__map_prefix(im, "embed.weight",
+                    gla__source(im, "model.embed_tokens.weight") ? "model.embed_tokens.weight"
+                                                                 : "model.embeddings.weight");
+    gla__map_prefix(im, "final_norm.", "model.norm.");
+    gla__map_prefix(im, "head.", "lm_head.");
+    for (uint32_t i = 0; i < im->n_layers; i++) {
+        layer_rule(im, i, "mixer.", "attn.");
+        layer_rule(im, i, "ffn.", "mlp.");
+        layer_rule(im, i, "mixer_norm.", "attn_norm.");
+        layer_rule(im, i, "ffn_norm.", "mlp_norm.");
+        split_fused_gate(im, i);
+        snprintf(ours, sizeof(ours), "layers.%u.mixer.", i);
+        snprintf(source, sizeof(source), "model.layers.%u.attn.", i);
+        if (renamed)
+            gla__map_names(im, ours, source, renamed);
+    }
+    gla__map_ignore(im, "*.rotary.inv_freq");
+    gla__map_ignore(im, "*.attn.D"); /* left over from an early Gated DeltaNet */
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * import_fla.h - what all families of flash-linear-attention share
+ *
+ * Their blocks are alike: rmsnorm, mixer, rmsnorm, swiglu; softmax layers by the key `attn`, under
+ * the same tensor names.  An importer says what its own mixer is.
+ */
+#ifndef GLA_FORMATS_IMPORT_FLA_H
+#define GLA_FORMATS_IMPORT_FLA_H
+
+#include "formats/import_common.h"
+
+/* Sizes, norms, tokens, ffn; softmax blocks for the layers of `attn` (one spec or a list); then a
+ * block `name` with mixer `type` for the remaining layers, which is returned: NULL when none remain
+ * or something went wrong, and the importer has nothing more to do. */
+gla_arch_block *gla__fla_blocks(gla__import *im, const gla__model_defaults *d, const char *name,
+                                const char *type);
+/* A softmax block with the keys under `spec` ("attn.", "" for fla's transformer); biases follow the
+ * tensors of first_layer. */
+void gla__fla_softmax(gla__import *im, gla_arch_block *b, const char *spec, uint32_t default_heads,
+                      uint32_t first_layer);
+/* feature_map of q and k by fla's names, "none" if the key is absent. */
+void gla__fla_feature_map(gla__import *im, gla_arch_layer *l);
+/* key_dim = int(hidden_size * key): a width as fla computes it. */
+uint32_t gla__fla_width(gla__import *im, const char *key, double def);
+
+/* Prefix rules for everything, and the old spellings: fused gate_proj, embed_tokens.  `renamed`
+ * ("ours=source", see gla__map_names) is for the family's own mixer; may be NULL. */
+void gla__fla_tensors(gla__import *im, const char *const *renamed);
+
+#endif
