@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * k_attention_simd.h - the loops of k_attention.h for vectors; see simd.h
+ *
+ * Prefill has many rows a page: keys are transposed and values expanded to f32 once, in a panel,
+ * and both products run as blocks of TILE_ROWS x TILE_VECTORS sums in registers.  Decode has a few
+ * rows and is bound by memory: it reads the page once, converting as it goes.
+ */
+#include "math/kernels/k_attention.h"
+#include "math/kernels/simd.h"
+
+#define PAGE         GLA__KV_PAGE_TOKENS
+#define TILE_ROWS    6u
+#define TILE_VECTORS (GLA_SIMD == 16 ? 4u : 2u) /* so that sums and operands fit the registers */
+#define DIRECT_ROWS  4u                         /* up to so many, no panel */
+#define DIRECT_KEYS  4u
+
+/* dtype, rows and vectors are constants where these are called. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define UNROLL        _Pragma("GCC unroll 8")
+
+/* ---- loading ---- */
+
+ALWAYS_INLINE vf load(uint32_t dtype, const void *p, size_t at)
+{
+    if (dtype == GLA_DTYPE_F32)
+        return v_load((const float *)p + at);
+    if (dtype == GLA_DTYPE_BF16)
+        return v_load_bf16((const uint16_t *)p + at);
+    return v_load_i8((const int8_t *)p + at);
+}
+
+/* The first n < V_WIDTH, then zeros. */
+static vf load_tail(uint32_t dtype, const void *p, size_t at, size_t n)
+{
+    float x[V_WIDTH] = {0};
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = dtype == GLA_DTYPE_F32    ? ((const float *)p)[at + i]
+               : dtype == GLA_DTYPE_BF16 ? v_bf16_to_f32(((const uint16_t *)p)[at + i])
+                                         : (float)((const int8_t *)p)[at + i];
+    return v_load(x);
+}
+
+/* ---- panels ---- */
+
+/* x[i] becomes column i. */
+ALWAYS_INLINE void transpose(vf x[V_WIDTH])
+{
+#if GLA_SIMD == 16
+    __m512 y[16];
+
+    UNROLL
+    for (int i = 0; i < 16; i += 2) {
+        y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+        y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < 16; i += 4) {
+        x[i] = _mm512_shuffle_ps(y[i], y[i + 2], 0x44);
+        x[i + 1] = _mm512_shuffle_ps(y[i], y[i + 2], 0xee);
+        x[i + 2] = _mm512_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+        x[i + 3] = _mm512_shuffle_ps(y[i + 1], y[i + 3], 0xee);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        y[i] = _mm512_shuffle_f32x4(x[i], x[i + 4], 0x88);
+        y[i + 4] = _mm512_shuffle_f32x4(x[i], x[i + 4], 0xdd);
+        y[i + 8] = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0x88);
+        y[i + 12] = _mm512_shuffle_f32x4(x[i + 8], x[i + 12], 0xdd);
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        x[i] = _mm512_shuffle_f32x4(y[i], y[i + 8], 0x88);
+        x[i + 8] = _mm512_shuffle_f32x4(y[i], y[i + 8], 0xdd);
+    }
+#else
+    __m256 y[8];
+
+    UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+        y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        x[i] = _mm256_shuffle_ps(y[i], y[i + 2], 0x44);
+        x[i + 1] = _mm256_shuffle_ps(y[i], y[i + 2], 0xee);
+        x[i + 2] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+        x[i + 3] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0xee);
+    }
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        y[i] = _mm256_permute2f128_ps(x[i], x[i + 4], 0x20);
+        y[i + 4] = _mm256_permute2f128_ps(x[i], x[i + 4], 0x31);
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        x[i] = y[i];
+#endif
+}
+
+/* panel [dim][PAGE]: the keys as columns, zeros after n */
+ALWAYS_INLINE void transpose_as(uint32_t dtype, const gla__kv_rows *keys, uint32_t n, float *panel)
+{
+    const uint32_t dim = keys->dim;
+
+    for (uint32_t j = 0; j < PAGE; j += V_WIDTH)
+        for (uint32_t i = 0; i < dim; i += V_WIDTH) {
+            const uint32_t columns = dim - i < V_WIDTH ? dim - i : (uint32_t)V_WIDTH;
+            vf x[V_WIDTH];
+
+            UNROLL
+            for (uint32_t t = 0; t < V_WIDTH; t++) {
+                const size_t at = (size_t)(j + t) * dim + i;
+
+                x[t] = j + t >= n           ? v_zero()
+                       : columns == V_WIDTH ? load(dtype, keys->data, at)
+                                            : load_tail(dtype, keys->data, at, columns);
+            }
+            transpose(x);
+            for (uint32_t t = 0; t < columns; t++)
+                v_store(panel + (size_t)(i + t) * PAGE + j, x[t]);
+        }
+}
+
+/* panel [n][ld]: the first dim numbers of each value, zeros up to a full vector */
+ALWAYS_INLINE void expand_as(uint32_t dtype, const gla__kv_rows *values, uint32_t n, uint32_t dim,
+                             float *panel, size_t ld)
+{
+    for (uint32_t j = 0; j < n; j++) {
+        const size_t at = (size_t)j * values->dim;
+        uint32_t i = 0;
+
+        for (; i + V_WIDTH <= dim; i += V_WIDTH)
+            v_store(panel + j * ld + i, load(dtype, values->data, at + i));
+        if (i < dim)
+            v_store(panel + j * ld + i, load_tail(dtype, values->data, at + i, dim - i));
+    }
+}
+
+/* ---- products ---- */
+
+/* c[r][] = c[r][] * factor[r] + sum over t < k of a[r][t] b[t][], without factor 0 + ... */
+ALWAYS_INLINE void tile(uint32_t dtype, uint32_t rows, uint32_t vectors, const float *a,
+                        size_t ld_a, const void *b, size_t at, size_t ld_b, uint32_t k,
+                        const float *factor, float *c, size_t ld_c)
+{
+    vf sum[TILE_ROWS][TILE_VECTORS], x[TILE_VECTORS];
+
+    UNROLL
+    for (uint32_t r = 0; r < rows; r++)
+        UNROLL
+    for (uint32_t v = 0; v < vectors; v++)
+        sum[r][v] =
+            factor ? v_mul(v_set1(factor[r]), v_load(c + r * ld_c + v * V_WIDTH)) : v_zero();
+    for (uint32_t t = 0; t < k; t++, at += ld_b) {
+        UNROLL
+        for (uint32_t v = 0; v < vectors; v++)
+            x[v] = load(dtype, b, at + v * V_WIDTH);
+        UNROLL
+        for (uint32_t r = 0; r < rows; r++) {
+            const vf y = v_set1(a[r * ld_a + t]);
+
+            UNROLL
+            for (uint32_t v = 0; v < vectors; v++)
+                sum[r][v] = v_fma(y, x[v], sum[r][v]);
+        }
+    }
+    UNROLL
+    for (uint32_t r = 0; r < rows; r++)
+        UNROLL
+    for (uint32_t v = 0; v < vectors; v++)
+        v_store(c + r * ld_c + v * V_WIDTH, sum[r][v]);
+}
+
+/* tile() for any number of rows */
+ALWAYS_INLINE void column(uint32_t dtype, uint32_t rows, uint32_t vectors, const float *a,
+                          size_t ld_a, const void *b, size_t at, size_t ld_b, uint32_t k,
+                          const float *factor, float *c, size_t ld_c)
+{
+#define TILE(n) tile(dtype, n, vectors, a, ld_a, b, at, ld_b, k, factor, c, ld_c)
+    for (; rows >= TILE_ROWS; rows -= TILE_ROWS) {
+        TILE(TILE_ROWS);
+        a += TILE_ROWS * ld_a;
+        c += TILE_ROWS * ld_c;
+        factor = factor ? factor + TILE_ROWS : NULL;
+    }
+    switch (rows) {
+    case 5:
+        TILE(5);
+        break;
+    case 4:
+        TILE(4);
+        break;
+    case 3:
+        TILE(3);
+        break;
+    case 2:
+        TILE(2);
+        break;
+    case 1:
+        TILE(1);
+        break;
+    default:
+        break;
+    }
+#undef TILE
+}
+
+/* s[r][j] = q_r . key_j for four rows at most, without a panel */
+ALWAYS_INLINE void dots(uint32_t dtype, uint32_t rows, uint32_t n_keys, const float *q, size_t ld_q,
+                        const gla__kv_rows *keys, uint32_t j, float *s)
+{
+    const uint32_t dim = keys->dim;
+    vf sum[DIRECT_ROWS][DIRECT_KEYS];
+    uint32_t i = 0;
+
+    UNROLL
+    for (uint32_t r = 0; r < rows; r++)
+        UNROLL
+    for (uint32_t t = 0; t < n_keys; t++)
+        sum[r][t] = v_zero();
+    for (; i + V_WIDTH <= dim; i += V_WIDTH)
+        UNROLL
+    for (uint32_t t = 0; t < n_keys; t++) {
+        const vf x = load(dtype, keys->data, (size_t)(j + t) * dim + i);
+
+        UNROLL
+        for (uint32_t r = 0; r < rows; r++)
+            sum[r][t] = v_fma(v_load(q + r * ld_q + i), x, sum[r][t]);
+    }
+    if (i < dim)
+        UNROLL
+    for (uint32_t t = 0; t < n_keys; t++) {
+        const vf x = load_tail(dtype, keys->data, (size_t)(j + t) * dim + i, dim - i);
+
+        UNROLL
+        for (uint32_t r = 0; r < rows; r++)
+            sum[r][t] = v_fma(v_load(q + r * ld_q + i), x, sum[r][t]);
+    }
+    UNROLL
+    for (uint32_t r = 0; r < rows; r++)
+        UNROLL
+    for (uint32_t t = 0; t < n_keys; t++)
+        s[r * PAGE + j + t] = v_hsum(sum[r][t]);
+}
+
+ALWAYS_INLINE void all_dots(uint32_t dtype, uint32_t rows, const float *q, size_t ld_q,
+                            const gla__kv_rows *keys, uint32_t n, float *s)
+{
+    uint32_t j = 0;
+
+    for (; j + DIRECT_KEYS <= n; j += DIRECT_KEYS)
+        dots(dtype, rows, DIRECT_KEYS, q, ld_q, keys, j, s);
+    for (; j < n; j++)
+        dots(dtype, rows, 1, q, ld_q, keys, j, s);
+}
+
+ALWAYS_INLINE void scores_as(uint32_t dtype, const float *q, size_t ld_q, uint32_t rows,
+                             const gla__kv_rows *keys, uint32_t n, float *panel, float *s)
+{
+    switch (rows) {
+    case 1:
+        all_dots(dtype, 1, q, ld_q, keys, n, s);
+        return;
+    case 2:
+        all_dots(dtype, 2, q, ld_q, keys, n, s);
+        return;
+    case 3:
+        all_dots(dtype, 3, q, ld_q, keys, n, s);
+        return;
+    case 4:
+        all_dots(dtype, 4, q, ld_q, keys, n, s);
+        return;
+    default:
+        transpose_as(dtype, keys, n, panel);
+    }
+}
+
+ALWAYS_INLINE void values_as(uint32_t dtype, const float *p, uint32_t rows, const void *data,
+                             size_t ld, uint32_t n, uint32_t dim, const float *factor, float *o,
+                             size_t ld_o)
+{
+    uint32_t i = 0;
+
+    for (; i + TILE_VECTORS * V_WIDTH <= dim; i += (uint32_t)(TILE_VECTORS * V_WIDTH))
+        column(dtype, rows, TILE_VECTORS, p, PAGE, data, i, ld, n, factor, o + i, ld_o);
+    for (; i < dim; i += (uint32_t)V_WIDTH)
+        column(dtype, rows, 1, p, PAGE, data, i, ld, n, factor, o + i, ld_o);
+}
+
+/* ---- the table ---- */
+
+static void multiply_columns(float *s, uint32_t rows, const float *scale, uint32_t n)
+{
+    for (uint32_t r = 0; r < rows; r++, s += PAGE) {
+        uint32_t j = 0;
+
+        for (; j + V_WIDTH <= n; j += V_WIDTH)
+            v_store(s + j, v_mul(v_load(s + j), v_load(scale + j)));
+        if (j < n)
+            v_store_n(s + j, v_mul(v_load_n(s + j, n - j), v_load_n(scale + j, n - j)), n - j);
+    }
+}
+
+static void scores(const float *q, size_t ld_q, uint32_t rows, const gla__kv_rows *keys, uint32_t n,
+                   float *panel, float *s)
+{
+    if (keys->dtype == GLA_DTYPE_F32)
+        scores_as(GLA_DTYPE_F32, q, ld_q, rows, keys, n, panel, s);
+    else if (keys->dtype == GLA_DTYPE_BF16)
+        scores_as(GLA_DTYPE_BF16, q, ld_q, rows, keys, n, panel, s);
+    else
+        scores_as(GLA_DTYPE_I8, q, ld_q, rows, keys, n, panel, s);
+    if (rows > DIRECT_ROWS)
+        for (uint32_t j = 0; j < n; j += (uint32_t)(TILE_VECTORS * V_WIDTH))
+            column(GLA_DTYPE_F32, rows, TILE_VECTORS, q, ld_q, panel, j, PAGE, keys->dim, NULL,
+                   s + j, PAGE);
+    if (keys->scale)
+        multiply_columns(s, rows, keys->scale, n);
+}
+
+static float softmax(float *s, uint32_t lo, uint32_t hi, uint32_t n, float cap, float *max,
+                     float *sum)
+{
+    vf x[PAGE / V_WIDTH], largest = v_set1(*max), total = v_zero();
+    const vf none = v_set1(-INFINITY);
+    float index[V_WIDTH], factor;
+    (void)n; /* the whole page is written */
+
+    for (uint32_t t = 0; t < V_WIDTH; t++)
+        index[t] = (float)t;
+    for (uint32_t j = 0; j < PAGE / V_WIDTH; j++) {
+        const vf place = v_add(v_load(index), v_set1((float)(j * V_WIDTH)));
+
+        x[j] = v_load(s + j * V_WIDTH);
+        if (cap > 0)
+            x[j] = v_mul(v_set1(cap), v_tanh(v_div(x[j], v_set1(cap))));
+        x[j] = v_select(v_lt(place, v_set1((float)lo)), none, x[j]);
+        x[j] = v_select(v_lt(place, v_set1((float)hi)), x[j], none);
+        largest = v_max(x[j], largest);
+    }
+    factor = v_hmax(largest);
+    largest = v_set1(factor);
+    for (uint32_t j = 0; j < PAGE / V_WIDTH; j++) {
+        x[j] = v_exp(v_sub(x[j], largest));
+        total = v_add(total, x[j]);
+        v_store(s + j * V_WIDTH, x[j]);
+    }
+    {
+        const float former = *max;
+
+        *max = factor;
+        factor = former == factor ? 1 : expf(former - factor);
+    }
+    *sum = *sum * factor + v_hsum(total);
+    return factor;
+}
+
+static void values(float *p, uint32_t rows, const gla__kv_rows *v, uint32_t n, uint32_t dim,
+                   const float *factor, float *panel, float *o, size_t ld_o)
+{
+    const int direct = rows <= TILE_ROWS && dim % V_WIDTH == 0;
+
+    if (v->scale)
+        multiply_columns(p, rows, v->scale, n);
+    if (v->dtype == GLA_DTYPE_F32 && dim % V_WIDTH == 0) {
+        values_as(GLA_DTYPE_F32, p, rows, v->data, v->dim, n, dim, factor, o, ld_o);
+    } else if (direct && v->dtype == GLA_DTYPE_BF16) {
+        values_as(GLA_DTYPE_BF16, p, rows, v->data, v->dim, n, dim, factor, o, ld_o);
+    } else if (direct) {
+        values_as(GLA_DTYPE_I8, p, rows, v->data, v->dim, n, dim, factor, o, ld_o);
+    } else {
+        if (v->dtype == GLA_DTYPE_F32)
+            expand_as(GLA_DTYPE_F32, v, n, dim, panel, ld_o);
+        else if (v->dtype == GLA_DTYPE_BF16)
+            expand_as(GLA_DTYPE_BF16, v, n, dim, panel, ld_o);
+        else
+            expand_as(GLA_DTYPE_I8, v, n, dim, panel, ld_o);
+        values_as(GLA_DTYPE_F32, p, rows, panel, ld_o, n, dim, factor, o, ld_o);
+    }
+}
