@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "runtime/registry.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/diag.h"
+#include "graph/host.h"
+#include "runtime/entry_check.h"
+
+#define XX(name) extern const gla_plugin_entry gla_plugin_entry_v1_##name;
+#include "builtin_layers.inc"
+#undef XX
+
+static const gla_plugin_entry *const builtin[] = {
+#define XX(name) &gla_plugin_entry_v1_##name,
+#include "builtin_layers.inc"
+#undef XX
+    NULL};
+
+struct gla_registry {
+    atomic_uint refs;
+    const gla_layer_desc **layers;
+    uint32_t n_layers;
+    size_t capacity;
+};
+
+gla_status gla__registry_create_empty(gla_registry **out, gla_diag *diag)
+{
+    gla_registry *r = gla__alloc_zero(sizeof(*r));
+
+    *out = r;
+    if (!r)
+        return gla__fail_nomem(diag, "a registry");
+    atomic_init(&r->refs, 1);
+    return GLA_OK;
+}
+
+gla_status gla_registry_create(gla_registry **out, gla_diag *diag)
+{
+    gla_registry *r;
+    gla_status st;
+
+    *out = NULL;
+    st = gla__registry_create_empty(&r, diag);
+    if (st)
+        return st;
+    for (size_t i = 0; builtin[i]; i++) {
+        st = gla__registry_add(r, builtin[i], diag);
+        if (st) {
+            gla_registry_unref(r);
+            return st;
+        }
+    }
+    *out = r;
+    return GLA_OK;
+}
+
+gla_registry *gla__registry_ref(gla_registry *r)
+{
+    atomic_fetch_add(&r->refs, 1);
+    return r;
+}
+
+void gla_registry_unref(gla_registry *r)
+{
+    if (!r || atomic_fetch_sub(&r->refs, 1) > 1)
+        return;
+    gla__free(r->layers);
+    gla__free(r);
+}
+
+static bool has_type(const gla_registry *r, const char *type_id)
+{
+    for (uint32_t i = 0; i < r->n_layers; i++)
+        if (!strcmp(r->layers[i]->type_id, type_id))
+            return true;
+    return false;
+}
+
+/* Entries whose init() has run: once in a process, however many registries have the plugin. */
+typedef struct initialised {
+    struct initialised *next;
+    const gla_plugin_entry *entry;
+} initialised;
+
+static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
+static initialised *all_initialised;
+
+static gla_status init_once(const gla_plugin_entry *entry, gla_diag *diag)
+{
+    gla_status st = GLA_OK;
+    initialised *i;
+
+    if (!entry->init)
+        return GLA_OK;
+    pthread_mutex_lock(&init_lock);
+    for (i = all_initialised; i && i->entry != entry; i = i->next)
+        ;
+    if (!i) {
+        i = gla__alloc_zero(sizeof(*i));
+        gla__host_listen();
+        st = !i ? gla__fail_nomem(diag, "a plugin") : entry->init(gla__host());
+        if (i && st)
+            st = gla__host_failed(st, "init", diag);
+        if (st) {
+            gla__free(i);
+        } else {
+            *i = (initialised){all_initialised, entry};
+            all_initialised = i;
+        }
+    }
+    pthread_mutex_unlock(&init_lock);
+    if (st)
+        gla__at(diag, entry->name);
+    return st;
+}
+
+gla_status gla__registry_add(gla_registry *r, const gla_plugin_entry *entry, gla_diag *diag)
+{
+    gla_status st = gla__entry_check(entry, diag);
+
+    if (st)
+        return st;
+    st = init_once(entry, diag);
+    if (st)
+        return st;
+    st = gla__entry_check_layers(entry, diag);
+    if (st)
+        return st;
+    for (uint32_t i = 0; i < entry->n_layers; i++) {
+        const gla_layer_desc *desc = entry->layers[i];
+
+        if (has_type(r, desc->type_id)) {
+            gla__log(GLA_LOG_WARN, "%s: layer type %s exists already; the first stays", entry->name,
+                     desc->type_id);
+            continue;
+        }
+        if (gla__grow((void **)&r->layers, &r->capacity, r->n_layers, sizeof(*r->layers)))
+            return gla__fail_nomem(diag, "a registry");
+        r->layers[r->n_layers++] = desc;
+    }
+    return GLA_OK;
+}
+
+uint32_t gla_registry_count(const gla_registry *r)
+{
+    return r->n_layers;
+}
+
+const gla_layer_desc *gla_registry_get(const gla_registry *r, uint32_t i)
+{
+    return i < r->n_layers ? r->layers[i] : NULL;
+}
+
+/* The number after the slash; type ids have been checked to have one. */
+static uint32_t revision_of(const char *type_id)
+{
+    uint32_t n = 0;
+
+    for (const char *p = strchr(type_id, '/') + 1; *p; p++)
+        n = n * 10 + (uint32_t)(*p - '0');
+    return n;
+}
+
+const gla_layer_desc *gla_registry_find(const gla_registry *r, const char *type)
+{
+    const gla_layer_desc *best = NULL;
+    char full[256];
+    size_t n;
+
+    /* A name without a dot is one of ours. */
+    n = (size_t)snprintf(full, sizeof(full), "%s%s", strchr(type, '.') ? "" : "gla.", type);
+    if (n >= sizeof(full))
+        return NULL;
+    for (uint32_t i = 0; i < r->n_layers; i++) {
+        const char *id = r->layers[i]->type_id;
+
+        if (strcmp(id, full) == 0)
+            return r->layers[i];
+        if (!strncmp(id, full, n) && id[n] == '/' &&
+            (!best || revision_of(id) > revision_of(best->type_id)))
+            best = r->layers[i];
+    }
+    return best;
+}
+
+/* "gla.attention/1" -> "attention", others without the revision: what people write. */
+static void short_name(const char *type_id, char *buf, size_t size)
+{
+    const char *begin = strncmp(type_id, "gla.", 4) == 0 ? type_id + 4 : type_id;
+
+    snprintf(buf, size, "%.*s", (int)(strchr(begin, '/') - begin), begin);
+}
+
+static void hint_nearest(const gla_registry *r, const char *type, gla_diag *diag)
+{
+    char(*names)[128] = gla__alloc_array(r->n_layers + 1u, sizeof(*names));
+    const char **list = gla__alloc_array(r->n_layers + 1u, sizeof(*list));
+    const char *near = NULL;
+
+    if (names && list) {
+        for (uint32_t i = 0; i < r->n_layers; i++) {
+            short_name(r->layers[i]->type_id, names[i], sizeof(names[i]));
+            list[i] = names[i];
+        }
+        near = gla__nearest(type, list, r->n_layers);
+    }
+    if (near)
+        gla__hint(diag, "did you mean '%s'?", near);
+    else
+        gla__hint(diag, "load the plugin that has it with --plugin or GLA_PLUGIN_PATH");
+    gla__free(names);
+    gla__free(list);
+}
+
+gla_status gla__registry_require(const gla_registry *r, const gla_arch_layer *layer,
+                                 const gla_layer_desc **out, gla_diag *diag)
+{
+    *out = gla_registry_find(r, layer->type);
+    if (*out)
+        return GLA_OK;
+    gla__fail(diag, GLA_E_NO_LAYER, "there is no layer type '%s'", layer->type);
+    gla__at_line(diag, layer->line, layer->column);
+    hint_nearest(r, layer->type, diag);
+    return GLA_E_NO_LAYER;
+}
