@@ -97,8 +97,8 @@ gla_status gla__rope(const gla_batch *b, const gla_rope *r, uint32_t heads, uint
                      float *x, size_t ld_x);
 gla_status gla__norm(const gla_batch *b, const gla_norm *n, uint32_t rows, const float *x,
                      size_t ld_x, float *y, size_t ld_y);
-gla_status gla__activation(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
-                           const float *x, size_t ld_x, float *y, size_t ld_y);
+gla_status gla__activate(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
+                         const float *x, size_t ld_x, float *y, size_t ld_y);
 gla_status gla__glu(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
                     const float *gate, size_t ld_gate, const float *up, size_t ld_up, float *y,
                     size_t ld_y);

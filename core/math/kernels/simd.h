@@ -30,6 +30,15 @@
 #endif
 #define V_WIDTH ((size_t)GLA_SIMD)
 
+/* Kernels written as a function of constants (rows, columns, dtype): inline it, V_UNROLL the loops
+ * over the constants, and arrays of vf live in registers. */
+#define V_INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define V_UNROLL _Pragma("unroll")
+#else
+#define V_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 static inline float v_bf16_to_f32(uint16_t h)
 {
     const uint32_t u = (uint32_t)h << 16;
@@ -89,6 +98,11 @@ static inline vf v_load_bf16(const uint16_t *p)
     return v_bf16_to_f32(*p);
 }
 static inline vf v_load_f16(const uint16_t *p)
+{
+    return v_f16_to_f32(*p);
+}
+/* all lanes */
+static inline vf v_set1_f16(const uint16_t *p)
 {
     return v_f16_to_f32(*p);
 }
@@ -178,6 +192,16 @@ static inline vf v_scale2(vf a, vf n)
     memcpy(&g, &v, sizeof(g));
     return a * f * g;
 }
+/* Weights 0 .. 15 or, with high set, 16 .. 31 of an int4 group of 32; V_WIDTH of them from at. */
+static inline vf v_load_i4(const uint8_t *group, size_t at, int high)
+{
+    return (float)(high ? group[at] >> 4 : group[at] & 15);
+}
+/* The square r[i][j] becomes r[j][i]. */
+static inline void v_transpose(vf *r)
+{
+    (void)r;
+}
 
 #elif GLA_SIMD == 8
 
@@ -219,6 +243,10 @@ static inline vf v_load_bf16(const uint16_t *p)
 static inline vf v_load_f16(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+static inline vf v_set1_f16(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_set1_epi16((int16_t)*p));
 }
 static inline vf v_load_i8(const int8_t *p)
 {
@@ -311,6 +339,36 @@ static inline vf v_scale2(vf a, vf n)
 
     return _mm256_mul_ps(_mm256_mul_ps(a, _mm256_castsi256_ps(u)), _mm256_castsi256_ps(v));
 }
+static inline vf v_load_i4(const uint8_t *group, size_t at, int high)
+{
+    const __m256i b =
+        _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(group + at)));
+
+    return _mm256_cvtepi32_ps(high ? _mm256_srli_epi32(b, 4)
+                                   : _mm256_and_si256(b, _mm256_set1_epi32(15)));
+}
+V_INLINE void v_transpose(vf *r)
+{
+    vf a[8], b[8];
+
+    V_UNROLL
+    for (int i = 0; i < 4; i++) {
+        a[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        a[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    V_UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+        b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
+        b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+        b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+    }
+    V_UNROLL
+    for (int i = 0; i < 4; i++) {
+        r[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+        r[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+}
 
 #elif GLA_SIMD == 16
 
@@ -352,6 +410,10 @@ static inline vf v_load_bf16(const uint16_t *p)
 static inline vf v_load_f16(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static inline vf v_set1_f16(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_set1_epi16((int16_t)*p));
 }
 static inline vf v_load_i8(const int8_t *p)
 {
@@ -432,6 +494,43 @@ static inline float v_hmax(vf a)
 static inline vf v_scale2(vf a, vf n)
 {
     return _mm512_scalef_ps(a, n);
+}
+static inline vf v_load_i4(const uint8_t *group, size_t at, int high)
+{
+    const __m512i b =
+        _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)(group + at)));
+
+    return _mm512_cvtepi32_ps(high ? _mm512_srli_epi32(b, 4)
+                                   : _mm512_and_si512(b, _mm512_set1_epi32(15)));
+}
+V_INLINE void v_transpose(vf *r)
+{
+    vf a[16], b[16];
+
+    V_UNROLL
+    for (int i = 0; i < 8; i++) {
+        a[2 * i] = _mm512_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+        a[2 * i + 1] = _mm512_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+    }
+    V_UNROLL
+    for (int i = 0; i < 16; i += 4) { /* b[4 q + j]: column j of each 4x4 block of rows 4 q */
+        b[i] = _mm512_shuffle_ps(a[i], a[i + 2], 0x44);
+        b[i + 1] = _mm512_shuffle_ps(a[i], a[i + 2], 0xee);
+        b[i + 2] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+        b[i + 3] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+    }
+    V_UNROLL
+    for (int j = 0; j < 4; j++) { /* then the 4x4 blocks of 128 bits */
+        const vf even_top = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88),
+                 odd_top = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xdd),
+                 even_low = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0x88),
+                 odd_low = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0xdd);
+
+        r[j] = _mm512_shuffle_f32x4(even_top, even_low, 0x88);
+        r[8 + j] = _mm512_shuffle_f32x4(even_top, even_low, 0xdd);
+        r[4 + j] = _mm512_shuffle_f32x4(odd_top, odd_low, 0x88);
+        r[12 + j] = _mm512_shuffle_f32x4(odd_top, odd_low, 0xdd);
+    }
 }
 
 #else

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * activation.c - elementwise functions, gated products, and rows for a layer's own work
+ */
+#include "base/parallel.h"
+#include "math/kernels/row_kernels.h"
+#include "math/ops.h"
+
+#define PIECES_PER_THREAD 4u
+
+typedef struct rows_call {
+    void (*fn)(void *arg, uint32_t first, uint32_t last);
+    void *arg;
+    uint32_t rows, pieces;
+} rows_call;
+
+static void rows_piece(void *arg, uint32_t i)
+{
+    const rows_call *c = arg;
+
+    c->fn(c->arg, (uint32_t)((uint64_t)c->rows * i / c->pieces),
+          (uint32_t)((uint64_t)c->rows * (i + 1) / c->pieces));
+}
+
+gla_status gla__for_rows(const gla_batch *b, uint32_t rows,
+                         void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg)
+{
+    const uint32_t width = gla__parallel_width();
+    const uint32_t most = width > 1 ? PIECES_PER_THREAD * width : 1;
+    rows_call c = {fn, arg, rows, rows < most ? rows : most};
+
+    (void)b;
+    gla__parallel_for(c.pieces, rows_piece, &c);
+    return GLA_OK;
+}
+
+/* ---- y = act(x), y = act(gate) * up ---- */
+
+typedef struct act_call {
+    const gla__row_kernels *kernels;
+    const float *x, *up; /* up: NULL without a product */
+    float *y;
+    size_t ld_x, ld_up, ld_y, width;
+    uint32_t act;
+} act_call;
+
+static void act_rows(void *arg, uint32_t first, uint32_t last)
+{
+    const act_call *c = arg;
+
+    for (size_t r = first; r < last; r++) {
+        const float *x = c->x + r * c->ld_x;
+        float *y = c->y + r * c->ld_y;
+
+        if (c->up)
+            c->kernels->glu[c->act](x, c->up + r * c->ld_up, y, c->width);
+        else
+            c->kernels->act[c->act](x, y, c->width);
+    }
+}
+
+/* Little work is not worth waking other threads. */
+#define PARALLEL_FROM 16384u
+
+static gla_status run(const gla_batch *b, const act_call *given, uint32_t rows)
+{
+    gla__work work = gla__work_begin(b, GLA__WORK_ACTIVATION);
+    act_call c = *given;
+    gla_status st = GLA_OK;
+
+    if (c.act >= GLA__ACTIVATIONS) {
+        st = GLA_E_INVALID;
+    } else {
+        c.kernels = gla__row_kernels_for(gla__cpu_get()->isa);
+        if (rows * c.width < PARALLEL_FROM)
+            act_rows(&c, 0, rows);
+        else
+            st = gla__for_rows(b, rows, act_rows, &c);
+    }
+    gla__work_end(&work);
+    return st;
+}
+
+gla_status gla__activate(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
+                         const float *x, size_t ld_x, float *y, size_t ld_y)
+{
+    const act_call c = {.x = x, .y = y, .ld_x = ld_x, .ld_y = ld_y, .width = width, .act = act};
+
+    return run(b, &c, rows);
+}
+
+gla_status gla__glu(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
+                    const float *gate, size_t ld_gate, const float *up, size_t ld_up, float *y,
+                    size_t ld_y)
+{
+    const act_call c = {.x = gate,
+                        .up = up,
+                        .y = y,
+                        .ld_x = ld_gate,
+                        .ld_up = ld_up,
+                        .ld_y = ld_y,
+                        .width = width,
+                        .act = act};
+
+    return run(b, &c, rows);
+}
+
+const gla__row_kernels *gla__row_kernels_for(gla__isa isa)
+{
+#if defined(__x86_64__)
+    if (isa == GLA_ISA_AVX512)
+        return &gla_k_row__avx512;
+    if (isa == GLA_ISA_AVX2)
+        return &gla_k_row__avx2;
+#endif
+    (void)isa;
+    return &gla_k_row__c;
+}

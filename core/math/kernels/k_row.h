@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * k_row.h - norms and activations for the width that GLA_SIMD says
+ */
+#include "math/kernels/row_kernels.h"
+#include "math/kernels/simd.h"
+
+#include <float.h>
+
+/* ---- activations ---- */
+
+V_INLINE vf act_none(vf x)
+{
+    return x;
+}
+V_INLINE vf act_silu(vf x)
+{
+    return v_div(x, v_add(v_set1(1.0f), v_exp(v_sub(v_zero(), x))));
+}
+V_INLINE vf act_sigmoid(vf x)
+{
+    return v_sigmoid(x);
+}
+V_INLINE vf act_relu(vf x)
+{
+    return v_max(v_zero(), x);
+}
+V_INLINE vf act_square(vf x)
+{
+    return v_mul(x, x);
+}
+V_INLINE vf act_relu2(vf x)
+{
+    return act_square(act_relu(x));
+}
+V_INLINE vf act_gelu(vf x)
+{
+    /* the tail is 0 long before x reaches -30, and 0 * -infinity would be NaN */
+    return v_mul(v_max(v_set1(-30.0f), x), v_normal_cdf(x));
+}
+/* x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3) is x sigmoid(2 u) */
+V_INLINE vf act_gelu_tanh(vf x)
+{
+    const vf c = v_max(v_set1(-30.0f), x), x2 = v_mul(c, c);
+    const vf u = v_mul(c, v_fma(x2, v_set1(1.5957691216f * 0.044715f), v_set1(1.5957691216f)));
+
+    return v_mul(c, v_sigmoid(u));
+}
+V_INLINE vf act_tanh(vf x)
+{
+    return v_tanh(x);
+}
+V_INLINE vf act_softplus(vf x)
+{
+    return v_select(v_gt(x, v_set1(20.0f)), x, v_softplus(x));
+}
+V_INLINE vf act_log_sigmoid(vf x)
+{
+    return v_sub(v_min(v_zero(), x), v_log1p_unit(v_exp(v_sub(v_zero(), v_abs(x)))));
+}
+V_INLINE vf act_exp(vf x)
+{
+    return v_exp(x);
+}
+V_INLINE vf act_elu1(vf x)
+{
+    return v_select(v_gt(x, v_zero()), v_add(x, v_set1(1.0f)), v_exp(x));
+}
+
+#define ACTIVATIONS(XX)                                                                            \
+    XX(none)                                                                                       \
+    XX(silu)                                                                                       \
+    XX(sigmoid)                                                                                    \
+    XX(relu)                                                                                       \
+    XX(relu2)                                                                                      \
+    XX(gelu) XX(gelu_tanh) XX(tanh) XX(softplus) XX(log_sigmoid) XX(exp) XX(elu1) XX(square)
+
+#define DEFINE(name)                                                                               \
+    static void run_##name(const float *x, float *y, size_t n)                                     \
+    {                                                                                              \
+        size_t i = 0;                                                                              \
+                                                                                                   \
+        for (; i + V_WIDTH <= n; i += V_WIDTH)                                                     \
+            v_store(y + i, act_##name(v_load(x + i)));                                             \
+        if (i < n)                                                                                 \
+            v_store_n(y + i, act_##name(v_load_n(x + i, n - i)), n - i);                           \
+    }                                                                                              \
+    static void glu_##name(const float *gate, const float *up, float *y, size_t n)                 \
+    {                                                                                              \
+        size_t i = 0;                                                                              \
+                                                                                                   \
+        for (; i + V_WIDTH <= n; i += V_WIDTH)                                                     \
+            v_store(y + i, v_mul(act_##name(v_load(gate + i)), v_load(up + i)));                   \
+        if (i < n)                                                                                 \
+            v_store_n(y + i,                                                                       \
+                      v_mul(act_##name(v_load_n(gate + i, n - i)), v_load_n(up + i, n - i)),       \
+                      n - i);                                                                      \
+    }
+ACTIVATIONS(DEFINE)
+#undef DEFINE
+
+/* ---- sums: four of them, so that errors grow with the logarithm and adds overlap ---- */
+
+V_INLINE vf term(vf a, vf mean, const int squared)
+{
+    const vf d = v_sub(a, mean);
+
+    return squared ? v_mul(d, d) : d;
+}
+
+/* sum of (x - mean) or of its square */
+V_INLINE float sum_of(const float *x, size_t n, float mean_, const int squared)
+{
+    const vf mean = v_set1(mean_);
+    vf s[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
+    size_t i = 0;
+
+    for (; i + 4 * V_WIDTH <= n; i += 4 * V_WIDTH) {
+        V_UNROLL
+        for (size_t u = 0; u < 4; u++)
+            s[u] = v_add(s[u], term(v_load(x + i + u * V_WIDTH), mean, squared));
+    }
+    for (; i + V_WIDTH <= n; i += V_WIDTH)
+        s[0] = v_add(s[0], term(v_load(x + i), mean, squared));
+    if (i < n) {
+        float last[GLA_SIMD] = {0};
+
+        v_store_n(last, term(v_load_n(x + i, n - i), mean, squared), n - i);
+        s[1] = v_add(s[1], v_load(last));
+    }
+    return v_hsum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
+}
+
+/* y = (x - mean) * factor * (offset + weight) + bias */
+V_INLINE void scale_row(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                        float *y, float mean_, float factor_)
+{
+    const vf mean = v_set1(mean_), factor = v_set1(factor_), offset = v_set1(n->weight_offset);
+
+    for (size_t i = 0; i < n->width; i += V_WIDTH) {
+        const size_t k = n->width - i < V_WIDTH ? n->width - i : V_WIDTH;
+        vf a = v_mul(v_sub(v_load_n(x + i, k), mean), factor);
+
+        if (weight)
+            a = v_mul(a, v_add(offset, v_load_n(weight + i, k)));
+        if (bias)
+            a = v_add(a, v_load_n(bias + i, k));
+        v_store_n(y + i, a, k);
+    }
+}
+
+static void norm_rms(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                     float *y)
+{
+    const float mean = sum_of(x, n->width, 0.0f, 1) / (float)n->width;
+
+    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / sqrtf(mean + n->eps));
+}
+
+static void norm_layer(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                       float *y)
+{
+    const float mean = sum_of(x, n->width, 0.0f, 0) / (float)n->width;
+    const float var = sum_of(x, n->width, mean, 1) / (float)n->width;
+
+    scale_row(n, weight, bias, x, y, mean, 1.0f / sqrtf(var + n->eps));
+}
+
+static void norm_l2(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                    float *y)
+{
+    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / sqrtf(sum_of(x, n->width, 0.0f, 1) + n->eps));
+}
+
+static void norm_sum(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                     float *y)
+{
+    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / (sum_of(x, n->width, 0.0f, 0) + n->eps));
+}
+
+static void norm_l2_max(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                        float *y)
+{
+    const float length = sqrtf(sum_of(x, n->width, 0.0f, 1));
+
+    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / (length < n->eps ? n->eps : length));
+}
+
+static void norm_softmax(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                         float *y)
+{
+    float top = -FLT_MAX;
+    vf most;
+
+    for (size_t i = 0; i < n->width; i++)
+        top = x[i] > top ? x[i] : top;
+    most = v_set1(top);
+    for (size_t i = 0; i < n->width; i += V_WIDTH) {
+        const size_t k = n->width - i < V_WIDTH ? n->width - i : V_WIDTH;
+
+        v_store_n(y + i, v_exp(v_sub(v_load_n(x + i, k), most)), k);
+    }
+    scale_row(n, weight, bias, y, y, 0.0f, 1.0f / sum_of(y, n->width, 0.0f, 0));
+}
+
+#define RUN(name) run_##name,
+#define GLU(name) glu_##name,
+const gla__row_kernels GLA_KERNELS = {
+    {ACTIVATIONS(RUN)},
+    {ACTIVATIONS(GLU)},
+    {NULL, norm_rms, norm_layer, norm_l2, norm_sum, norm_l2_max, norm_softmax},
+};
