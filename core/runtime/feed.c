@@ -123,7 +123,7 @@ static gla_status take(feed *f, size_t i, uint32_t n, gla_diag *diag)
     const size_t done = f->done[i], vocab = gla_model_vocab_size(f->model);
     const size_t first_logit = item->logits ? item->n_tokens - item->n_logits : item->n_tokens;
     const uint32_t s = f->n_sequences;
-    const gla_status st = gla__sequence_reserve(&item->session->seq, n, diag);
+    const gla_status st = gla__session_reserve(item->session, n, diag);
 
     if (st)
         return st;
@@ -142,6 +142,21 @@ static gla_status take(feed *f, size_t i, uint32_t n, gla_diag *diag)
     return GLA_OK;
 }
 
+/* How many tokens of item i go into this batch: up to the end, the room or the next snapshot. */
+static uint32_t next_tokens(feed *f, size_t i)
+{
+    const gla_feed_item *item = &f->items[i];
+    const size_t wanted = item->logits ? item->n_logits : 0;
+    size_t n;
+
+    if (!f->done[i] && item->n_tokens)
+        f->done[i] = gla__session_resume(item->session, item->tokens, item->n_tokens - wanted);
+    n = item->n_tokens - f->done[i];
+    if (n > gla__session_border(item->session))
+        n = gla__session_border(item->session);
+    return min_u32(n, f->max_rows - f->n_rows);
+}
+
 /* Fills the batch; an empty one means that everything has run. */
 static gla_status fill(feed *f, gla_diag *diag)
 {
@@ -151,7 +166,7 @@ static gla_status fill(feed *f, gla_diag *diag)
         f->first++;
     for (size_t i = f->first;
          i < f->n_items && f->n_rows < f->max_rows && f->n_sequences < f->max_sequences; i++) {
-        const uint32_t n = min_u32(f->items[i].n_tokens - f->done[i], f->max_rows - f->n_rows);
+        const uint32_t n = next_tokens(f, i);
         gla_status st;
 
         if (!n)
@@ -189,11 +204,12 @@ static gla_status run_batch(feed *f, gla_diag *diag)
         gla_session *session = f->items[i].session;
 
         if (st) {
-            gla_session_reset(session);
+            gla__session_rollback(session);
             continue;
         }
-        gla__sequence_advance(&session->seq, f->tokens + first, n);
         f->done[i] += n;
+        gla__session_advance(session, f->tokens + first, n,
+                             f->items[i].n_tokens > 1 && f->done[i] == f->items[i].n_tokens);
     }
     return st;
 }

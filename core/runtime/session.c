@@ -6,6 +6,10 @@
 #include "base/diag.h"
 #include "runtime/sessions.h"
 
+#define DEFAULT_STRIDE         512u
+#define DEFAULT_SNAPSHOT_BYTES (UINT64_C(64) << 20)
+#define DEFAULT_CACHE_BYTES    (UINT64_C(512) << 20)
+
 /* ---- what the sessions of a model share ---- */
 
 static void shared_free(void *p)
@@ -14,8 +18,33 @@ static void shared_free(void *p)
 
     if (!shared)
         return;
+    gla__prefix_destroy(shared->prefix);
     gla__store_deinit(&shared->store);
     gla__free(shared);
+}
+
+static bool reclaim(void *ctx, uint64_t bytes)
+{
+    gla__shared *shared = ctx;
+
+    return gla__prefix_give(shared->prefix, bytes);
+}
+
+static gla__shared *shared_new(gla_model *m)
+{
+    gla__shared *shared = gla__alloc_zero(sizeof(*shared));
+
+    if (!shared)
+        return NULL;
+    gla__store_init(&shared->store, &m->layout, &m->kv_bytes, &m->state_bytes, &m->cache_bytes);
+    shared->prefix = gla__prefix_create(&shared->store, DEFAULT_CACHE_BYTES);
+    if (!shared->prefix) {
+        shared_free(shared);
+        return NULL;
+    }
+    shared->store.reclaim = reclaim;
+    shared->store.reclaim_ctx = shared;
+    return shared;
 }
 
 gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag)
@@ -24,16 +53,10 @@ gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag)
 
     pthread_mutex_lock(&m->lock);
     if (!m->sessions) {
-        gla__shared *shared = gla__alloc_zero(sizeof(*shared));
-
-        if (shared) {
-            gla__store_init(&shared->store, &m->layout, &m->kv_bytes, &m->state_bytes,
-                            &m->cache_bytes);
-            m->sessions_free = shared_free;
-            m->sessions = shared;
-        } else {
+        m->sessions = shared_new(m);
+        m->sessions_free = shared_free;
+        if (!m->sessions)
             st = gla__fail_nomem(diag, "the sessions of a model");
-        }
     }
     *out = m->sessions;
     pthread_mutex_unlock(&m->lock);
@@ -67,6 +90,14 @@ static gla_status new_session(gla_model *m, gla_session **out, gla_diag *diag)
     return GLA_OK;
 }
 
+static void set_options(gla_session *s, const gla_session_options *o)
+{
+    s->prefix_cache = o->prefix_cache != 0;
+    s->ring.budget = o->snapshot_bytes ? o->snapshot_bytes : DEFAULT_SNAPSHOT_BYTES;
+    if (gla__snapshot_needed(&s->model->layout))
+        s->stride = o->snapshot_stride ? o->snapshot_stride : DEFAULT_STRIDE;
+}
+
 gla_status gla_session_create(gla_model *m, const gla_session_options *options, gla_session **out,
                               gla_diag *diag)
 {
@@ -87,6 +118,7 @@ gla_status gla_session_create(gla_model *m, const gla_session_options *options, 
         gla_session_destroy(s);
         return st;
     }
+    set_options(s, &o);
     *out = s;
     return GLA_OK;
 }
@@ -95,6 +127,7 @@ void gla_session_destroy(gla_session *s)
 {
     if (!s)
         return;
+    gla__ring_clear(&s->ring);
     gla__sequence_deinit(&s->seq);
     gla__model_unref(s->model);
     gla__free(s);
@@ -103,6 +136,7 @@ void gla_session_destroy(gla_session *s)
 void gla_session_reset(gla_session *s)
 {
     gla__sequence_reset(&s->seq);
+    gla__ring_clear(&s->ring);
 }
 
 uint64_t gla_session_position(const gla_session *s)
@@ -120,6 +154,80 @@ gla_model *gla_session_model(const gla_session *s)
     return s->model;
 }
 
+/* ---- steps of feeding ---- */
+
+gla_status gla__session_reserve(gla_session *s, size_t n, gla_diag *diag)
+{
+    gla_status st;
+
+    do {
+        st = gla__sequence_reserve(&s->seq, n, diag);
+    } while (st && gla__ring_give(&s->ring));
+    return st;
+}
+
+uint64_t gla__session_resume(gla_session *s, const int32_t *tokens, uint64_t n)
+{
+    if (!s->prefix_cache || s->seq.position)
+        return 0;
+    gla__prefix_resume(s->shared->prefix, &s->seq, &s->ring, tokens, n, &s->match);
+    s->asked = n;
+    return s->match.reused;
+}
+
+size_t gla__session_border(const gla_session *s)
+{
+    if (!s->stride || s->stride == GLA_SNAPSHOT_NONE)
+        return SIZE_MAX;
+    return s->stride - (size_t)(s->seq.position % s->stride);
+}
+
+/* A snapshot here for the ring and the prefix cache, if there is memory for it. */
+static gla_status freeze(gla_session *s, bool mark, gla__snapshot **out, gla_diag *diag)
+{
+    gla__snapshot *here = gla__ring_find(&s->ring, s->seq.position);
+    gla_status st;
+
+    *out = NULL;
+    if (!s->stride || !s->seq.position)
+        return GLA_OK;
+    if (here && here->position == s->seq.position) {
+        *out = gla__snapshot_ref(here);
+        gla__ring_add(&s->ring, here, mark);
+        return GLA_OK;
+    }
+    st = gla__snapshot_take(&s->seq, mark, out, diag);
+    if (!st)
+        gla__ring_add(&s->ring, *out, mark);
+    return st;
+}
+
+void gla__session_advance(gla_session *s, const int32_t *tokens, size_t n, bool prompt)
+{
+    gla__snapshot *snapshot = NULL;
+    bool border, page;
+
+    gla__sequence_advance(&s->seq, tokens, n);
+    border = gla__session_border(s) == s->stride;
+    page = s->seq.position % GLA__KV_PAGE_TOKENS == 0;
+    if (border)
+        (void)freeze(s, false, &snapshot, NULL); /* without it, coming back takes longer */
+    /* A token at a time, only whole pages are worth a walk through the cache. */
+    if (s->prefix_cache && (snapshot || page || prompt))
+        gla__prefix_insert(s->shared->prefix, &s->seq, snapshot);
+    gla__snapshot_unref(snapshot);
+}
+
+void gla__session_rollback(gla_session *s)
+{
+    gla__snapshot *p = gla__ring_find(&s->ring, s->seq.position);
+
+    if (s->stride)
+        gla__snapshot_restore(&s->seq, p);
+    gla__sequence_trim(&s->seq);
+    gla__ring_cut(&s->ring, s->seq.position);
+}
+
 gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *diag)
 {
     gla_session *fork;
@@ -128,7 +236,11 @@ gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *d
     *out = NULL;
     if (st)
         return st;
+    fork->stride = s->stride;
+    fork->prefix_cache = s->prefix_cache;
     st = gla__sequence_copy(&fork->seq, &s->seq, diag);
+    if (!st && !gla__ring_copy(&fork->ring, &s->ring))
+        st = gla__fail_nomem(diag, "the snapshots of a fork");
     if (st) {
         gla_session_destroy(fork);
         return st;
@@ -137,9 +249,147 @@ gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *d
     return GLA_OK;
 }
 
+/* Computes the tokens of s from the position of `r` up to n in r. */
+static gla_status replay(const gla_session *s, gla_session *r, uint64_t n, gla_diag *diag)
+{
+    const uint64_t from = r->seq.position;
+
+    return gla_session_feed(r, s->seq.tokens + from, n - from, NULL, diag);
+}
+
+/* Cuts back through a second session at the snapshot, so that s stays whole until that one has
+ * reached n. */
+static gla_status cut_and_replay(gla_session *s, uint64_t n, gla_diag *diag)
+{
+    gla_session *r;
+    gla__sequence seq;
+    gla__ring ring;
+    gla_status st = new_session(s->model, &r, diag);
+
+    if (st)
+        return st;
+    r->stride = s->stride;
+    st = gla__snapshot_resume(&r->seq, &s->seq, gla__ring_find(&s->ring, n), diag);
+    if (!st && !gla__ring_copy(&r->ring, &s->ring))
+        st = gla__fail_nomem(diag, "the snapshots of a session");
+    if (!st) {
+        gla__ring_cut(&r->ring, r->seq.position);
+        st = replay(s, r, n, diag);
+    }
+    if (!st) {
+        seq = s->seq;
+        s->seq = r->seq;
+        r->seq = seq;
+        ring = s->ring;
+        s->ring = r->ring;
+        r->ring = ring;
+    }
+    gla_session_destroy(r);
+    return st;
+}
+
+gla_status gla_session_truncate(gla_session *s, uint64_t n, gla_diag *diag)
+{
+    if (n > s->seq.position)
+        return gla__fail(diag, GLA_E_INVALID,
+                         "cannot cut to %" PRIu64 " tokens, there are only %" PRIu64, n,
+                         s->seq.position);
+    if (n == 0) {
+        gla_session_reset(s);
+        return GLA_OK;
+    }
+    if (!gla__sequence_can_cut(&s->seq, n))
+        return cut_and_replay(s, n, diag);
+    gla__sequence_cut(&s->seq, n);
+    gla__ring_cut(&s->ring, n);
+    return GLA_OK;
+}
+
+/* ---- snapshots and prefix cache ---- */
+
+gla_status gla_session_mark(gla_session *s, gla_diag *diag)
+{
+    gla__snapshot *snapshot;
+    const gla_status st = freeze(s, true, &snapshot, diag);
+
+    if (st)
+        return st;
+    if (s->prefix_cache && s->seq.position)
+        gla__prefix_insert(s->shared->prefix, &s->seq, snapshot);
+    gla__snapshot_unref(snapshot);
+    return GLA_OK;
+}
+
+void gla_session_snapshots(const gla_session *s, gla_snapshot_info *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->stride = s->stride;
+    out->count = (uint32_t)s->ring.n;
+    out->bytes = s->ring.bytes;
+    out->budget = s->ring.budget;
+    if (s->stride)
+        out->worst_replay = gla__ring_worst_replay(&s->ring, s->seq.position);
+}
+
+uint64_t gla_session_replay(const gla_session *s, uint64_t n)
+{
+    const gla__snapshot *p;
+
+    if (n >= s->seq.position || gla__sequence_can_cut(&s->seq, n))
+        return 0;
+    p = gla__ring_find(&s->ring, n);
+    return n - (p ? p->position : 0);
+}
+
+void gla_session_cache_stats(const gla_session *s, gla_cache_stats *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->by_reason[s->match.reason] = 1;
+    if (!s->asked)
+        return;
+    out->lookups = 1;
+    out->hits = s->match.reused > 0;
+    out->tokens_asked = s->asked;
+    out->tokens_matched = s->match.matched;
+    out->tokens_reused = s->match.reused;
+    out->tokens_replayed = s->match.matched - s->match.reused;
+}
+
+void gla_model_cache_stats(gla_model *m, gla_cache_stats *out)
+{
+    gla__shared *shared;
+
+    memset(out, 0, sizeof(*out));
+    if (!gla__shared_get(m, &shared, NULL))
+        gla__prefix_stats(shared->prefix, out);
+}
+
+gla_status gla_model_cache_set_budget(gla_model *m, uint64_t bytes, gla_diag *diag)
+{
+    gla__shared *shared;
+    const gla_status st = gla__shared_get(m, &shared, diag);
+
+    if (!st)
+        gla__prefix_set_budget(shared->prefix, bytes);
+    return st;
+}
+
+/* ---- memory ---- */
+
+gla_status gla_model_set_budget(gla_model *m, uint64_t bytes, gla_diag *diag)
+{
+    gla__shared *shared;
+    const gla_status st = gla__shared_get(m, &shared, diag);
+
+    if (!st)
+        atomic_store(&shared->store.budget, bytes);
+    return st;
+}
+
 void gla_session_memory(const gla_session *s, gla_memory *out)
 {
     memset(out, 0, sizeof(*out));
     out->kv = gla__sequence_kv_bytes(&s->seq);
     out->state = s->model->layout.fixed_bytes;
+    out->cache = s->ring.bytes;
 }

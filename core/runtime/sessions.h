@@ -9,21 +9,39 @@
 #define GLA_RUNTIME_SESSIONS_H
 
 #include "runtime/model.h"
-#include "state/sequence.h"
+#include "state/prefix.h"
 
 /* model->sessions */
 typedef struct gla__shared {
     gla__store store;
+    gla__prefix *prefix;
 } gla__shared;
 
 struct gla_session {
     gla_model *model; /* counted */
     gla__shared *shared;
     gla__sequence seq;
+    gla__ring ring;
+    uint32_t stride; /* 0: the model needs no snapshots */
+    bool prefix_cache;
     bool feeding; /* listed in the items of a running gla_feed */
+    gla__prefix_match match;
+    uint64_t asked; /* tokens of the last lookup */
 };
 
 /* What all sessions of m share; made on the first call.  [thread-safe] */
 gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag);
+
+/* Room for n more tokens; snapshots of the session give way before it fails. */
+gla_status gla__session_reserve(gla_session *s, size_t n, gla_diag *diag);
+/* Before the first token: resumes at what the prefix cache has of tokens[0 .. n); returns how many
+ * tokens that saves. */
+uint64_t gla__session_resume(gla_session *s, const int32_t *tokens, uint64_t n);
+/* Tokens from the position to the next border at which a snapshot is due; SIZE_MAX: none. */
+size_t gla__session_border(const gla_session *s);
+/* n tokens were run.  prompt: they are the last of several fed at once. */
+void gla__session_advance(gla_session *s, const int32_t *tokens, size_t n, bool prompt);
+/* The fixed states are lost: back to the nearest snapshot. */
+void gla__session_rollback(gla_session *s);
 
 #endif

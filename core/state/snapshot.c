@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state/snapshot.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/diag.h"
+
+bool gla__snapshot_needed(const gla__state_layout *layout)
+{
+    if (layout->fixed_bytes)
+        return true;
+    for (uint32_t i = 0; i < layout->n_entries; i++)
+        if (layout->entries[i].desc.window)
+            return true;
+    return false;
+}
+
+/* ---- one snapshot ---- */
+
+static gla_status take_windows(gla__snapshot *p, const gla__sequence *q, gla_diag *diag)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < q->n_tables; i++)
+        n += q->tables[i].window ? q->tables[i].n : 0;
+    p->windows = gla__alloc_array(q->n_tables, sizeof(*p->windows));
+    p->pages = gla__alloc_array(n, sizeof(*p->pages));
+    if (!p->windows || !p->pages)
+        return gla__fail_nomem(diag, "a snapshot");
+    p->n_tables = q->n_tables;
+    n = 0;
+    for (uint32_t i = 0; i < q->n_tables; i++) {
+        const gla__kv_table *t = &q->tables[i];
+
+        p->windows[i] = (gla__snapshot_window){.first = t->first, .start = n};
+        if (!t->window || !t->n)
+            continue;
+        p->windows[i].n = t->n;
+        memcpy(p->pages + n, t->pages, t->n * sizeof(*t->pages));
+        n += t->n;
+        p->bytes += t->n * t->page_bytes;
+    }
+    gla__pages_hold(p->store, p->pages, n, GLA__HOLDER_CACHE);
+    return GLA_OK;
+}
+
+gla_status gla__snapshot_take(const gla__sequence *q, bool eager, gla__snapshot **out,
+                              gla_diag *diag)
+{
+    gla__store *store = q->store;
+    const size_t bytes = store->layout->fixed_bytes;
+    gla__snapshot *p = gla__alloc_zero(sizeof(*p));
+    void *fixed = NULL;
+    gla_status st = GLA_OK;
+
+    *out = NULL;
+    if (!p)
+        return gla__fail_nomem(diag, "a snapshot");
+    atomic_init(&p->refs, 1);
+    p->position = q->position;
+    p->store = store;
+    p->bytes = bytes;
+    if (eager)
+        st = gla__store_alloc(store, store->cache_bytes, bytes, "a snapshot", &fixed, diag);
+    else if (!(fixed = gla__store_try(store, store->cache_bytes, bytes)))
+        st = gla__fail_nomem(diag, "a snapshot");
+    p->fixed = fixed;
+    if (!st)
+        st = take_windows(p, q, diag);
+    if (st) {
+        gla__snapshot_unref(p);
+        return st;
+    }
+    memcpy(p->fixed, q->fixed, bytes);
+    *out = p;
+    return GLA_OK;
+}
+
+gla__snapshot *gla__snapshot_ref(gla__snapshot *p)
+{
+    atomic_fetch_add(&p->refs, 1);
+    return p;
+}
+
+void gla__snapshot_unref(gla__snapshot *p)
+{
+    if (!p || atomic_fetch_sub(&p->refs, 1) != 1)
+        return;
+    for (uint32_t i = 0; i < p->n_tables; i++)
+        gla__pages_release(p->store, p->pages + p->windows[i].start, p->windows[i].n,
+                           GLA__HOLDER_CACHE);
+    gla__store_free(p->store, p->store->cache_bytes, p->fixed, p->store->layout->fixed_bytes);
+    gla__free(p->windows);
+    gla__free(p->pages);
+    gla__free(p);
+}
+
+/* The table gets the pages of the snapshot; gla__sequence_make_room() made room for a window. */
+static void restore_window(gla__sequence *q, gla__kv_table *t, const gla__snapshot *p, uint32_t i)
+{
+    const gla__snapshot_window *w = &p->windows[i];
+
+    gla__pages_hold(q->store, p->pages + w->start, w->n, GLA__HOLDER_SEQUENCE);
+    gla__pages_release(q->store, t->pages, t->n, GLA__HOLDER_SEQUENCE);
+    if (w->n)
+        memcpy(t->pages, p->pages + w->start, w->n * sizeof(*t->pages));
+    t->n = w->n;
+    t->first = w->first;
+}
+
+void gla__snapshot_restore(gla__sequence *q, const gla__snapshot *p)
+{
+    if (!p) {
+        gla__sequence_reset(q);
+        return;
+    }
+    for (uint32_t i = 0; i < q->n_tables; i++)
+        if (q->tables[i].window)
+            restore_window(q, &q->tables[i], p, i);
+    memcpy(q->fixed, p->fixed, q->store->layout->fixed_bytes);
+    gla__sequence_cut(q, p->position);
+}
+
+gla_status gla__snapshot_resume(gla__sequence *dst, const gla__sequence *src,
+                                const gla__snapshot *p, gla_diag *diag)
+{
+    const uint64_t position = p ? p->position : 0;
+    gla_status st = gla__sequence_init(dst, src->store, src->kv_dtype, diag);
+
+    if (st || !p)
+        return st;
+    st = gla__sequence_make_room(dst, position, diag);
+    if (st) {
+        gla__sequence_deinit(dst);
+        return st;
+    }
+    if (position)
+        memcpy(dst->tokens, src->tokens, position * sizeof(*src->tokens));
+    for (uint32_t i = 0; i < src->n_tables; i++) {
+        const gla__kv_table *from = &src->tables[i];
+        gla__kv_table *to = &dst->tables[i];
+
+        if (from->window)
+            continue;
+        to->n = (size_t)gla__kv_end_page(position);
+        if (to->n)
+            memcpy(to->pages, from->pages, to->n * sizeof(*to->pages));
+        gla__pages_hold(dst->store, to->pages, to->n, GLA__HOLDER_SEQUENCE);
+    }
+    gla__snapshot_restore(dst, p);
+    return GLA_OK;
+}
+
+/* ---- the ring ---- */
+
+static void remove_slot(gla__ring *r, size_t i)
+{
+    r->bytes -= r->slots[i].snapshot->bytes;
+    gla__snapshot_unref(r->slots[i].snapshot);
+    r->n--;
+    memmove(r->slots + i, r->slots + i + 1, (r->n - i) * sizeof(*r->slots));
+}
+
+void gla__ring_clear(gla__ring *r)
+{
+    const uint64_t budget = r->budget;
+
+    while (r->n)
+        remove_slot(r, r->n - 1);
+    gla__free(r->slots);
+    memset(r, 0, sizeof(*r));
+    r->budget = budget;
+}
+
+/* How far slot i is worth keeping: the gap that its removal leaves, beside its distance from the
+ * newest.  Equal worth everywhere means distances that grow geometrically with age. */
+static double worth(const gla__ring *r, size_t i)
+{
+    const uint64_t here = r->slots[i].snapshot->position;
+    const uint64_t before = i ? r->slots[i - 1].snapshot->position : 0;
+    const uint64_t after = r->slots[i + 1].snapshot->position;
+    const uint64_t newest = r->slots[r->n - 1].snapshot->position;
+    const double w = (double)(after - before) / (double)(newest - here);
+
+    return r->slots[i].mark ? 4 * w : w;
+}
+
+bool gla__ring_give(gla__ring *r)
+{
+    size_t least = 0;
+
+    if (!r->n)
+        return false;
+    for (size_t i = 1; i + 1 < r->n; i++)
+        if (worth(r, i) < worth(r, least))
+            least = i;
+    remove_slot(r, least);
+    return true;
+}
+
+/* Index of the first slot after position n. */
+static size_t slots_until(const gla__ring *r, uint64_t n)
+{
+    size_t low = 0, high = r->n;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (r->slots[middle].snapshot->position <= n)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool gla__ring_add(gla__ring *r, gla__snapshot *p, bool mark)
+{
+    const size_t i = slots_until(r, p->position);
+
+    if (i && r->slots[i - 1].snapshot->position == p->position) {
+        r->slots[i - 1].mark |= mark;
+        return true;
+    }
+    if (p->bytes > r->budget ||
+        gla__grow((void **)&r->slots, &r->capacity, r->n, sizeof(*r->slots)))
+        return false;
+    memmove(r->slots + i + 1, r->slots + i, (r->n - i) * sizeof(*r->slots));
+    r->slots[i] = (gla__ring_slot){gla__snapshot_ref(p), mark};
+    r->n++;
+    r->bytes += p->bytes;
+    while (r->bytes > r->budget)
+        gla__ring_give(r);
+    return true;
+}
+
+bool gla__ring_copy(gla__ring *dst, const gla__ring *src)
+{
+    if (src->n) {
+        dst->slots = gla__alloc_array(src->n, sizeof(*dst->slots));
+        if (!dst->slots)
+            return false;
+        memcpy(dst->slots, src->slots, src->n * sizeof(*dst->slots));
+        for (size_t i = 0; i < src->n; i++)
+            gla__snapshot_ref(dst->slots[i].snapshot);
+    }
+    dst->n = dst->capacity = src->n;
+    dst->bytes = src->bytes;
+    dst->budget = src->budget;
+    return true;
+}
+
+void gla__ring_cut(gla__ring *r, uint64_t n)
+{
+    while (r->n && r->slots[r->n - 1].snapshot->position > n)
+        remove_slot(r, r->n - 1);
+}
+
+gla__snapshot *gla__ring_find(const gla__ring *r, uint64_t n)
+{
+    const size_t i = slots_until(r, n);
+
+    return i ? r->slots[i - 1].snapshot : NULL;
+}
+
+uint64_t gla__ring_worst_replay(const gla__ring *r, uint64_t position)
+{
+    uint64_t worst = 0, last = 0;
+
+    for (size_t i = 0; i <= r->n; i++) {
+        /* the farthest position from `last` is the one just before the next snapshot */
+        const uint64_t next = i < r->n ? r->slots[i].snapshot->position : position;
+
+        if (next > last && next - last - 1 > worst)
+            worst = next - last - 1;
+        last = next;
+    }
+    return worst;
+}
