@@ -212,6 +212,7 @@ static void attend_page(const job *j, const block *k, const worker *w, uint64_t 
     const gla__kv_view *view = p->view;
     const gla__kv_rows keys = gla__kv_keys(view, page, k->head);
     const gla__kv_rows values = view->v_dim ? gla__kv_values(view, page, k->head) : keys;
+    const void *next = page + 1 < k->page_end ? gla__kv_keys(view, page + 1, k->head).data : NULL;
     const uint64_t base = view->first_token + page * PAGE;
     const uint64_t position = p->position + k->first; /* of the block's first token */
     const uint64_t filled = position + k->tokens - base;
@@ -224,8 +225,8 @@ static void attend_page(const job *j, const block *k, const worker *w, uint64_t 
     if (begin == end)
         return;
     m = (size_t)begin * j->group;
-    j->k->scores(w->q + m * j->ld_q, j->ld_q, (end - begin) * j->group, &keys, n, w->panel,
-                 w->s + m * PAGE);
+    j->k->scores(w->q + m * j->ld_q, j->ld_q, (end - begin) * j->group, &keys, n,
+                 view->v_dim ? values.data : next, w->panel, w->s + m * PAGE);
     for (uint32_t t = begin; t < end; t++) {
         const uint64_t from = window_begin(view, position + t), to = position + t + 1;
         const uint32_t lo = from > base ? (uint32_t)(from - base) : 0;
@@ -239,7 +240,7 @@ static void attend_page(const job *j, const block *k, const worker *w, uint64_t 
         }
     }
     j->k->values(w->s + m * PAGE, (end - begin) * j->group, &values, n, j->v_dim, w->factor + m,
-                 w->panel, w->o + m * j->ld_o, j->ld_o);
+                 next, w->panel, w->o + m * j->ld_o, j->ld_o);
 }
 
 /* Writes an output row from its weighted sum. */

@@ -12,7 +12,7 @@
 #define PAGE         GLA__KV_PAGE_TOKENS
 #define TILE_ROWS    6u
 #define TILE_VECTORS (GLA_SIMD == 16 ? 4u : 2u) /* so that sums and operands fit the registers */
-#define DIRECT_ROWS  4u                         /* up to so many, no panel */
+#define DIRECT_ROWS  8u                         /* up to so many, no panel */
 #define DIRECT_KEYS  4u
 
 /* dtype, rows and vectors are constants where these are called. */
@@ -40,6 +40,21 @@ static vf load_tail(uint32_t dtype, const void *p, size_t at, size_t n)
                : dtype == GLA_DTYPE_BF16 ? v_bf16_to_f32(((const uint16_t *)p)[at + i])
                                          : (float)((const int8_t *)p)[at + i];
     return v_load(x);
+}
+
+ALWAYS_INLINE size_t width(uint32_t dtype)
+{
+    return dtype == GLA_DTYPE_F32 ? 4 : dtype == GLA_DTYPE_BF16 ? 2 : 1;
+}
+
+/* Asks for the cache lines of [at, at + bytes); the address need not exist. */
+ALWAYS_INLINE void fetch(const void *p, size_t at, size_t bytes)
+{
+    const uintptr_t address = (uintptr_t)p + at;
+
+    UNROLL
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const void *)(address + i), _MM_HINT_T0);
 }
 
 /* ---- panels ---- */
@@ -141,10 +156,11 @@ ALWAYS_INLINE void expand_as(uint32_t dtype, const gla__kv_rows *values, uint32_
 
 /* ---- products ---- */
 
-/* c[r][] = c[r][] * factor[r] + sum over t < k of a[r][t] b[t][], without factor 0 + ... */
+/* c[r][] = c[r][] * factor[r] + sum over t < k of a[r][t] b[t][], without factor 0 + ...
+ * soon: NULL, or what is read next; fetched as b is walked, number for number. */
 ALWAYS_INLINE void tile(uint32_t dtype, uint32_t rows, uint32_t vectors, const float *a,
-                        size_t ld_a, const void *b, size_t at, size_t ld_b, uint32_t k,
-                        const float *factor, float *c, size_t ld_c)
+                        size_t ld_a, const void *b, const void *soon, size_t at, size_t ld_b,
+                        uint32_t k, const float *factor, float *c, size_t ld_c)
 {
     vf sum[TILE_ROWS][TILE_VECTORS], x[TILE_VECTORS];
 
@@ -155,6 +171,8 @@ ALWAYS_INLINE void tile(uint32_t dtype, uint32_t rows, uint32_t vectors, const f
         sum[r][v] =
             factor ? v_mul(v_set1(factor[r]), v_load(c + r * ld_c + v * V_WIDTH)) : v_zero();
     for (uint32_t t = 0; t < k; t++, at += ld_b) {
+        if (soon)
+            fetch(soon, at * width(dtype), vectors * V_WIDTH * width(dtype));
         UNROLL
         for (uint32_t v = 0; v < vectors; v++)
             x[v] = load(dtype, b, at + v * V_WIDTH);
@@ -176,10 +194,10 @@ ALWAYS_INLINE void tile(uint32_t dtype, uint32_t rows, uint32_t vectors, const f
 
 /* tile() for any number of rows */
 ALWAYS_INLINE void column(uint32_t dtype, uint32_t rows, uint32_t vectors, const float *a,
-                          size_t ld_a, const void *b, size_t at, size_t ld_b, uint32_t k,
-                          const float *factor, float *c, size_t ld_c)
+                          size_t ld_a, const void *b, const void *soon, size_t at, size_t ld_b,
+                          uint32_t k, const float *factor, float *c, size_t ld_c)
 {
-#define TILE(n) tile(dtype, n, vectors, a, ld_a, b, at, ld_b, k, factor, c, ld_c)
+#define TILE(n) tile(dtype, n, vectors, a, ld_a, b, soon, at, ld_b, k, factor, c, ld_c)
     for (; rows >= TILE_ROWS; rows -= TILE_ROWS) {
         TILE(TILE_ROWS);
         a += TILE_ROWS * ld_a;
@@ -213,7 +231,7 @@ ALWAYS_INLINE void dots(uint32_t dtype, uint32_t rows, uint32_t n_keys, const fl
                         const gla__kv_rows *keys, uint32_t j, float *s)
 {
     const uint32_t dim = keys->dim;
-    vf sum[DIRECT_ROWS][DIRECT_KEYS];
+    vf sum[4][DIRECT_KEYS];
     uint32_t i = 0;
 
     UNROLL
@@ -246,48 +264,49 @@ ALWAYS_INLINE void dots(uint32_t dtype, uint32_t rows, uint32_t n_keys, const fl
         s[r * PAGE + j + t] = v_hsum(sum[r][t]);
 }
 
-ALWAYS_INLINE void all_dots(uint32_t dtype, uint32_t rows, const float *q, size_t ld_q,
-                            const gla__kv_rows *keys, uint32_t n, float *s)
+ALWAYS_INLINE void dots_of_keys(uint32_t dtype, uint32_t rows, uint32_t n_keys, const float *q,
+                                size_t ld_q, const gla__kv_rows *keys, uint32_t j, float *s)
 {
-    uint32_t j = 0;
-
-    for (; j + DIRECT_KEYS <= n; j += DIRECT_KEYS)
-        dots(dtype, rows, DIRECT_KEYS, q, ld_q, keys, j, s);
-    for (; j < n; j++)
-        dots(dtype, rows, 1, q, ld_q, keys, j, s);
+    for (; rows >= 4; rows -= 4, q += 4 * ld_q, s += 4 * PAGE)
+        dots(dtype, 4, n_keys, q, ld_q, keys, j, s);
+    if (rows == 3)
+        dots(dtype, 3, n_keys, q, ld_q, keys, j, s);
+    else if (rows == 2)
+        dots(dtype, 2, n_keys, q, ld_q, keys, j, s);
+    else if (rows == 1)
+        dots(dtype, 1, n_keys, q, ld_q, keys, j, s);
 }
 
 ALWAYS_INLINE void scores_as(uint32_t dtype, const float *q, size_t ld_q, uint32_t rows,
-                             const gla__kv_rows *keys, uint32_t n, float *panel, float *s)
+                             const gla__kv_rows *keys, const void *soon, uint32_t n, float *panel,
+                             float *s)
 {
-    switch (rows) {
-    case 1:
-        all_dots(dtype, 1, q, ld_q, keys, n, s);
-        return;
-    case 2:
-        all_dots(dtype, 2, q, ld_q, keys, n, s);
-        return;
-    case 3:
-        all_dots(dtype, 3, q, ld_q, keys, n, s);
-        return;
-    case 4:
-        all_dots(dtype, 4, q, ld_q, keys, n, s);
-        return;
-    default:
+    const size_t bytes = keys->dim * width(dtype);
+    uint32_t j = 0;
+
+    if (rows > DIRECT_ROWS) {
         transpose_as(dtype, keys, n, panel);
+        return;
     }
+    for (; j + DIRECT_KEYS <= n; j += DIRECT_KEYS) {
+        if (soon)
+            fetch(soon, j * bytes, DIRECT_KEYS * bytes);
+        dots_of_keys(dtype, rows, DIRECT_KEYS, q, ld_q, keys, j, s);
+    }
+    for (; j < n; j++)
+        dots_of_keys(dtype, rows, 1, q, ld_q, keys, j, s);
 }
 
 ALWAYS_INLINE void values_as(uint32_t dtype, const float *p, uint32_t rows, const void *data,
-                             size_t ld, uint32_t n, uint32_t dim, const float *factor, float *o,
-                             size_t ld_o)
+                             const void *soon, size_t ld, uint32_t n, uint32_t dim,
+                             const float *factor, float *o, size_t ld_o)
 {
     uint32_t i = 0;
 
     for (; i + TILE_VECTORS * V_WIDTH <= dim; i += (uint32_t)(TILE_VECTORS * V_WIDTH))
-        column(dtype, rows, TILE_VECTORS, p, PAGE, data, i, ld, n, factor, o + i, ld_o);
+        column(dtype, rows, TILE_VECTORS, p, PAGE, data, soon, i, ld, n, factor, o + i, ld_o);
     for (; i < dim; i += (uint32_t)V_WIDTH)
-        column(dtype, rows, 1, p, PAGE, data, i, ld, n, factor, o + i, ld_o);
+        column(dtype, rows, 1, p, PAGE, data, soon, i, ld, n, factor, o + i, ld_o);
 }
 
 /* ---- the table ---- */
@@ -305,18 +324,18 @@ static void multiply_columns(float *s, uint32_t rows, const float *scale, uint32
 }
 
 static void scores(const float *q, size_t ld_q, uint32_t rows, const gla__kv_rows *keys, uint32_t n,
-                   float *panel, float *s)
+                   const void *soon, float *panel, float *s)
 {
     if (keys->dtype == GLA_DTYPE_F32)
-        scores_as(GLA_DTYPE_F32, q, ld_q, rows, keys, n, panel, s);
+        scores_as(GLA_DTYPE_F32, q, ld_q, rows, keys, soon, n, panel, s);
     else if (keys->dtype == GLA_DTYPE_BF16)
-        scores_as(GLA_DTYPE_BF16, q, ld_q, rows, keys, n, panel, s);
+        scores_as(GLA_DTYPE_BF16, q, ld_q, rows, keys, soon, n, panel, s);
     else
-        scores_as(GLA_DTYPE_I8, q, ld_q, rows, keys, n, panel, s);
+        scores_as(GLA_DTYPE_I8, q, ld_q, rows, keys, soon, n, panel, s);
     if (rows > DIRECT_ROWS)
         for (uint32_t j = 0; j < n; j += (uint32_t)(TILE_VECTORS * V_WIDTH))
-            column(GLA_DTYPE_F32, rows, TILE_VECTORS, q, ld_q, panel, j, PAGE, keys->dim, NULL,
-                   s + j, PAGE);
+            column(GLA_DTYPE_F32, rows, TILE_VECTORS, q, ld_q, panel, NULL, j, PAGE, keys->dim,
+                   NULL, s + j, PAGE);
     if (keys->scale)
         multiply_columns(s, rows, keys->scale, n);
 }
@@ -359,18 +378,20 @@ static float softmax(float *s, uint32_t lo, uint32_t hi, uint32_t n, float cap, 
 }
 
 static void values(float *p, uint32_t rows, const gla__kv_rows *v, uint32_t n, uint32_t dim,
-                   const float *factor, float *panel, float *o, size_t ld_o)
+                   const float *factor, const void *soon, float *panel, float *o, size_t ld_o)
 {
-    const int direct = rows <= TILE_ROWS && dim % V_WIDTH == 0;
+    const int direct = rows <= DIRECT_ROWS && dim % V_WIDTH == 0;
 
+    if (rows > DIRECT_ROWS)
+        soon = NULL;
     if (v->scale)
         multiply_columns(p, rows, v->scale, n);
     if (v->dtype == GLA_DTYPE_F32 && dim % V_WIDTH == 0) {
-        values_as(GLA_DTYPE_F32, p, rows, v->data, v->dim, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_F32, p, rows, v->data, soon, v->dim, n, dim, factor, o, ld_o);
     } else if (direct && v->dtype == GLA_DTYPE_BF16) {
-        values_as(GLA_DTYPE_BF16, p, rows, v->data, v->dim, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_BF16, p, rows, v->data, soon, v->dim, n, dim, factor, o, ld_o);
     } else if (direct) {
-        values_as(GLA_DTYPE_I8, p, rows, v->data, v->dim, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_I8, p, rows, v->data, soon, v->dim, n, dim, factor, o, ld_o);
     } else {
         if (v->dtype == GLA_DTYPE_F32)
             expand_as(GLA_DTYPE_F32, v, n, dim, panel, ld_o);
@@ -378,6 +399,6 @@ static void values(float *p, uint32_t rows, const gla__kv_rows *v, uint32_t n, u
             expand_as(GLA_DTYPE_BF16, v, n, dim, panel, ld_o);
         else
             expand_as(GLA_DTYPE_I8, v, n, dim, panel, ld_o);
-        values_as(GLA_DTYPE_F32, p, rows, panel, ld_o, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_F32, p, rows, panel, NULL, ld_o, n, dim, factor, o, ld_o);
     }
 }
