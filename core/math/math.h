@@ -26,7 +26,8 @@ size_t gla__math_scratch_bytes(const gla__math_needs *needs);
 typedef struct gla__exec {
     char *arena; /* 64-byte aligned, gla__math_scratch_bytes() */
     size_t arena_bytes, used;
-    uint32_t recurrence_chunk; /* 0 = chosen; 1 = recurrent form; n = chunks of n tokens (tests) */
+    /* 0 = chosen; 1 = recurrent form; n = chunks of n tokens, 64 at most (tests) */
+    uint32_t recurrence_chunk;
     double *seconds; /* NULL, or [GLA__WORK_COUNT] time spent per kind of work (gla-bench) */
 } gla__exec;
 

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/parallel.h"
+#include "math/kernels/row_kernels.h"
 #include "math/kernels/sequence_kernels.h"
 
 enum { CHANNELS = 128 }; /* of a block */
@@ -107,8 +108,8 @@ gla_status gla__conv_create(const gla_host *h, const gla_conv_spec *spec, gla_co
     if (!spec->width || spec->width > GLA__CONV_WIDTH_MAX || !channels || channels > UINT32_MAX)
         return gla_host_fail(h, GLA_E_INVALID,
                              "convolution: width must be 1 to 64, channels not 0");
-    if (spec->activation > GLA_ACT_SILU)
-        return gla_host_fail(h, GLA_E_UNSUPPORTED, "convolution: activation must be none or silu");
+    if (spec->activation >= GLA__ACTIVATIONS)
+        return gla_host_fail(h, GLA_E_INVALID, "convolution: unknown activation");
     c = gla__alloc_zero(sizeof(*c));
     if (!c)
         return GLA_E_NOMEM;
@@ -154,8 +155,13 @@ static void run_conv(void *arg, uint32_t i)
                              .ld_taps = c->channels,
                              .silu = c->activation == GLA_ACT_SILU};
 
-    if (p.tokens)
-        j->kernels->conv(&r);
+    if (!p.tokens)
+        return;
+    j->kernels->conv(&r);
+    if (c->activation != GLA_ACT_NONE && !r.silu)
+        for (size_t t = 0; t < p.tokens; t++)
+            gla__row_kernels_for(gla__cpu_get()->isa)
+                ->act[c->activation](r.y + t * r.ld_y, r.y + t * r.ld_y, p.channels);
 }
 
 gla_status gla__conv1d(const gla_batch *b, const gla_conv *c, uint32_t state, const float *x,

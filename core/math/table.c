@@ -8,9 +8,15 @@ static const gla_math table = {
     .struct_size = sizeof(gla_math),
     .linear_create = gla__linear_create,
     .linear_destroy = gla__linear_destroy,
+    .conv_create = gla__conv_create,
+    .conv_destroy = gla__conv_destroy,
     .linear = gla__linear,
     .linear_grouped = gla__linear_grouped,
     .gather = gla__gather,
+    .conv1d = gla__conv1d,
+    .recurrence = gla__recurrence,
+    .selective_scan = gla__selective_scan,
+    .scan = gla__scan,
     .norm = gla__norm,
     .activation = gla__activate,
     .glu = gla__glu,
@@ -22,8 +28,15 @@ const gla_math *gla__math_table(void)
     return &table;
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Each function gives back what it took, so the largest decides; with room for rounding up. */
 size_t gla__math_scratch_bytes(const gla__math_needs *needs)
 {
-    return gla__linear_scratch(needs) + 4096;
+    const size_t most = larger(gla__linear_scratch(needs), gla__recurrence_scratch(needs));
+
+    return most + 4096;
 }
