@@ -129,11 +129,11 @@ static void append_rows(void *arg, uint32_t part)
         for (uint32_t h = 0; h < j->kv_heads; h++) {
             const gla__kv_rows k = gla__kv_keys(p->view, token / PAGE, h);
 
-            gla__kv_store(&k, token % PAGE, a->k + row * a->ld_k + (size_t)h * j->k_dim);
+            j->k->store(&k, token % PAGE, a->k + row * a->ld_k + (size_t)h * j->k_dim);
             if (p->view->v_dim) {
                 const gla__kv_rows v = gla__kv_values(p->view, token / PAGE, h);
 
-                gla__kv_store(&v, token % PAGE, a->v + row * a->ld_v + (size_t)h * j->v_dim);
+                j->k->store(&v, token % PAGE, a->v + row * a->ld_v + (size_t)h * j->v_dim);
             }
         }
     }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "math/kv.h"
 
-#include <math.h>
-#include <string.h>
-
-#include "base/half.h"
 
 static size_t align64(size_t x)
 {
@@ -56,35 +52,4 @@ gla__kv_rows gla__kv_values(const gla__kv_view *view, uint64_t page, uint32_t he
 
     gla__kv_page(view->dtype, view->kv_heads, view->k_dim, view->v_dim, &l);
     return rows_of(view, page, head, l.v_offset, l.v_scale_offset, view->v_dim);
-}
-
-static void store_bf16(uint16_t *y, const float *x, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        y[i] = gla__f32_bf16(x[i]);
-}
-
-/* Symmetric, one scale for the row: x is about scale * y with y in [-127, 127]. */
-static void store_i8(int8_t *y, float *scale, const float *x, uint32_t n)
-{
-    float largest = 0, inverse;
-
-    for (uint32_t i = 0; i < n; i++)
-        largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-    *scale = largest / 127.0f;
-    inverse = largest > 0 ? 127.0f / largest : 0;
-    for (uint32_t i = 0; i < n; i++)
-        y[i] = (int8_t)lrintf(fminf(fmaxf(x[i] * inverse, -127.0f), 127.0f));
-}
-
-void gla__kv_store(const gla__kv_rows *rows, uint32_t token, const float *x)
-{
-    const size_t at = (size_t)token * rows->dim;
-
-    if (rows->dtype == GLA_DTYPE_F32)
-        memcpy((float *)rows->data + at, x, rows->dim * sizeof(*x));
-    else if (rows->dtype == GLA_DTYPE_BF16)
-        store_bf16((uint16_t *)rows->data + at, x, rows->dim);
-    else
-        store_i8((int8_t *)rows->data + at, rows->scale + token, x, rows->dim);
 }

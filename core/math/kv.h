@@ -43,7 +43,4 @@ typedef struct gla__kv_rows {
 gla__kv_rows gla__kv_keys(const gla__kv_view *view, uint64_t page, uint32_t head);
 gla__kv_rows gla__kv_values(const gla__kv_view *view, uint64_t page, uint32_t head); /* v_dim > 0 */
 
-/* Converts dim numbers into place `token` of the page. */
-void gla__kv_store(const gla__kv_rows *rows, uint32_t token, const float *x);
-
 #endif

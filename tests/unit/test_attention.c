@@ -586,33 +586,50 @@ Test(attention, weights_sum_to_one_for_huge_scores)
     }
 }
 
+/* What the kernels store, compared bit for bit with the definition. */
+static void check_store(const gla__attention_kernels *kernels, uint32_t dim, const float *x)
+{
+    uint16_t half[80] = {0};
+    int8_t byte[80] = {0};
+    float scale[2] = {0}, largest = 0;
+    const gla__kv_rows halves = {half, NULL, GLA_DTYPE_BF16, dim};
+    const gla__kv_rows bytes = {byte, scale, GLA_DTYPE_I8, dim};
+
+    half[2 * dim] = 0x7777;
+    byte[2 * dim] = 77;
+    kernels->store(&halves, 1, x);
+    kernels->store(&bytes, 1, x);
+    for (uint32_t i = 0; i < dim; i++) {
+        cr_assert_eq(half[dim + i], gla__f32_bf16(x[i]));
+        largest = fmaxf(largest, fabsf(x[i]));
+    }
+    cr_assert_eq(half[2 * dim], 0x7777);
+    cr_assert_eq(byte[2 * dim], 77);
+    cr_assert_eq(half[dim - 1], 0);
+    cr_assert_eq(byte[dim - 1], 0);
+    cr_assert_eq(scale[0], 0);
+    if (isnan(x[dim - 1])) {
+        cr_assert(isnan(scale[1]));
+        return;
+    }
+    cr_assert_eq(scale[1], largest / 127);
+    for (uint32_t i = 0; i < dim; i++)
+        cr_assert_leq(fabsf(x[i] - (float)byte[dim + i] * scale[1]), 0.5001f * scale[1]);
+}
+
 Test(attention, cache_rounds_as_promised)
 {
-    const setup s = {.heads = 1,
-                     .kv_heads = 1,
-                     .k_dim = 50,
-                     .v_dim = 30,
-                     .spread = 1,
-                     .dtype = GLA_DTYPE_I8,
-                     .rows = {{80}}};
-    setup half = s;
-    bench *b = run(&s, &gla__k_attention__c), *c;
+    for (size_t i = 0; i < sizeof(isas) / sizeof(isas[0]) && isas[i] <= gla__cpu_get()->isa; i++)
+        for (uint32_t dim = 1; dim < 40; dim++) {
+            float x[40] = {0};
 
-    for (uint32_t t = 0; t < 80; t++) {
-        const float *k = b->seq[0].k + t * 50, *got = b->seq[0].kept_k + t * 50;
-        float largest = 0;
-
-        for (uint32_t i = 0; i < 50; i++)
-            largest = fmaxf(largest, fabsf(k[i]));
-        for (uint32_t i = 0; i < 50; i++)
-            cr_assert_leq(fabsf(k[i] - got[i]), 0.501f * largest / 127);
-    }
-    half.dtype = GLA_DTYPE_BF16;
-    c = run(&half, &gla__k_attention__c);
-    for (uint32_t i = 0; i < 80 * 30; i++)
-        cr_assert_eq(c->seq[0].kept_v[i], gla__bf16_f32(gla__f32_bf16(c->seq[0].v[i])));
-    bench_free(b);
-    bench_free(c);
+            check_store(gla__attention_kernels_for(isas[i]), dim, x); /* zeros: scale 0 */
+            for (uint32_t t = 0; t < dim; t++)
+                x[t] = uniform();
+            check_store(gla__attention_kernels_for(isas[i]), dim, x);
+            x[dim - 1] = NAN;
+            check_store(gla__attention_kernels_for(isas[i]), dim, x);
+        }
 }
 
 Test(attention, refuses_what_does_not_fit)

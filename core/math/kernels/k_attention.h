@@ -18,6 +18,11 @@
 #define GLA__ATTENTION_PAD 16u
 
 typedef struct gla__attention_kernels {
+    /* Converts one key or value into place `token` of the page.  int8: symmetric, x is about
+     * scale * [-127, 127]; a NaN or infinity in x makes the scale NaN or infinite, so that it
+     * shows.
+     */
+    void (*store)(const gla__kv_rows *rows, uint32_t token, const float *x);
     /* s[r][j] = q_r . key_j for j < n.  soon: memory that is read next, or NULL; a hint.
      * panel: scratch of 64 * ld_q numbers. */
     void (*scores)(const float *q, size_t ld_q, uint32_t rows, const gla__kv_rows *keys, uint32_t n,

@@ -4,6 +4,6 @@
 #define GLA_SIMD 16
 #include "math/kernels/k_attention_simd.h"
 
-const gla__attention_kernels gla__k_attention__avx512 = {scores, softmax, values};
+const gla__attention_kernels gla__k_attention__avx512 = {store, scores, softmax, values};
 
 #endif

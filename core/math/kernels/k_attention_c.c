@@ -1,8 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <string.h>
 
 #include "base/half.h"
 #include "math/kernels/k_attention.h"
+
+static void store_i8(int8_t *y, float *scale, const float *x, uint32_t n)
+{
+    float largest = 0, spoiled = 0, inverse;
+
+    for (uint32_t i = 0; i < n; i++) {
+        largest = fmaxf(largest, fabsf(x[i]));
+        spoiled += x[i] * 0;
+    }
+    *scale = largest / 127 + spoiled;
+    inverse = largest > 0 ? 127 / largest : 0;
+    for (uint32_t i = 0; i < n; i++)
+        y[i] = (int8_t)rintf(fminf(fmaxf(x[i] * inverse, -127), 127));
+}
+
+static void store(const gla__kv_rows *rows, uint32_t token, const float *x)
+{
+    const size_t at = (size_t)token * rows->dim;
+
+    if (rows->dtype == GLA_DTYPE_I8)
+        store_i8((int8_t *)rows->data + at, rows->scale + token, x, rows->dim);
+    else if (rows->dtype == GLA_DTYPE_BF16)
+        for (uint32_t i = 0; i < rows->dim; i++)
+            ((uint16_t *)rows->data)[at + i] = gla__f32_bf16(x[i]);
+    else
+        memcpy((float *)rows->data + at, x, rows->dim * sizeof(*x));
+}
 
 static float element(const gla__kv_rows *x, uint32_t token, uint32_t i)
 {
@@ -76,4 +104,4 @@ static void values(float *p, uint32_t rows, const gla__kv_rows *v, uint32_t n, u
     }
 }
 
-const gla__attention_kernels gla__k_attention__c = {scores, softmax, values};
+const gla__attention_kernels gla__k_attention__c = {store, scores, softmax, values};

@@ -57,6 +57,92 @@ ALWAYS_INLINE void fetch(const void *p, size_t at, size_t bytes)
         _mm_prefetch((const void *)(address + i), _MM_HINT_T0);
 }
 
+/* ---- storing ---- */
+
+/* The first n < V_WIDTH + 1 of a, rounded to nearest, ties to even; NaN stays NaN. */
+static void store_bf16(uint16_t *p, vf a, size_t n)
+{
+    uint16_t y[16];
+#if GLA_SIMD == 16
+    const __m512i u = _mm512_castps_si512(a), last = _mm512_srli_epi32(u, 16);
+    const __m512i round =
+        _mm512_add_epi32(_mm512_and_si512(last, _mm512_set1_epi32(1)), _mm512_set1_epi32(0x7fff));
+    const __m512i r = _mm512_srli_epi32(_mm512_add_epi32(u, round), 16);
+    const __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    const __m512i quiet = _mm512_or_si512(last, _mm512_set1_epi32(0x40));
+
+    _mm256_storeu_si256((__m256i *)(void *)y,
+                        _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(nan, r, quiet)));
+#else
+    const __m256i u = _mm256_castps_si256(a), last = _mm256_srli_epi32(u, 16);
+    const __m256i round =
+        _mm256_add_epi32(_mm256_and_si256(last, _mm256_set1_epi32(1)), _mm256_set1_epi32(0x7fff));
+    const __m256i r = _mm256_srli_epi32(_mm256_add_epi32(u, round), 16);
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    const __m256i quiet = _mm256_or_si256(last, _mm256_set1_epi32(0x40));
+    const __m256i z = _mm256_blendv_epi8(r, quiet, nan);
+
+    _mm_storeu_si128((__m128i *)(void *)y,
+                     _mm_packus_epi32(_mm256_castsi256_si128(z), _mm256_extracti128_si256(z, 1)));
+#endif
+    memcpy(p, y, n * sizeof(*y));
+}
+
+/* The first n < V_WIDTH + 1 of a, whole numbers in [-127, 127]. */
+static void store_i8(int8_t *p, vf a, size_t n)
+{
+    int8_t y[16];
+#if GLA_SIMD == 16
+    _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+#else
+    const __m256i z = _mm256_cvtps_epi32(a);
+    const __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(z), _mm256_extracti128_si256(z, 1));
+
+    _mm_storel_epi64((__m128i *)(void *)y, _mm_packs_epi16(h, h));
+#endif
+    memcpy(p, y, n);
+}
+
+static void quantise(int8_t *y, float *scale, const float *x, size_t n)
+{
+    const vf low = v_set1(-127), high = v_set1(127);
+    vf largest = v_zero(), spoiled = v_zero(), inverse;
+    float most;
+
+    for (size_t i = 0; i < n; i += V_WIDTH) {
+        const vf a = n - i < V_WIDTH ? v_load_n(x + i, n - i) : v_load(x + i);
+
+        largest = v_max(v_abs(a), largest);
+        spoiled = v_fma(a, v_zero(), spoiled);
+    }
+    most = v_hmax(largest);
+    *scale = most / 127 + v_hsum(spoiled);
+    inverse = v_set1(most > 0 ? 127 / most : 0);
+    for (size_t i = 0; i < n; i += V_WIDTH) {
+        const size_t some = n - i < V_WIDTH ? n - i : V_WIDTH;
+        const vf a = some < V_WIDTH ? v_load_n(x + i, some) : v_load(x + i);
+
+        store_i8(y + i, v_round(v_min(v_max(v_mul(a, inverse), low), high)), some);
+    }
+}
+
+static void store(const gla__kv_rows *rows, uint32_t token, const float *x)
+{
+    const size_t n = rows->dim, at = token * n;
+
+    if (rows->dtype == GLA_DTYPE_I8)
+        quantise((int8_t *)rows->data + at, rows->scale + token, x, n);
+    else if (rows->dtype == GLA_DTYPE_F32)
+        memcpy((float *)rows->data + at, x, n * sizeof(*x));
+    else
+        for (size_t i = 0; i < n; i += V_WIDTH) {
+            const size_t some = n - i < V_WIDTH ? n - i : V_WIDTH;
+
+            store_bf16((uint16_t *)rows->data + at + i,
+                       some < V_WIDTH ? v_load_n(x + i, some) : v_load(x + i), some);
+        }
+}
+
 /* ---- panels ---- */
 
 /* x[i] becomes column i. */
