@@ -279,8 +279,8 @@ static void rotate_rows(void *arg, uint32_t part)
     }
 }
 
-gla_status gla__rope(const gla_batch *b, const gla_rope *r, uint32_t heads, uint32_t head_dim,
-                     float *x, size_t ld_x)
+gla_status gla__rope_apply(const gla_batch *b, const gla_rope *r, uint32_t heads, uint32_t head_dim,
+                           float *x, size_t ld_x)
 {
     rope_job j = {b, r, heads, head_dim, x, ld_x};
     gla__work work;

@@ -10,13 +10,17 @@ static const gla_math table = {
     .linear_destroy = gla__linear_destroy,
     .conv_create = gla__conv_create,
     .conv_destroy = gla__conv_destroy,
+    .rope_create = gla__rope_create,
+    .rope_destroy = gla__rope_destroy,
     .linear = gla__linear,
     .linear_grouped = gla__linear_grouped,
     .gather = gla__gather,
     .conv1d = gla__conv1d,
     .recurrence = gla__recurrence,
+    .attention = gla__attention,
     .selective_scan = gla__selective_scan,
     .scan = gla__scan,
+    .rope = gla__rope_apply,
     .norm = gla__norm,
     .activation = gla__activate,
     .glu = gla__glu,
@@ -36,7 +40,8 @@ static size_t larger(size_t a, size_t b)
 /* Each function gives back what it took, so the largest decides; with room for rounding up. */
 size_t gla__math_scratch_bytes(const gla__math_needs *needs)
 {
-    const size_t most = larger(gla__linear_scratch(needs), gla__recurrence_scratch(needs));
+    const size_t sequence = larger(gla__recurrence_scratch(needs), gla__attention_scratch(needs));
+    const size_t most = larger(gla__linear_scratch(needs), sequence);
 
     return most + 4096;
 }

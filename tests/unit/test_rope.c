@@ -50,7 +50,7 @@ static void rotate(const gla_rope *r, uint64_t position, uint32_t n, uint32_t he
                          .position = &position,
                          .host = &host};
 
-    cr_assert_eq(gla__rope(&b, r, heads, head_dim, x, (size_t)heads * head_dim), GLA_OK);
+    cr_assert_eq(gla__rope_apply(&b, r, heads, head_dim, x, (size_t)heads * head_dim), GLA_OK);
 }
 
 /* Turns (1, 0) pairs, so that cosines and sines come out.  The frequency may differ by one in the
@@ -221,7 +221,7 @@ Test(rope, rows_of_a_batch_have_the_positions_of_their_sequences)
 
     for (uint32_t i = 0; i < 60 * 16; i++)
         x[i] = alone[i] = value(i);
-    cr_assert_eq(gla__rope(&b, r, 1, 16, x, 16), GLA_OK);
+    cr_assert_eq(gla__rope_apply(&b, r, 1, 16, x, 16), GLA_OK);
     for (uint32_t s = 0; s < 4; s++)
         rotate(r, position[s], offset[s + 1] - offset[s], 1, 16, alone + (size_t)offset[s] * 16);
     cr_assert_arr_eq(x, alone, sizeof(x));
@@ -246,7 +246,7 @@ Test(rope, refuses_what_it_cannot_do)
     cr_assert_eq(gla__rope_create(&host, &spec, &r), GLA_E_INVALID);
     spec.scaling = GLA_ROPE_DEFAULT;
     r = make(&spec);
-    cr_assert_eq(gla__rope(&b, r, 1, 8, x, 8), GLA_E_INVALID); /* head of 8, dims 16 */
+    cr_assert_eq(gla__rope_apply(&b, r, 1, 8, x, 8), GLA_E_INVALID); /* head of 8, dims 16 */
     gla__rope_destroy(r);
     gla__rope_destroy(NULL);
 }
