@@ -34,19 +34,20 @@ gla_status gla__for_rows(const gla_batch *b, uint32_t rows,
     return GLA_OK;
 }
 
-/* ---- y = act(x), y = act(gate) * up ---- */
+/* ---- elementwise ---- */
 
-typedef struct act_call {
+typedef struct element_call {
     const gla__row_kernels *kernels;
-    const float *x, *up; /* up: NULL without a product */
+    const float *x, *up; /* up: NULL without a product; ld_up 0: the same for all rows */
     float *y;
     size_t ld_x, ld_up, ld_y, width;
     uint32_t act;
-} act_call;
+    float low, high; /* clamp; scale by low */
+} element_call;
 
 static void act_rows(void *arg, uint32_t first, uint32_t last)
 {
-    const act_call *c = arg;
+    const element_call *c = arg;
 
     for (size_t r = first; r < last; r++) {
         const float *x = c->x + r * c->ld_x;
@@ -59,24 +60,39 @@ static void act_rows(void *arg, uint32_t first, uint32_t last)
     }
 }
 
+static void scale_rows(void *arg, uint32_t first, uint32_t last)
+{
+    const element_call *c = arg;
+
+    for (size_t r = first; r < last; r++)
+        c->kernels->scale(c->low, c->y + r * c->ld_y, c->width);
+}
+
+static void clamp_rows(void *arg, uint32_t first, uint32_t last)
+{
+    const element_call *c = arg;
+
+    for (size_t r = first; r < last; r++)
+        c->kernels->clamp(c->low, c->high, c->y + r * c->ld_y, c->width);
+}
+
 /* Little work is not worth waking other threads. */
 #define PARALLEL_FROM 16384u
 
-static gla_status run(const gla_batch *b, const act_call *given, uint32_t rows)
+static gla_status run(const gla_batch *b, const element_call *given, uint32_t rows,
+                      void (*fn)(void *arg, uint32_t first, uint32_t last))
 {
     gla__work work = gla__work_begin(b, GLA__WORK_ACTIVATION);
-    act_call c = *given;
+    element_call c = *given;
     gla_status st = GLA_OK;
 
-    if (c.act >= GLA__ACTIVATIONS) {
+    c.kernels = gla__row_kernels_for(gla__cpu_get()->isa);
+    if (c.act >= GLA__ACTIVATIONS)
         st = GLA_E_INVALID;
-    } else {
-        c.kernels = gla__row_kernels_for(gla__cpu_get()->isa);
-        if (rows * c.width < PARALLEL_FROM)
-            act_rows(&c, 0, rows);
-        else
-            st = gla__for_rows(b, rows, act_rows, &c);
-    }
+    else if (rows * c.width < PARALLEL_FROM)
+        fn(&c, 0, rows);
+    else
+        st = gla__for_rows(b, rows, fn, &c);
     gla__work_end(&work);
     return st;
 }
@@ -84,25 +100,55 @@ static gla_status run(const gla_batch *b, const act_call *given, uint32_t rows)
 gla_status gla__activate(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
                          const float *x, size_t ld_x, float *y, size_t ld_y)
 {
-    const act_call c = {.x = x, .y = y, .ld_x = ld_x, .ld_y = ld_y, .width = width, .act = act};
+    const element_call c = {.x = x, .y = y, .ld_x = ld_x, .ld_y = ld_y, .width = width, .act = act};
 
-    return run(b, &c, rows);
+    return run(b, &c, rows, act_rows);
 }
 
 gla_status gla__glu(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
                     const float *gate, size_t ld_gate, const float *up, size_t ld_up, float *y,
                     size_t ld_y)
 {
-    const act_call c = {.x = gate,
-                        .up = up,
-                        .y = y,
-                        .ld_x = ld_gate,
-                        .ld_up = ld_up,
-                        .ld_y = ld_y,
-                        .width = width,
-                        .act = act};
+    const element_call c = {.x = gate,
+                            .up = up,
+                            .y = y,
+                            .ld_x = ld_gate,
+                            .ld_up = ld_up,
+                            .ld_y = ld_y,
+                            .width = width,
+                            .act = act};
 
-    return run(b, &c, rows);
+    return run(b, &c, rows, act_rows);
+}
+
+gla_status gla__scale(const gla_batch *b, float factor, uint32_t rows, uint32_t width, float *x,
+                      size_t ld_x)
+{
+    const element_call c = {.y = x, .ld_y = ld_x, .width = width, .low = factor};
+
+    return run(b, &c, rows, scale_rows);
+}
+
+gla_status gla__scale_channels(const gla_batch *b, const float *factors, uint32_t rows,
+                               uint32_t width, float *x, size_t ld_x)
+{
+    const element_call c = {.x = x,
+                            .up = factors,
+                            .y = x,
+                            .ld_x = ld_x,
+                            .ld_y = ld_x,
+                            .width = width,
+                            .act = GLA_ACT_NONE};
+
+    return run(b, &c, rows, act_rows);
+}
+
+gla_status gla__clamp(const gla_batch *b, float low, float high, uint32_t rows, uint32_t width,
+                      float *x, size_t ld_x)
+{
+    const element_call c = {.y = x, .ld_y = ld_x, .width = width, .low = low, .high = high};
+
+    return run(b, &c, rows, clamp_rows);
 }
 
 const gla__row_kernels *gla__row_kernels_for(gla__isa isa)

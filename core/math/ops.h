@@ -102,6 +102,12 @@ gla_status gla__activate(const gla_batch *b, uint32_t act, uint32_t rows, uint32
 gla_status gla__glu(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
                     const float *gate, size_t ld_gate, const float *up, size_t ld_up, float *y,
                     size_t ld_y);
+gla_status gla__scale(const gla_batch *b, float factor, uint32_t rows, uint32_t width, float *x,
+                      size_t ld_x);
+gla_status gla__scale_channels(const gla_batch *b, const float *factors, uint32_t rows,
+                               uint32_t width, float *x, size_t ld_x);
+gla_status gla__clamp(const gla_batch *b, float low, float high, uint32_t rows, uint32_t width,
+                      float *x, size_t ld_x);
 gla_status gla__for_rows(const gla_batch *b, uint32_t rows,
                          void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
 

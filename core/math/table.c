@@ -24,6 +24,9 @@ static const gla_math table = {
     .norm = gla__norm,
     .activation = gla__activate,
     .glu = gla__glu,
+    .scale = gla__scale,
+    .scale_channels = gla__scale_channels,
+    .clamp = gla__clamp,
     .for_rows = gla__for_rows,
 };
 

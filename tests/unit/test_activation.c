@@ -165,6 +165,43 @@ Test(activation, glu_multiplies_rows_with_strides)
     math_test_free(t);
 }
 
+Test(activation, scale_and_clamp_work_in_place)
+{
+    enum { ROWS = 60, WIDTH = 301, LD = 310 };
+    uint64_t seed = 4;
+    const gla_math *math = gla__math_table();
+    const gla__math_needs needs = {.rows = ROWS, .threads = 2};
+    math_test *t = math_test_new(&needs);
+    float *x = math_test_array(ROWS * LD, 2, &seed), *f = math_test_array(WIDTH, 1, &seed),
+          *y = gla__alloc(sizeof(float) * ROWS * LD);
+
+    memcpy(y, x, sizeof(float) * ROWS * LD);
+    y[5] = NAN;
+    cr_assert_eq(math->scale(&t->batch, 0.5f, ROWS, WIDTH, y, LD), GLA_OK);
+    cr_assert_eq(math->scale_channels(&t->batch, f, ROWS, WIDTH, y, LD), GLA_OK);
+    cr_assert_eq(math->clamp(&t->batch, -0.75f, 1.25f, ROWS, WIDTH, y, LD), GLA_OK);
+    for (size_t r = 0; r < ROWS; r++) {
+        for (size_t i = 0; i < LD; i++) {
+            const float v = x[r * LD + i] * 0.5f * (i < WIDTH ? f[i] : 0),
+                        want = v < -0.75f  ? -0.75f
+                               : v > 1.25f ? 1.25f
+                                           : v,
+                        got = y[r * LD + i];
+
+            if (r == 0 && i == 5)
+                cr_assert(isnan(got));
+            else if (i < WIDTH)
+                cr_assert_eq(got, want);
+            else
+                cr_assert_eq(got, x[r * LD + i]);
+        }
+    }
+    gla__free(x);
+    gla__free(f);
+    gla__free(y);
+    math_test_free(t);
+}
+
 static void mark(void *arg, uint32_t first, uint32_t last)
 {
     uint8_t *seen = arg;

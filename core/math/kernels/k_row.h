@@ -99,6 +99,28 @@ V_INLINE vf act_elu1(vf x)
 ACTIVATIONS(DEFINE)
 #undef DEFINE
 
+static void scale(float factor_, float *x, size_t n)
+{
+    const vf factor = v_set1(factor_);
+
+    for (size_t i = 0; i < n; i += V_WIDTH) {
+        const size_t k = n - i < V_WIDTH ? n - i : V_WIDTH;
+
+        v_store_n(x + i, v_mul(factor, v_load_n(x + i, k)), k);
+    }
+}
+
+static void clamp(float low_, float high_, float *x, size_t n)
+{
+    const vf low = v_set1(low_), high = v_set1(high_);
+
+    for (size_t i = 0; i < n; i += V_WIDTH) {
+        const size_t k = n - i < V_WIDTH ? n - i : V_WIDTH;
+
+        v_store_n(x + i, v_max(low, v_min(high, v_load_n(x + i, k))), k);
+    }
+}
+
 /* ---- sums: four of them, so that errors grow with the logarithm and adds overlap ---- */
 
 V_INLINE vf term(vf a, vf mean, const int squared)
@@ -208,5 +230,7 @@ static void norm_softmax(const gla_norm *n, const float *weight, const float *bi
 const gla__row_kernels GLA_KERNELS = {
     {ACTIVATIONS(RUN)},
     {ACTIVATIONS(GLU)},
+    scale,
+    clamp,
     {NULL, norm_rms, norm_layer, norm_l2, norm_sum, norm_l2_max, norm_softmax},
 };

@@ -17,6 +17,8 @@ typedef struct gla__row_kernels {
     void (*act[GLA__ACTIVATIONS])(const float *x, float *y, size_t n);
     /* y = act(gate) * up; y may be either. */
     void (*glu[GLA__ACTIVATIONS])(const float *gate, const float *up, float *y, size_t n);
+    void (*scale)(float factor, float *x, size_t n);          /* x *= factor */
+    void (*clamp)(float low, float high, float *x, size_t n); /* NaN stays */
     /* One group of n->width numbers, without gate: y = norm(x) * (offset + weight) + bias, by
      * gla_norm_kind; y may be x; weight and bias of this group. */
     void (*norm[GLA__NORMS])(const gla_norm *n, const float *weight, const float *bias,
