@@ -202,8 +202,11 @@ static void gate_rows(void *arg, uint32_t first, uint32_t last)
             const float sigmoid = (f[c] < 0 ? e : 1.0f) / (1.0f + e);
             const float closed = (f[c] < 0 ? 1.0f : e) / (1.0f + e); /* 1 - sigmoid, exactly */
 
-            a[c] = closed < 0.5f ? log1pf((bound - 1.0f) * closed)
-                                 : logf(bound + (1.0f - bound) * sigmoid);
+            if (bound > 0)
+                a[c] = closed < 0.5f ? log1pf((bound - 1.0f) * closed)
+                                     : logf(bound + (1.0f - bound) * sigmoid);
+            else
+                a[c] = (f[c] < 0 ? f[c] : 0.0f) - log1pf(e);
             f[c] = (1.0f - bound) * closed;
             if (l->family == HGRN)
                 x[c] *= f[c];
