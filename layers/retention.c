@@ -30,6 +30,7 @@ enum {
     P_OUTPUT_GATE,
     P_ROPE_THETA,
     P_NORM_EPS,
+    P_NORM_WEIGHT,
 };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
@@ -44,6 +45,7 @@ static const gla_param_desc params[] = {
     [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "gate the normed output"),
     [P_ROPE_THETA] = GLA_P_FLOAT("rope.theta", 10000, 1, 1e12, "base of the rotary frequencies"),
     [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    [P_NORM_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight"),
 };
 
 enum { W_Q, W_K, W_V, W_G, N_IN };
@@ -84,7 +86,9 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
             l->b_conv[i] = gla_declare_vector(cfg, bias[i], l->channels[i]);
         conv_channels += l->channels[i];
     }
-    l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->norm.width);
+    l->w_norm = GLA_ABSENT;
+    if (cfg->params[P_NORM_WEIGHT].i)
+        l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->norm.width);
     l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->oc);
     l->s_state = gla_declare_fixed(cfg, "S", l->heads, l->k, l->v, 5.0 * l->heads * l->k * l->v);
     if (l->conv_width)
