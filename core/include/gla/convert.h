@@ -10,6 +10,7 @@
 #define GLA_CONVERT_H
 
 #include <gla/arch.h>
+#include <gla/model.h>
 #include <gla/weights.h>
 
 #ifdef __cplusplus
@@ -32,6 +33,8 @@ typedef struct gla_convert_options {
     gla_progress_fn *progress;
     gla_note_fn *note;
     void *ctx;
+    gla_registry *registry; /* NULL: a new one with GLA_PLUGIN_PATH */
+    uint32_t quantise_head; /* 1: int8 and int4 for the head (and a tied embedding) as well */
 } gla_convert_options;
 
 typedef struct gla_convert_report {

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla-convert - published checkpoints into model folders, and back
+ */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static struct {
+    const char *output, *weights, *to;
+    uint32_t level;
+    bool overwrite, arch_only, head;
+    cli_list keep;
+    uint64_t max_bytes;
+} args;
+
+static const char *const dtypes[] = {"f32", "bf16", "f16", "int8", "int4", NULL};
+static const char *const targets[] = {"safetensors", NULL};
+
+// clang-format off
+static const cli_option options[] = {
+    CLI_HEADING("Output"),
+    {'o', "output", "DIR", CLI_STRING, &args.output, .help = "the folder to write"},
+    {0, "overwrite", NULL, CLI_FLAG, &args.overwrite, .help = "replace the model in DIR"},
+    {0, "to", "FORMAT", CLI_CHOICE, &args.to, .choices = targets,
+     .help = "safetensors: from a model folder back to the files it was made from"},
+    {0, "arch-only", NULL, CLI_FLAG, &args.arch_only,
+     .help = "only print the architecture as YAML (or write it to the file -o)"},
+    CLI_HEADING("Weights"),
+    {'w', "weights", "TYPE", CLI_CHOICE, &args.weights, .choices = dtypes,
+     .help = "f32, bf16, f16, int8 (a scale per row) or int4 (scale and minimum per 32)",
+     .def = "as they are"},
+    {'k', "keep", "PATTERN", CLI_LIST, &args.keep,
+     .help = "leave tensors of these names unquantised, as in 'layers.0.*'; may be given again"},
+    {0, "quantise-head", NULL, CLI_FLAG, &args.head,
+     .help = "quantise the head (and a tied embedding) as well"},
+    {'l', "level", "N", CLI_U32, &args.level, .help = "compression level of zstd",
+     .def = "fast", .min = 1, .max = 22},
+    {0, "max-bytes", "SIZE", CLI_SIZE, &args.max_bytes,
+     .help = "refuse sources with more bytes of tensors", .def = "no limit"},
+    CLI_COMMON_OPTIONS,
+    CLI_MODEL_OPTIONS,
+    CLI_END};
+// clang-format on
+
+static const char *const usage[] = {
+    "SRC -o DIR [--weights TYPE]          published folder or model folder -> model",
+    "MODEL --to safetensors -o DIR        model folder -> published files",
+    "config.json --arch-only [-o FILE]    config.json -> architecture", NULL};
+static const char *const examples[] = {"gla-convert ~/gla-1.3B -o gla-1.3B --weights int8",
+                                       "gla-convert gla-1.3B --to safetensors -o again && cmp "
+                                       "~/gla-1.3B/config.json again/config.json",
+                                       "gla-convert config.json --arch-only > arch.yaml", NULL};
+static const cli_program program = {
+    .name = "gla-convert",
+    .summary = "turns published checkpoints into model folders, and model folders back",
+    .usage = usage,
+    .options = options,
+    .examples = examples,
+    .min_operands = 1,
+    .max_operands = 1,
+    .operand = "SRC",
+};
+
+/* ---- results --------------------------------------------------------------------- */
+
+static void print_report(const gla_convert_report *r)
+{
+    char in[32], out[32];
+
+    if (cli.json) {
+        cli_json_print(json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:o}", "schema",
+                                 "gla.convert/1", "output", args.output, "family", r->family,
+                                 "tensors", (int)r->n_tensors, "unused", (int)r->n_unused,
+                                 "quantised", (int)r->n_quantised, "source_bytes",
+                                 (json_int_t)r->raw_bytes, "bytes", (json_int_t)r->stored_bytes,
+                                 "seconds", cli_json_number(r->seconds)),
+                       2);
+        return;
+    }
+    printf("%s: %s, %u tensors, %s -> %s (%.3f), %.1f s\n", args.output,
+           r->family[0] ? r->family : "made by hand", (unsigned)r->n_tensors,
+           cli_format_bytes(in, r->raw_bytes), cli_format_bytes(out, r->stored_bytes),
+           r->raw_bytes ? (double)r->stored_bytes / (double)r->raw_bytes : 1.0, r->seconds);
+}
+
+static int write_arch(const char *source, const gla_convert_options *o, gla_diag *diag)
+{
+    gla_arch *arch;
+    char *text;
+    size_t size;
+    FILE *f = stdout;
+    int status = 0;
+
+    if (gla_convert_config(source, &arch, o, diag))
+        return cli_fail(diag);
+    if (gla_arch_print(arch, &text, &size, diag)) {
+        gla_arch_free(arch);
+        return cli_fail(diag);
+    }
+    gla_arch_free(arch);
+    if (args.output)
+        f = fopen(args.output, args.overwrite ? "w" : "wx");
+    if (!f) {
+        status = cli_error("%s: %s; hint: --overwrite replaces a file", args.output,
+                           "cannot be written");
+    } else {
+        if (fwrite(text, 1, size, f) != size)
+            status = cli_error("%s: not all of it could be written", args.output);
+        if (f != stdout && fclose(f) && !status)
+            status = cli_error("%s: not all of it could be written", args.output);
+    }
+    gla_text_free(text);
+    return status ? status : cli_finish(0);
+}
+
+static int check_usage(void)
+{
+    if (args.arch_only && (args.to || args.weights || args.keep.n))
+        return cli_usage_error("--arch-only looks at no weights");
+    if (args.to && args.weights)
+        return cli_usage_error("--to safetensors gives back what was published: no --weights");
+    if (!args.arch_only && !args.output)
+        return cli_usage_error("-o DIR is missing");
+    if ((args.keep.n || args.head) &&
+        (!args.weights || (strcmp(args.weights, "int8") && strcmp(args.weights, "int4"))))
+        return cli_usage_error("%s goes with --weights int8 or int4",
+                               args.head ? "--quantise-head" : "--keep");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    gla_convert_options o = {.progress = cli_progress, .note = cli_note_fn};
+    gla_convert_report report;
+    gla_diag diag;
+    const char *source;
+    int status;
+
+    if (cli_start(&program, argc, argv, &status))
+        return status;
+    status = check_usage();
+    if (status)
+        return status;
+    source = cli.operands.items[0];
+    o.weights_dtype = args.weights ? gla_dtype_parse(args.weights) : 0;
+    o.level = (int32_t)args.level;
+    o.overwrite = args.overwrite;
+    o.quantise_head = args.head;
+    o.keep = args.keep.items;
+    o.n_keep = args.keep.n;
+    o.limits.max_bytes = args.max_bytes;
+    if (cli_registry(&o.registry, &diag))
+        return cli_fail(&diag);
+    if (args.arch_only)
+        status = write_arch(source, &o, &diag);
+    else if (args.to ? gla_convert_back(source, args.output, &o, &report, &diag)
+                     : gla_convert(source, args.output, &o, &report, &diag))
+        status = cli_fail(&diag);
+    else {
+        print_report(&report);
+        status = cli_finish(0);
+    }
+    gla_registry_unref(o.registry);
+    return status;
+}
