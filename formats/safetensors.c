@@ -12,7 +12,6 @@
 #include "base/checked.h"
 #include "base/diag.h"
 #include "base/io.h"
-#include "base/parallel.h"
 #include "formats/json.h"
 #include "formats/weights_file.h"
 
@@ -317,95 +316,29 @@ static void close_safetensors(gla_weights *w)
 
 /* ---- reading ------------------------------------------------------------------ */
 
-#define READ_AT_ONCE (4u << 20)
-
-typedef struct reading {
-    const gla__file *file;
-    uint64_t offset, size;
-    uint8_t *dst;
-    gla_status *status; /* [pieces] */
-    gla_diag *diags;    /* [1]: of piece 0 when there is one piece only */
-} reading;
-
-static void read_piece(void *arg, uint32_t i)
-{
-    const reading *r = arg;
-    const uint64_t at = (uint64_t)i * READ_AT_ONCE;
-    const uint64_t left = r->size - at;
-
-    r->status[i] =
-        gla__file_read(r->file, r->offset + at, r->dst + at,
-                       (size_t)(left < READ_AT_ONCE ? left : READ_AT_ONCE), &r->diags[i]);
-}
-
-static gla_status read_bytes(const gla__file *file, uint64_t offset, uint64_t size, void *dst,
-                             gla_diag *diag)
-{
-    const uint32_t n = (uint32_t)((size + READ_AT_ONCE - 1) / READ_AT_ONCE);
-    gla_status st = GLA_OK;
-    reading r = {file, offset, size, dst, NULL, NULL};
-
-    if (n <= 1) {
-        st = gla__file_read(file, offset, dst, (size_t)size, diag);
-        goto out;
-    }
-    r.status = gla__alloc_array(n, sizeof(*r.status));
-    r.diags = gla__alloc_array(n, sizeof(*r.diags));
-    if (!r.status || !r.diags) {
-        st = gla__fail_nomem(diag, "reading");
-        goto out;
-    }
-    gla__parallel_for(n, read_piece, &r);
-    for (uint32_t i = 0; !st && i < n; i++) {
-        st = r.status[i];
-        if (st && diag)
-            *diag = r.diags[i];
-    }
-out:
-    gla__free(r.status);
-    gla__free(r.diags);
-    if (st && diag)
-        diag->where[0] = '\0'; /* the caller names the file */
-    return st;
-}
-
 static gla_status read_safetensors(const gla_weights *w, const gla_tensor_info *info, void *dst,
                                    gla_diag *diag)
 {
     const gla__st_entry *e = (const gla__st_entry *)info;
     const shard *s = &((const st_file *)w)->shards[e->file];
 
-    return read_bytes(&s->file, 8 + s->size + e->begin, info->raw_bytes, dst, diag);
+    return gla__read_parallel(&s->file, 8 + s->size + e->begin, info->raw_bytes, dst, diag);
 }
 
-/* safetensors has no checksums, so the beginning and end of each tensor stand for its values. */
+/* No checksums here: the header and samples of the values stand for the whole. */
 static uint64_t hash_safetensors(const gla_weights *w)
 {
     const st_file *f = (const st_file *)w;
-    XXH3_state_t *state = XXH3_createState();
-    uint8_t sample[4096];
     uint64_t hash = 0;
 
-    if (!state)
-        return 0;
-    XXH3_64bits_reset(state);
     for (uint32_t i = 0; i < f->n_shards; i++)
-        XXH3_64bits_update(state, f->shards[i].header, f->shards[i].size);
+        hash = XXH3_64bits_withSeed(f->shards[i].header, f->shards[i].size, hash);
     for (uint32_t i = 0; i < w->n; i++) {
         const gla__st_entry *e = (const gla__st_entry *)w->tensors + i;
         const shard *s = &f->shards[e->file];
-        const uint64_t bytes = e->info.raw_bytes, at = 8 + s->size + e->begin;
-        const size_t n = bytes < sizeof(sample) ? (size_t)bytes : sizeof(sample);
 
-        if (gla__file_read(&s->file, at, sample, n, NULL))
-            continue;
-        XXH3_64bits_update(state, sample, n);
-        if (gla__file_read(&s->file, at + bytes - n, sample, n, NULL))
-            continue;
-        XXH3_64bits_update(state, sample, n);
+        hash = gla__hash_sample(&s->file, 8 + s->size + e->begin, e->info.raw_bytes, hash);
     }
-    hash = XXH3_64bits_digest(state);
-    XXH3_freeState(state);
     return hash;
 }
 
@@ -608,7 +541,8 @@ gla_status gla__safetensors_read_range(const gla_weights *w, const gla_tensor_in
     {
         const uint64_t each = info->raw_bytes / info->n_elements;
 
-        st = read_bytes(&s->file, 8 + s->size + e->begin + first * each, count * each, dst, diag);
+        st = gla__read_parallel(&s->file, 8 + s->size + e->begin + first * each, count * each, dst,
+                                diag);
     }
     if (st) {
         gla__at_format(diag, "tensor %s", info->name);

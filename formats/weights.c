@@ -4,11 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 #include <utf8proc.h>
+#include <xxhash.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/diag.h"
-#include "base/io.h"
+#include "base/parallel.h"
 #include "formats/weights_file.h"
 
 /* ---- opening by content ---------------------------------------------------- */
@@ -250,4 +251,71 @@ gla_status gla__sort_tensors(gla_weights *w, gla_diag *diag)
             return gla__fail(diag, GLA_E_CORRUPT, "two tensors named \"%.100s\"", name);
     }
     return GLA_OK;
+}
+
+/* ---- bytes of a file ---------------------------------------------------------- */
+
+#define READ_AT_ONCE (4u << 20)
+
+typedef struct reading {
+    const gla__file *file;
+    uint64_t offset, size;
+    uint8_t *dst;
+    gla_status *status; /* [pieces] */
+    gla_diag *diags;
+} reading;
+
+static void read_piece(void *arg, uint32_t i)
+{
+    const reading *r = arg;
+    const uint64_t at = (uint64_t)i * READ_AT_ONCE;
+    const uint64_t left = r->size - at;
+
+    r->status[i] =
+        gla__file_read(r->file, r->offset + at, r->dst + at,
+                       (size_t)(left < READ_AT_ONCE ? left : READ_AT_ONCE), &r->diags[i]);
+}
+
+gla_status gla__read_parallel(const gla__file *file, uint64_t offset, uint64_t size, void *dst,
+                              gla_diag *diag)
+{
+    const uint32_t n = (uint32_t)((size + READ_AT_ONCE - 1) / READ_AT_ONCE);
+    gla_status st = GLA_OK;
+    reading r = {file, offset, size, dst, NULL, NULL};
+
+    if (n <= 1) {
+        st = gla__file_read(file, offset, dst, (size_t)size, diag);
+        goto out;
+    }
+    r.status = gla__alloc_array(n, sizeof(*r.status));
+    r.diags = gla__alloc_array(n, sizeof(*r.diags));
+    if (!r.status || !r.diags) {
+        st = gla__fail_nomem(diag, "reading");
+        goto out;
+    }
+    gla__parallel_for(n, read_piece, &r);
+    for (uint32_t i = 0; !st && i < n; i++) {
+        st = r.status[i];
+        if (st && diag)
+            *diag = r.diags[i];
+    }
+out:
+    gla__free(r.status);
+    gla__free(r.diags);
+    if (st && diag)
+        diag->where[0] = '\0'; /* the caller names the file */
+    return st;
+}
+
+uint64_t gla__hash_sample(const gla__file *file, uint64_t offset, uint64_t size, uint64_t seed)
+{
+    uint8_t sample[4096];
+    const size_t n = size < sizeof(sample) ? (size_t)size : sizeof(sample);
+
+    if (gla__file_read(file, offset, sample, n, NULL))
+        return seed;
+    seed = XXH3_64bits_withSeed(sample, n, seed);
+    if (gla__file_read(file, offset + size - n, sample, n, NULL))
+        return seed;
+    return XXH3_64bits_withSeed(sample, n, seed);
 }

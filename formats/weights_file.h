@@ -10,6 +10,8 @@
 
 #include <gla/weights.h>
 
+#include "base/io.h"
+
 #define GLA_MAX_TENSOR_NAME 255u
 #define GLA_MAX_ELEMENTS    (UINT64_C(1) << 40)
 
@@ -56,6 +58,12 @@ gla_status gla__sort_tensors(gla_weights *w, gla_diag *diag);
 
 /* As gla__at(), unless the place begins with the path already (gla__file_read() names it). */
 void gla__at_file(gla_diag *diag, const char *path);
+
+/* size bytes at offset, by several threads.  Names no file in the diagnosis. */
+gla_status gla__read_parallel(const gla__file *file, uint64_t offset, uint64_t size, void *dst,
+                              gla_diag *diag);
+/* Continues a hash with the first and last 4096 of these bytes. */
+uint64_t gla__hash_sample(const gla__file *file, uint64_t offset, uint64_t size, uint64_t seed);
 
 /* Little-endian numbers at any address. */
 static inline uint32_t gla__load_u32(const uint8_t *p)
