@@ -552,7 +552,8 @@ typedef struct gla_layer_desc {
     uint32_t n_params;
     uint32_t reserved;
 
-    /* *out is NULL on failure.  Declares through cfg->declare.  [control] */
+    /* Declares through cfg->declare.  On failure *out is NULL or an object that the host destroys.
+     * [control] */
     gla_status (*create)(const gla_host *host, const gla_layer_config *cfg, gla_layer **out);
     void (*destroy)(gla_layer *layer); /* NULL allowed.  [control] */
     /* weights[i] is the i-th declared one; they stay valid and unchanged until destroy(). [control]
