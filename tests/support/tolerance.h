@@ -8,7 +8,8 @@
  *   the tensor     NMSE = sum (got - want)^2 / sum want^2 <= 1e-7
  *
  * rms stands for the size of the summands: a sum that happens to cancel is as exact as its
- * neighbours, not more.  c is GLA_TOL_C unless the test says why.  NaN and infinities must agree.
+ * neighbours, not more.  A tensor of a few numbers does not show it, then the test says it (size).
+ * c is GLA_TOL_C unless the test says why.  NaN and infinities must agree.
  */
 #ifndef GLA_TESTS_SUPPORT_TOLERANCE_H
 #define GLA_TESTS_SUPPORT_TOLERANCE_H
@@ -24,6 +25,7 @@
 typedef struct tolerance {
     double rtol;  /* of every number */
     double nmse;  /* of the tensor */
+    double size;  /* rms counts as at least this much */
     double worst; /* out: largest |got - want| / (|want| + rms) */
     double found; /* out: NMSE */
     char text[160];
@@ -62,7 +64,7 @@ static inline int tolerance_check(tolerance *t, const float *got, const double *
                  (double)got[bad], want[bad]);
         return 0;
     }
-    rms = n ? sqrt(square / (double)n) : 0;
+    rms = fmax(n ? sqrt(square / (double)n) : 0, t->size);
     for (size_t i = 0; i < n; i++) {
         const double off = fabs(got[i] - want[i]), size = fabs(want[i]) + rms;
 
@@ -71,6 +73,7 @@ static inline int tolerance_check(tolerance *t, const float *got, const double *
             at = i;
         }
     }
+    square = fmax(square, t->size * t->size * (double)n);
     t->found = square > 0 ? error / square : error > 0 ? INFINITY : 0;
     if (t->worst <= t->rtol && t->found <= t->nmse)
         return 1;
