@@ -37,6 +37,7 @@ enum {
     P_QK_NORM,
     P_LOWER_BOUND,
     P_NORM_EPS,
+    P_NORM_WEIGHT,
 };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "value heads"),
@@ -54,6 +55,7 @@ static const gla_param_desc params[] = {
     [P_LOWER_BOUND] = GLA_P_FLOAT("decay_lower_bound", 0, -1e6, 0,
                                   "kda: a = bound * sigmoid(exp(A_log) (Wa x + dt)); 0 = off"),
     [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    [P_NORM_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight"),
 };
 
 enum { W_Q, W_K, W_V, W_G, W_B, W_A, N_IN }; /* kda: W_G and W_A are the low-rank first maps */
@@ -138,7 +140,9 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
     }
     declare_gate(l, cfg);
     declare_decay(l, cfg);
-    l->w_norm = gla_declare_vector(cfg, "o_norm.weight", l->v);
+    l->w_norm = GLA_ABSENT;
+    if (cfg->params[P_NORM_WEIGHT].i)
+        l->w_norm = gla_declare_vector(cfg, "o_norm.weight", l->v);
     l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->vc);
     for (uint32_t i = 0; i < N_IN; i++) {
         l->offset[i] = l->width;

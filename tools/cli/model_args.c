@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/model_args.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static gla_status fail(gla_diag *diag, gla_status status, const char *where, const char *message)
+{
+    memset(diag, 0, sizeof(*diag));
+    diag->status = status;
+    diag->offset = UINT64_MAX;
+    snprintf(diag->where, sizeof(diag->where), "%s", where);
+    snprintf(diag->message, sizeof(diag->message), "%s", message);
+    return status;
+}
+
+gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool with_tokenizer,
+                          gla_diag *diag)
+{
+    gla_model_options options = {.kv_dtype = kv_dtype, .progress = cli_progress};
+    gla_status st;
+
+    memset(m, 0, sizeof(*m));
+    st = cli_registry(&m->registry, diag);
+    options.registry = m->registry;
+    if (!st && with_tokenizer)
+        st = gla_tokenizer_open(dir, &m->tokenizer, diag);
+    if (!st)
+        st = gla_model_open(dir, &options, &m->model, diag);
+    cli_progress_clear();
+    if (st)
+        cli_model_close(m);
+    return st;
+}
+
+void cli_model_close(cli_model *m)
+{
+    gla_model_close(&m->model);
+    gla_tokenizer_close(&m->tokenizer);
+    gla_registry_unref(m->registry);
+    memset(m, 0, sizeof(*m));
+}
+
+gla_status cli_encode(const cli_model *m, const char *text, size_t size, bool with_bos,
+                      int32_t **ids, size_t *n, gla_diag *diag)
+{
+    const int32_t bos = gla_model_arch(m->model)->bos_token;
+    int32_t *found = NULL;
+    size_t n_found = 0, lead;
+    gla_status st;
+
+    *ids = NULL;
+    *n = 0;
+    st = gla_tokenizer_encode(m->tokenizer, text, size, with_bos ? GLA_ENCODE_SPECIAL : 0, &found,
+                              &n_found, diag);
+    if (st)
+        return st;
+    lead = with_bos && bos >= 0 && !(n_found && found[0] == bos);
+    *ids = malloc((n_found + lead + 1) * sizeof(**ids));
+    if (!*ids) {
+        gla_ids_free(found);
+        return fail(diag, GLA_E_NOMEM, "the text", "out of memory");
+    }
+    (*ids)[0] = bos;
+    if (n_found)
+        memcpy(*ids + lead, found, n_found * sizeof(**ids));
+    *n = n_found + lead;
+    gla_ids_free(found);
+    return GLA_OK;
+}
+
+gla_status cli_read_file(const char *path, char **data, size_t *size, gla_diag *diag)
+{
+    const size_t limit = (size_t)1 << 30;
+    FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
+    size_t capacity = 1 << 16, got;
+    char *buf = NULL, *more;
+
+    *data = NULL;
+    *size = 0;
+    if (!f)
+        return fail(diag, GLA_E_IO, path, strerror(errno));
+    do {
+        more = capacity <= limit ? realloc(buf, capacity *= 2) : NULL;
+        if (!more) {
+            free(buf);
+            if (f != stdin)
+                fclose(f);
+            return fail(diag, GLA_E_LIMIT, path, "larger than 1 GiB, or out of memory");
+        }
+        buf = more;
+        got = fread(buf + *size, 1, capacity - *size - 1, f);
+        *size += got;
+    } while (got);
+    if (ferror(f)) {
+        free(buf);
+        *size = 0;
+        if (f != stdin)
+            fclose(f);
+        return fail(diag, GLA_E_IO, path, "cannot read");
+    }
+    if (f != stdin)
+        fclose(f);
+    buf[*size] = '\0';
+    *data = buf;
+    return GLA_OK;
+}
