@@ -39,7 +39,7 @@ typedef struct job {
     const gla_attention *a;
     const gla__attention_kernels *k;
     sequence_plan *plans; /* [n_sequences] */
-    uint32_t n_tasks;
+    uint32_t n_tasks, threads;
     uint32_t kv_heads, group; /* group: query heads per key head */
     uint32_t k_dim, v_dim;    /* v_dim: numbers of an output head */
     uint32_t block_tokens, block_rows;
@@ -273,7 +273,8 @@ static void run_task(void *arg, uint32_t task)
 {
     const job *j = arg;
     const block k = find_block(j, task);
-    const worker w = worker_of(j, gla__parallel_index());
+    /* called from a thread of someone else's team: one worker, whatever its number there */
+    const worker w = worker_of(j, j->threads > 1 ? gla__parallel_index() : 0);
 
     load_queries(j, &k, &w);
     for (uint64_t page = k.page_begin; page < k.page_end; page++)
@@ -398,12 +399,12 @@ static size_t make_plans(job *j)
 static gla_status run(job *j, gla__exec *exec)
 {
     const gla_batch *b = j->b;
-    const uint32_t threads = gla__parallel_width();
     size_t partial;
 
+    j->threads = gla__parallel_width();
     j->plans = gla__exec_take(exec, b->n_sequences * sizeof(*j->plans));
     j->worker_floats = padded(worker_floats(j->block_rows, j->ld_q, j->ld_o));
-    j->workers = gla__exec_take(exec, threads * j->worker_floats * sizeof(float));
+    j->workers = gla__exec_take(exec, j->threads * j->worker_floats * sizeof(float));
     if (!j->plans || !j->workers)
         return gla_host_fail(b->host, GLA_E_LIMIT, "attention: scratch is too small");
     partial = make_plans(j);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "math/kv.h"
 
-
 static size_t align64(size_t x)
 {
     return (x + 63) & ~(size_t)63;
