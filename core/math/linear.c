@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "math/linear.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ typedef struct part {
     size_t chunk;          /* outputs of one piece of work */
     gla__weight_rows rows; /* of the first group */
     const float *bias;     /* [groups, out] or NULL */
+    int32_t *zero;         /* I8 [blocks of inputs, groups * out]; NULL: no 8-bit products */
 } part;
 
 struct gla_linear {
@@ -28,6 +30,7 @@ struct gla_linear {
     size_t in, out, groups;
     uint64_t bytes; /* own memory */
     uint32_t n_parts;
+    bool has_i8;
     float *biases;
     void *transposed;
     part parts[];
@@ -205,6 +208,31 @@ static gla_status copy_biases(gla_linear *l, const gla_linear_spec *spec)
     return GLA_OK;
 }
 
+/* 8-bit products of oneDNN are exact where VNNI is; elsewhere they may saturate on the way. */
+static gla_status make_zero_sums(gla_linear *l, part *p)
+{
+    const size_t rows = l->groups * p->out, blocks = (l->in + GLA__I8_BLOCK - 1) / GLA__I8_BLOCK;
+
+    if (p->dtype != GLA_DTYPE_I8 || !gla__cpu_get()->avx512_vnni)
+        return GLA_OK;
+    p->zero = gla__alloc_array(rows * blocks, sizeof(*p->zero));
+    if (!p->zero)
+        return GLA_E_NOMEM;
+    l->bytes += rows * blocks * sizeof(*p->zero);
+    l->has_i8 = true;
+    for (size_t r = 0; r < rows; r++) {
+        const int8_t *w = (const int8_t *)p->rows.data + r * p->rows.stride;
+
+        for (size_t k = 0; k < blocks; k++) {
+            const size_t first = k * GLA__I8_BLOCK, left = l->in - first;
+
+            p->zero[k * rows + r] =
+                l->kernels->zero_sum(w + first, left < GLA__I8_BLOCK ? left : GLA__I8_BLOCK);
+        }
+    }
+    return GLA_OK;
+}
+
 gla_status gla__linear_create(const gla_host *h, const gla_linear_spec *spec, gla_linear **out)
 {
     gla_status st = GLA_OK;
@@ -236,6 +264,9 @@ gla_status gla__linear_create(const gla_host *h, const gla_linear_spec *spec, gl
         }
         l->in = (size_t)in;
         set_part(l, &l->parts[i], w, spec->transpose);
+        st = make_zero_sums(l, &l->parts[i]);
+        if (st)
+            goto fail;
     }
     st = copy_biases(l, spec);
     if (!st && spec->transpose)
@@ -254,6 +285,8 @@ void gla__linear_destroy(gla_linear *l)
 {
     if (!l)
         return;
+    for (uint32_t i = 0; i < l->n_parts; i++)
+        gla__free(l->parts[i].zero);
     gla__free(l->biases);
     gla__free(l->transposed);
     gla__free(l);
@@ -277,11 +310,13 @@ typedef struct call {
     size_t row_blocks;      /* panels: pieces that rows are cut into */
     float *panels;          /* [width] of panel_numbers each */
     size_t panel_numbers;
-    bool single; /* one thread: the index of the worker means nothing */
+    uint8_t *x8;    /* [ROWS_LIMIT, in] of the rows being multiplied, in 8 bits; or NULL */
+    float *x_scale; /* [ROWS_LIMIT, blocks of inputs] */
+    bool single;    /* one thread: the index of the worker means nothing */
     gla_status *status;
 } call;
 
-static gla__weight_rows rows_from(const gla_linear *l, const part *p, size_t group, size_t o)
+static gla__weight_rows rows_from(const part *p, size_t group, size_t o)
 {
     const size_t row = group * p->out + o;
     gla__weight_rows w = p->rows;
@@ -289,7 +324,6 @@ static gla__weight_rows rows_from(const gla_linear *l, const part *p, size_t gro
     w.data += row * w.stride;
     if (w.aux)
         w.aux += row * w.aux_stride;
-    (void)l;
     return w;
 }
 
@@ -354,11 +388,59 @@ static void dot_piece(void *arg, uint32_t i)
         group++;
     n = p->out - o < p->chunk ? p->out - o : p->chunk;
     rows = c->offset[group + 1] - c->offset[group];
-    w = rows_from(l, p, group, o);
+    w = rows_from(p, group, o);
     y = c->y + c->offset[group] * c->ld_y + p->first_out + o;
     l->kernels->dot[p->dtype](&w, n, l->in, c->x + c->offset[group] * c->ld_x, c->ld_x, rows, y,
                               c->ld_y);
     add_bias(p, group, o, n, rows, y, c->ld_y);
+}
+
+static size_t blocks_of(const gla_linear *l)
+{
+    return (l->in + GLA__I8_BLOCK - 1) / GLA__I8_BLOCK;
+}
+
+static void quantise_rows(void *arg, uint32_t first, uint32_t last)
+{
+    const call *c = arg;
+    const gla_linear *l = c->l;
+
+    for (size_t r = first; r < last; r++) {
+        const float *x = c->x + (c->first_row + r) * c->ld_x;
+
+        for (size_t k = 0; k < blocks_of(l); k++) {
+            const size_t at = k * GLA__I8_BLOCK, left = l->in - at;
+
+            c->x_scale[r * blocks_of(l) + k] = l->kernels->quantise(
+                x + at, left < GLA__I8_BLOCK ? left : GLA__I8_BLOCK, c->x8 + r * l->in + at);
+        }
+    }
+}
+
+/* Rows first .. last of the current ones with n outputs from o; acc has room for the sums. */
+static gla_status multiply_i8(const call *c, const part *p, size_t o, size_t n, size_t first,
+                              size_t last, int32_t *acc, float *y)
+{
+    const gla_linear *l = c->l;
+    const gla__weight_rows w = rows_from(p, c->group, o);
+    const size_t row = c->group * p->out + o, blocks = blocks_of(l);
+
+    for (size_t k = 0; k < blocks; k++) {
+        const size_t at = k * GLA__I8_BLOCK, left = l->in - at;
+        const gla_status st =
+            gla__dnnl_gemm_u8s8(last - first, n, left < GLA__I8_BLOCK ? left : GLA__I8_BLOCK,
+                                c->x8 + first * l->in + at, l->in, (const int8_t *)w.data + at,
+                                l->in, acc, GLA__PANEL_COLUMNS);
+
+        if (st)
+            return st;
+        for (size_t r = first; r < last; r++)
+            l->kernels->dequantise(acc + (r - first) * GLA__PANEL_COLUMNS,
+                                   p->zero + k * l->groups * p->out + row,
+                                   c->x_scale[r * blocks + k], (const float *)(const void *)w.aux,
+                                   n, k > 0, y + (r - first) * c->ld_y);
+    }
+    return GLA_OK;
 }
 
 static void panel_piece(void *arg, uint32_t i)
@@ -366,25 +448,29 @@ static void panel_piece(void *arg, uint32_t i)
     const call *c = arg;
     const gla_linear *l = c->l;
     const size_t block = i % c->row_blocks;
-    const size_t first = c->first_row + c->rows * block / c->row_blocks,
-                 last = c->first_row + c->rows * (block + 1) / c->row_blocks;
+    const size_t first = c->rows * block / c->row_blocks,
+                 last = c->rows * (block + 1) / c->row_blocks;
     float *panel = c->panels + (c->single ? 0 : gla__parallel_index()) * c->panel_numbers;
     size_t o, n;
     const part *p = find_chunk(l, i / c->row_blocks, GLA__PANEL_COLUMNS, &o);
-    const gla__weight_rows w = rows_from(l, p, c->group, o);
-    float *y = c->y + first * c->ld_y + p->first_out + o;
+    const gla__weight_rows w = rows_from(p, c->group, o);
+    float *y = c->y + (c->first_row + first) * c->ld_y + p->first_out + o;
     gla_status st;
 
     n = p->out - o < GLA__PANEL_COLUMNS ? p->out - o : GLA__PANEL_COLUMNS;
-    l->kernels->expand[p->dtype](&w, n, l->in, panel);
-    st = gla__dnnl_gemm_f32(last - first, n, l->in, c->x + first * c->ld_x, c->ld_x, panel,
-                            GLA__PANEL_COLUMNS, y, c->ld_y);
+    if (p->zero && c->x8) {
+        st = multiply_i8(c, p, o, n, first, last, (int32_t *)(void *)panel, y);
+    } else {
+        l->kernels->expand[p->dtype](&w, n, l->in, panel);
+        st = gla__dnnl_gemm_f32(last - first, n, l->in, c->x + (c->first_row + first) * c->ld_x,
+                                c->ld_x, panel, GLA__PANEL_COLUMNS, y, c->ld_y);
+    }
     if (st)
         *c->status = st; /* any of them will do */
     add_bias(p, c->group, o, n, last - first, y, c->ld_y);
 }
 
-static void run_panels(call *c)
+static void run_panels(const gla_batch *b, call *c)
 {
     const size_t panels = count_chunks(c->l, GLA__PANEL_COLUMNS);
     const size_t last = c->first_row + c->rows, width = gla__parallel_width();
@@ -394,8 +480,29 @@ static void run_panels(call *c)
         c->row_blocks = 1; /* few panels: cut the rows as well, down to 64 */
         while (panels * c->row_blocks < 2 * width && c->rows >= 128 * c->row_blocks)
             c->row_blocks *= 2;
+        if (c->x8)
+            (void)gla__for_rows(b, (uint32_t)c->rows, quantise_rows, c); /* cannot fail */
         gla__parallel_for((uint32_t)(panels * c->row_blocks), panel_piece, c);
     }
+}
+
+/* A panel of f32, or the sums of 8-bit products. */
+static size_t panel_size(size_t in)
+{
+    return GLA__PANEL_COLUMNS * (in > ROWS_LIMIT ? in : ROWS_LIMIT);
+}
+
+/* Leaves c->panels NULL when there is no room: then dot products do everything. */
+static void take_scratch(call *c, gla__exec *exec)
+{
+    const gla_linear *l = c->l;
+
+    c->panel_numbers = panel_size(l->in);
+    c->panels = gla__exec_take(exec, gla__parallel_width() * c->panel_numbers * sizeof(float));
+    if (!c->panels || !l->has_i8)
+        return;
+    c->x_scale = gla__exec_take(exec, ROWS_LIMIT * blocks_of(l) * sizeof(float));
+    c->x8 = c->x_scale ? gla__exec_take(exec, ROWS_LIMIT * l->in) : NULL;
 }
 
 static gla_status run(const gla_batch *b, call *c)
@@ -405,14 +512,14 @@ static gla_status run(const gla_batch *b, call *c)
     const uint32_t width = gla__parallel_width();
     gla_status st = GLA_OK;
     size_t small = 0;
+    bool many = false;
 
     c->status = &st;
     c->single = width == 1;
-    c->panel_numbers = l->in * GLA__PANEL_COLUMNS;
-    for (size_t g = 0; g < l->groups && !c->panels; g++) {
-        if (c->offset[g + 1] - c->offset[g] >= PANEL_ROWS)
-            c->panels = gla__exec_take(work.exec, width * c->panel_numbers * sizeof(float));
-    }
+    for (size_t g = 0; g < l->groups && !many; g++)
+        many = c->offset[g + 1] - c->offset[g] >= PANEL_ROWS;
+    if (many)
+        take_scratch(c, work.exec);
     for (size_t g = 0; g < l->groups; g++)
         small += is_small(c, g);
     if (small)
@@ -423,7 +530,7 @@ static gla_status run(const gla_batch *b, call *c)
         c->group = g;
         c->first_row = c->offset[g];
         c->rows = c->offset[g + 1] - c->offset[g];
-        run_panels(c);
+        run_panels(b, c);
     }
     gla__work_end(&work);
     return st;
@@ -461,7 +568,7 @@ static void gather_rows(void *arg, uint32_t first, uint32_t last)
     const part *p = &c->l->parts[0];
 
     for (uint32_t r = first; r < last; r++) {
-        const gla__weight_rows w = rows_from(c->l, p, 0, (size_t)c->ids[r]);
+        const gla__weight_rows w = rows_from(p, 0, (size_t)c->ids[r]);
 
         c->l->kernels->row[p->dtype](&w, c->l->in, c->y + r * c->ld_y);
     }
@@ -486,11 +593,12 @@ gla_status gla__gather(const gla_batch *b, const gla_linear *l, uint32_t rows, c
 
 size_t gla__linear_scratch(const gla__math_needs *needs)
 {
-    const size_t threads = needs->threads ? needs->threads : 1;
+    const size_t threads = needs->threads ? needs->threads : 1, in = needs->linear_in;
 
     return needs->rows < PANEL_ROWS
                ? 0
-               : threads * needs->linear_in * GLA__PANEL_COLUMNS * sizeof(float);
+               : threads * panel_size(in) * sizeof(float) +
+                     ROWS_LIMIT * (in + (in / GLA__I8_BLOCK + 1) * sizeof(float)) + 3 * 64;
 }
 
 const gla__linear_kernels *gla__linear_kernels_for(gla__isa isa)

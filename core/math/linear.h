@@ -20,7 +20,9 @@
  * Two ways through:
  *   few rows    dot products with the weights as they stream by; bound by memory
  *   many rows   128 outputs at a time are expanded to an f32 panel [in, 128] in scratch, which is
- *               multiplied by oneDNN; each thread has its own panel
+ *               multiplied by oneDNN; each thread has its own panel.  int8 weights are used as they
+ *               are where the processor has AVX-512 VNNI: activations are rounded to 8 bits with
+ * one scale per row and 512 inputs (an error about as large as that of the weights)
  */
 #ifndef GLA_MATH_LINEAR_H
 #define GLA_MATH_LINEAR_H

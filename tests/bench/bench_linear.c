@@ -5,8 +5,9 @@
  *     build/bin/bench_linear [out in]            GLA_NUM_THREADS, GLA_CPU as everywhere
  *
  * Not a test: nothing passes or fails here.  Each dtype has as many different matrices as do not
- * fit the caches, used in turn, as the layers of a model are.  The best of some rounds is printed,
- * beside the bandwidth of a plain read of the same memory in the same run.
+ * fit the caches, used in turn, as the layers of a model are.  The quickest of many single calls is
+ * printed, beside that of a plain read of one such matrix, so that a busy machine disturbs little
+ * (with one thread; two need both cores at the same moment).
  */
 #include <gla/gla.h>
 #include <stdio.h>
@@ -18,8 +19,8 @@
 #include "math/linear.h"
 #include "math/ops.h"
 
-#define MATRICES_BYTES (512u << 20)
-#define ROUNDS         5
+#define MATRICES_BYTES (128u << 20)
+#define CALLS          60
 
 typedef struct matrices {
     gla_linear **l;
@@ -37,7 +38,7 @@ typedef struct reading {
     uint64_t sum[256];
 } reading;
 
-#define READ_PIECE (1u << 20)
+#define READ_PIECE (1u << 18)
 
 static void read_piece(void *arg, uint32_t i)
 {
@@ -53,19 +54,20 @@ static void read_piece(void *arg, uint32_t i)
         r->sum[gla__parallel_index()] ^= s[k];
 }
 
-static double read_bandwidth(const char *data, size_t bytes)
+/* Of pieces as large as one matrix, in turn. */
+static double read_bandwidth(const char *data, size_t bytes, size_t n)
 {
-    reading r = {.data = data, .bytes = bytes};
     double best = 1e9;
 
-    for (int i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < CALLS; i++) {
+        reading r = {.data = data + i % n * bytes, .bytes = bytes};
         const double start = gla__work_clock();
 
         gla__parallel_for((uint32_t)(bytes / READ_PIECE), read_piece, &r);
         if (gla__work_clock() - start < best)
             best = gla__work_clock() - start;
     }
-    return (double)bytes / best * 1e-9;
+    return (double)(bytes / READ_PIECE * READ_PIECE) / best * 1e-9;
 }
 
 /* ---- */
@@ -109,21 +111,16 @@ static void drop(matrices *m)
 static double seconds_per_call(const matrices *m, const gla_batch *b, uint32_t rows, const float *x,
                                size_t in, float *y, size_t out)
 {
-    const double flops = 2.0 * rows * (double)in * (double)out;
-    size_t calls = (size_t)(2e10 / flops) + 1, k = 0;
+    const size_t calls = rows < 64 ? CALLS : CALLS / 4;
     double best = 1e9;
 
-    if (calls > m->n)
-        calls = m->n;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (size_t i = 0; i < calls; i++) {
         const double start = gla__work_clock();
 
-        for (size_t i = 0; i < calls; i++, k++) {
-            if (gla__linear(b, m->l[k % m->n], rows, x, in, y, out))
-                exit(1);
-        }
-        const double t = (gla__work_clock() - start) / (double)calls;
-        best = t < best ? t : best;
+        if (gla__linear(b, m->l[i % m->n], rows, x, in, y, out))
+            exit(1);
+        if (gla__work_clock() - start < best)
+            best = gla__work_clock() - start;
     }
     return best;
 }
@@ -158,8 +155,7 @@ int main(int argc, char **argv)
 
         if (make(&m, dtype, (int64_t)out, (int64_t)in))
             return 1;
-        printf("%-5s %6.1f", names[dtype],
-               read_bandwidth(m.data, m.n * m.bytes_each / 2 / READ_PIECE * READ_PIECE));
+        printf("%-5s %6.1f", names[dtype], read_bandwidth(m.data, m.bytes_each / 10 * 8, m.n));
         for (size_t r = 0; r < n_rows; r++) {
             const double t = seconds_per_call(&m, &batch, rows[r], x, in, y, out);
 

@@ -135,11 +135,13 @@ V_INLINE void dot_rows(const uint32_t dtype, const size_t M, const gla__weight_r
         dot_block(dtype, 1, M, w, o, in, x, ld_x, y, ld_y);
 }
 
-/* Blocks of 12 weight rows stay in the first cache while all rows of x pass. */
+#define DOT_BLOCK_BYTES 32768u
+
+/* Blocks of 12 or 4 weight rows stay in the first cache while all rows of x pass. */
 V_INLINE void dot_all(const uint32_t dtype, const gla__weight_rows *w, size_t n, size_t in,
                       const float *x, size_t ld_x, size_t m, float *y, size_t ld_y)
 {
-    const size_t block = m > 4 ? 12 : n;
+    const size_t block = m <= 4 ? n : 12 * w->stride > DOT_BLOCK_BYTES ? 4 : 12;
 
     for (size_t o = 0; o < n; o += block) {
         const size_t count = n - o < block ? n - o : block;
@@ -228,33 +230,57 @@ KERNELS(i4, GLA_DTYPE_I4)
 
 static float quantise(const float *x, size_t n, uint8_t *q)
 {
-    vf top = v_zero();
-    float largest, scale, inverse;
+    const vf zero_point = v_set1((float)GLA__I8_ZERO_POINT);
+    vf top = v_zero(), spoilt = v_zero(), inverse;
+    float scale;
+    size_t i = 0;
+
+    for (; i < n; i += V_WIDTH) {
+        const vf a = n - i < V_WIDTH ? v_load_n(x + i, n - i) : v_load(x + i);
+
+        top = v_max(v_abs(a), top);
+        spoilt = v_fma(a, v_zero(), spoilt); /* 0, or NaN */
+    }
+    scale = v_hmax(top) / 127.0f;
+    inverse = v_set1(scale > 0.0f ? 1.0f / scale : 0.0f);
+    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store_u8(q + i, v_round(v_fma(v_load(x + i), inverse, zero_point)));
+    if (i < n) {
+        uint8_t last[GLA_SIMD];
+
+        v_store_u8(last, v_round(v_fma(v_load_n(x + i, n - i), inverse, zero_point)));
+        memcpy(q + i, last, n - i);
+    }
+    return scale + v_hsum(spoilt);
+}
+
+static void dequantise(const int32_t *acc, const int32_t *zero, float scale_x_,
+                       const float *scale_w, size_t n, int add, float *y)
+{
+    const vf scale_x = v_set1(scale_x_);
+    size_t o = 0;
+
+    for (; o + V_WIDTH <= n; o += V_WIDTH) {
+        const vf sum = v_mul(v_load_i32_minus(acc + o, zero + o), v_load(scale_w + o));
+
+        v_store(y + o, v_fma(sum, scale_x, add ? v_load(y + o) : v_zero()));
+    }
+    for (; o < n; o++)
+        y[o] = (float)(acc[o] - zero[o]) * scale_w[o] * scale_x_ + (add ? y[o] : 0.0f);
+}
+
+static int32_t zero_sum(const int8_t *w, size_t n)
+{
+    vf s = v_zero(); /* exact: 512 * 128 is small */
+    float sum;
     size_t i = 0;
 
     for (; i + V_WIDTH <= n; i += V_WIDTH)
-        top = v_max(top, v_abs(v_load(x + i)));
-    if (i < n)
-        top = v_max(top, v_abs(v_load_n(x + i, n - i)));
-    largest = v_hmax(top);
-    scale = largest / 127.0f;
-    inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-    for (i = 0; i < n; i++) {
-        /* adding 1.5 * 2^23 rounds to nearest, ties to even, into the low bits */
-        const float shifted = x[i] * inverse + (12582912.0f + (float)GLA__I8_ZERO_POINT);
-        uint32_t u;
-
-        memcpy(&u, &shifted, sizeof(u));
-        q[i] = (uint8_t)u;
-    }
-    return scale;
-}
-
-static void dequantise(const int32_t *acc, const int32_t *zero_sum, float scale_x,
-                       const float *scale_w, size_t n, float *y)
-{
-    for (size_t o = 0; o < n; o++)
-        y[o] = (float)(acc[o] - zero_sum[o]) * (scale_x * scale_w[o]);
+        s = v_add(s, v_load_i8(w + i));
+    sum = v_hsum(s);
+    for (; i < n; i++)
+        sum += (float)w[i];
+    return GLA__I8_ZERO_POINT * (int32_t)sum;
 }
 
 const gla__linear_kernels GLA_KERNELS = {
@@ -263,4 +289,5 @@ const gla__linear_kernels GLA_KERNELS = {
     {NULL, row_f32, row_bf16, row_f16, row_i8, row_i4},
     quantise,
     dequantise,
+    zero_sum,
 };

@@ -16,7 +16,8 @@
 #define GLA__PANEL_COLUMNS 128u /* of an expanded panel [in, 128] */
 #define GLA__WEIGHT_DTYPES 6u   /* GLA_DTYPE_F32 .. GLA_DTYPE_I4 */
 #define GLA__I4_GROUP      32u
-#define GLA__I8_ZERO_POINT 128 /* quantise() adds it: u8 = round(x / scale) + 128 */
+#define GLA__I8_BLOCK      512u /* inputs that share the scale of their activations */
+#define GLA__I8_ZERO_POINT 128  /* quantise() adds it: u8 = round(x / scale) + 128 */
 
 /* Some rows of a weight matrix. */
 typedef struct gla__weight_rows {
@@ -34,11 +35,15 @@ typedef struct gla__linear_kernels {
                                        float *panel);
     /* y [in] = first row of w as f32. */
     void (*row[GLA__WEIGHT_DTYPES])(const gla__weight_rows *w, size_t in, float *y);
-    /* q = round(x / scale) + GLA__I8_ZERO_POINT with scale = max |x| / 127; returns scale. */
+    /* q = round(x / scale) + GLA__I8_ZERO_POINT with scale = max |x| / 127; returns scale, NaN when
+     * some x is none or infinite. */
     float (*quantise)(const float *x, size_t n, uint8_t *q);
-    /* y[o] = (acc[o] - zero_sum[o]) * scale_x * scale_w[o] */
-    void (*dequantise)(const int32_t *acc, const int32_t *zero_sum, float scale_x,
-                       const float *scale_w, size_t n, float *y);
+    /* y[o] = (acc[o] - zero[o]) * scale_x * scale_w[o], or += with add */
+    void (*dequantise)(const int32_t *acc, const int32_t *zero, float scale_x, const float *scale_w,
+                       size_t n, int add, float *y);
+    /* GLA__I8_ZERO_POINT * sum of n <= GLA__I8_BLOCK weights: what the zero point adds to a product
+     */
+    int32_t (*zero_sum)(const int8_t *w, size_t n);
 } gla__linear_kernels;
 
 const gla__linear_kernels *gla__linear_kernels_for(gla__isa isa);

@@ -110,6 +110,16 @@ static inline vf v_load_i8(const int8_t *p)
 {
     return (float)*p;
 }
+/* 8 bits of whole numbers 0 .. 255 */
+static inline void v_store_u8(uint8_t *p, vf a)
+{
+    *p = a == a ? (uint8_t)a : 0;
+}
+/* a - b as f32 */
+static inline vf v_load_i32_minus(const int32_t *a, const int32_t *b)
+{
+    return (float)(*a - *b);
+}
 static inline vf v_add(vf a, vf b)
 {
     return a + b;
@@ -253,6 +263,20 @@ static inline vf v_load_i8(const int8_t *p)
     const __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)p);
 
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(b));
+}
+static inline void v_store_u8(uint8_t *p, vf a)
+{
+    const __m256i i = _mm256_cvtps_epi32(a);
+    const __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(i), _mm256_extracti128_si256(i, 1));
+
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(h, h));
+}
+static inline vf v_load_i32_minus(const int32_t *a, const int32_t *b)
+{
+    const __m256i i = _mm256_loadu_si256((const __m256i *)(const void *)a),
+                  j = _mm256_loadu_si256((const __m256i *)(const void *)b);
+
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(i, j));
 }
 static inline vf v_add(vf a, vf b)
 {
@@ -420,6 +444,14 @@ static inline vf v_load_i8(const int8_t *p)
     const __m128i b = _mm_loadu_si128((const __m128i *)(const void *)p);
 
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(b));
+}
+static inline void v_store_u8(uint8_t *p, vf a)
+{
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+static inline vf v_load_i32_minus(const int32_t *a, const int32_t *b)
+{
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_loadu_si512(a), _mm512_loadu_si512(b)));
 }
 static inline vf v_add(vf a, vf b)
 {
