@@ -369,8 +369,8 @@ Test(attention, any_head_size)
                                        {33, 17}, {192, 128}, {1, 1},   {100, 130}};
 
     for (size_t i = 0; i < sizeof(dims) / sizeof(dims[0]); i++)
-        check_all_dtypes((setup){.heads = 6,
-                                 .kv_heads = 2,
+        check_all_dtypes((setup){.heads = 3,
+                                 .kv_heads = 1,
                                  .k_dim = dims[i][0],
                                  .v_dim = dims[i][1],
                                  .spread = 1,
@@ -392,10 +392,10 @@ Test(attention, one_key_head_for_many_queries)
 Test(attention, every_small_group_size)
 {
     for (uint32_t g = 1; g <= 17; g++)
-        check_all_dtypes((setup){.heads = 2 * g,
-                                 .kv_heads = 2,
-                                 .k_dim = 48,
-                                 .v_dim = 80,
+        check_all_dtypes((setup){.heads = g,
+                                 .kv_heads = 1,
+                                 .k_dim = 32,
+                                 .v_dim = 48,
                                  .spread = 1,
                                  .rows = {{1}, {66}, {1}, {2}, {1}}});
 }
