@@ -43,6 +43,11 @@ void gla__io_set(const gla__io *table)
     io = table ? table : &os_io;
 }
 
+gla__io gla__io_get(void)
+{
+    return *io;
+}
+
 /* ---- reading ---- */
 
 gla_status gla__file_open(gla__file *f, const char *path, gla_diag *diag)

@@ -32,6 +32,8 @@ typedef struct gla__io {
 
 /* NULL: the operating system's.  [control] */
 void gla__io_set(const gla__io *io);
+/* A copy of the table in use, to replace a few functions of. */
+gla__io gla__io_get(void);
 
 /* ---- reading ---- */
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "runtime/sessions.h"
+#include "state/session_file.h"
 
 #define DEFAULT_STRIDE         512u
 #define DEFAULT_SNAPSHOT_BYTES (UINT64_C(64) << 20)
@@ -392,4 +393,34 @@ void gla_session_memory(const gla_session *s, gla_memory *out)
     out->kv = gla__sequence_kv_bytes(&s->seq);
     out->state = s->model->layout.fixed_bytes;
     out->cache = s->ring.bytes;
+}
+
+/* ---- files ---- */
+
+gla_status gla_session_save(const gla_session *s, const char *path, gla_diag *diag)
+{
+    return gla__session_file_save(&s->seq, s->model->hash, path, diag);
+}
+
+gla_status gla_session_load(gla_model *m, const char *path, gla_session **out, gla_diag *diag)
+{
+    const gla_session_options defaults = {0};
+    gla__snapshot *snapshot;
+    gla_session *s;
+    gla_status st = new_session(m, &s, diag);
+
+    *out = NULL;
+    if (st)
+        return st;
+    set_options(s, &defaults);
+    st = gla__session_file_load(&s->seq, &s->shared->store, m->hash, gla_model_vocab_size(m), path,
+                                diag);
+    if (st) {
+        gla_session_destroy(s);
+        return st;
+    }
+    if (!freeze(s, true, &snapshot, NULL)) /* without it, coming back takes longer */
+        gla__snapshot_unref(snapshot);
+    *out = s;
+    return GLA_OK;
 }

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "state/session_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/io.h"
+#include "support/state_fixture.h"
+#include <xxhash.h>
+
+#define HASH  UINT64_C(0x1234)
+#define VOCAB 2000
+
+typedef struct filed {
+    fixture f;
+    char dir[64], path[96];
+} filed;
+
+static void filed_setup(filed *c, size_t tokens)
+{
+    memset(c, 0, sizeof(*c));
+    setup(&c->f);
+    for (size_t n; tokens; tokens -= n) {
+        n = tokens < 500 ? tokens : 500;
+        step(&c->f.q, n);
+    }
+    strcpy(c->dir, "/tmp/gla-session-XXXXXX");
+    cr_assert_not_null(mkdtemp(c->dir));
+    snprintf(c->path, sizeof(c->path), "%s/s.gla", c->dir);
+}
+
+static void filed_teardown(filed *c)
+{
+    unlink(c->path);
+    cr_expect_eq(rmdir(c->dir), 0, "something was left beside the file");
+    teardown(&c->f);
+}
+
+static gla_status save(const filed *c, gla_diag *diag)
+{
+    return gla__session_file_save(&c->f.q, HASH, c->path, diag);
+}
+
+static gla_status load(filed *c, gla__sequence *q, gla_diag *diag)
+{
+    return gla__session_file_load(q, &c->f.store, HASH, VOCAB, c->path, diag);
+}
+
+static void assert_equal(const gla__sequence *a, const gla__sequence *b)
+{
+    cr_assert_eq(a->position, b->position);
+    cr_assert_eq(a->kv_dtype, b->kv_dtype);
+    if (a->position)
+        cr_assert_arr_eq(a->tokens, b->tokens, a->position * sizeof(int32_t));
+    cr_assert_arr_eq(a->fixed, b->fixed, a->store->layout->fixed_bytes);
+    for (uint32_t i = 0; i < a->n_tables; i++) {
+        cr_assert_eq(a->tables[i].first, b->tables[i].first);
+        cr_assert_eq(a->tables[i].n, b->tables[i].n);
+        for (size_t j = 0; j < a->tables[i].n; j++)
+            cr_assert_arr_eq(a->tables[i].pages[j], b->tables[i].pages[j], a->tables[i].page_bytes);
+    }
+}
+
+Test(state_file, brings_a_sequence_back_bit_for_bit)
+{
+    static const size_t lengths[] = {0, 1, 64, 99, 1000, 1984};
+
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        filed c;
+        gla__sequence q;
+
+        filed_setup(&c, lengths[i]);
+        cr_assert_eq(save(&c, NULL), GLA_OK);
+        cr_assert_eq(load(&c, &q, NULL), GLA_OK);
+        assert_equal(&q, &c.f.q);
+        step(&q, 10);
+        step(&c.f.q, 10);
+        assert_equal(&q, &c.f.q);
+        gla__sequence_deinit(&q);
+        filed_teardown(&c);
+    }
+}
+
+/* More than one chunk, and one that is stored as it is. */
+Test(state_file, takes_a_stream_of_many_chunks)
+{
+    filed c;
+    gla__sequence q;
+    uint64_t x = 1;
+
+    filed_setup(&c, 0);
+    for (size_t n = 0; n < 30000; n += 1000)
+        step(&c.f.q, 1000);
+    for (size_t i = 0; i < c.f.q.tables[0].n; i++)
+        for (size_t k = 0; k < c.f.page && i % 3; k++) {
+            x = x * UINT64_C(6364136223846793005) + 1;
+            c.f.q.tables[0].pages[i][k] = (uint8_t)(x >> 56);
+        }
+    /* the tail of the last page is not part of the state */
+    memset(c.f.q.tables[0].pages[c.f.q.tables[0].n - 1], 0, c.f.page);
+    for (uint32_t i = 0; i < 30000; i++)
+        c.f.q.tokens[i] %= VOCAB;
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    cr_assert_eq(load(&c, &q, NULL), GLA_OK);
+    assert_equal(&q, &c.f.q);
+    gla__sequence_deinit(&q);
+    filed_teardown(&c);
+}
+
+static char *read_back(const filed *c, size_t *size)
+{
+    char *data;
+
+    cr_assert_eq(gla__read_all(c->path, UINT64_MAX, &data, size, NULL), GLA_OK);
+    return data;
+}
+
+Test(state_file, equal_sequences_give_equal_files_whatever_was_cut_off)
+{
+    filed c;
+    char *a, *b;
+    size_t n, m;
+
+    filed_setup(&c, 70);
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    a = read_back(&c, &n);
+    {
+        const float fixed = c.f.q.fixed[0];
+
+        step(&c.f.q, 20);
+        gla__sequence_cut(&c.f.q, 70);
+        c.f.q.fixed[0] = fixed;
+    }
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    b = read_back(&c, &m);
+    cr_assert_eq(n, m);
+    cr_assert_arr_eq(a, b, n);
+    gla__free(a);
+    gla__free(b);
+    filed_teardown(&c);
+}
+
+static void write_back(const filed *c, const char *data, size_t n)
+{
+    FILE *f = fopen(c->path, "wb");
+
+    cr_assert_not_null(f);
+    cr_assert_eq(fwrite(data, 1, n, f), n);
+    cr_assert_eq(fclose(f), 0);
+}
+
+static void assert_refused(filed *c, const char *what, size_t where)
+{
+    gla__sequence q;
+    gla_diag diag;
+    const gla_status st = load(c, &q, &diag);
+
+    cr_assert(st == GLA_E_CORRUPT || st == GLA_E_CHECKSUM || st == GLA_E_VERSION, "%s at %zu: %s",
+              what, where, gla_status_name(st));
+    cr_assert(diag.message[0]);
+    cr_assert_null(q.store);
+}
+
+Test(state_file, refuses_every_cut_and_every_changed_bit, .timeout = 120)
+{
+    filed c;
+    char *data;
+    size_t n;
+
+    filed_setup(&c, 3);
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    data = read_back(&c, &n);
+    for (size_t i = 0; i < n; i++) {
+        write_back(&c, data, i);
+        assert_refused(&c, "cut", i);
+        for (int bit = 0; bit < 8; bit++) {
+            data[i] = (char)(data[i] ^ 1 << bit);
+            write_back(&c, data, n);
+            assert_refused(&c, "bit", i);
+            data[i] = (char)(data[i] ^ 1 << bit);
+        }
+    }
+    cr_assert_eq(atomic_load(&c.f.store.used), 128 + 2 * c.f.page);
+    gla__free(data);
+    filed_teardown(&c);
+}
+
+Test(state_file, refuses_bytes_after_its_end)
+{
+    filed c;
+    char *data;
+    size_t n;
+
+    filed_setup(&c, 5);
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    data = read_back(&c, &n);
+    data[n] = 0; /* gla__read_all adds a NUL: one byte more is ours */
+    write_back(&c, data, n + 1);
+    assert_refused(&c, "longer", n);
+    gla__free(data);
+    filed_teardown(&c);
+}
+
+/* A field changed by one who knows the checksums. */
+static void forge_header(filed *c, const char *good, size_t n, size_t at, int width, uint64_t value)
+{
+    uint8_t *p = gla__alloc(n);
+
+    memcpy(p, good, n);
+    if (width == 4)
+        gla__store_u32(p + at, (uint32_t)value);
+    else
+        gla__store_u64(p + at, value);
+    gla__store_u64(p + 48, XXH3_64bits(p + 64, gla__load_u64((const uint8_t *)good + 40)));
+    if (at == 48)
+        gla__store_u64(p + 48, value);
+    gla__store_u64(p + 56, XXH3_64bits(p, 56));
+    write_back(c, (const char *)p, n);
+    gla__free(p);
+}
+
+Test(state_file, refuses_forged_numbers)
+{
+    static const uint64_t values[] = {0,
+                                      1,
+                                      65,
+                                      0x7fffffff,
+                                      0x80000000,
+                                      0xffffffff,
+                                      UINT64_C(0x100000001),
+                                      INT64_MAX,
+                                      UINT64_C(1) << 63,
+                                      UINT64_MAX};
+    static const struct {
+        size_t at;
+        int width;
+    } fields[] = {{12, 4}, {16, 8}, {24, 8}, {32, 4}, {36, 4}, {40, 8}, {48, 8}};
+    filed c;
+    char *data;
+    size_t n, table;
+
+    filed_setup(&c, 5);
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    data = read_back(&c, &n);
+    table = 64 + gla__load_u64((const uint8_t *)data + 40) - 24;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+            gla__sequence q;
+            gla_diag diag;
+
+            forge_header(&c, data, n, fields[i].at, fields[i].width, values[j]);
+            if (fields[i].at == 32 && (uint32_t)values[j] == GLA_DTYPE_F32)
+                continue;
+            cr_assert_neq(load(&c, &q, &diag), GLA_OK, "field at %zu, value %llx", fields[i].at,
+                          (unsigned long long)values[j]);
+        }
+    for (size_t at = 64; at < table; at += 1)
+        for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
+            gla__sequence q;
+            gla_diag diag;
+
+            if (gla__load_u32((const uint8_t *)data + at) == (uint32_t)values[j])
+                continue;
+            forge_header(&c, data, n, at, 4, values[j]);
+            cr_assert_neq(load(&c, &q, &diag), GLA_OK, "index at %zu", at);
+        }
+    gla__free(data);
+    filed_teardown(&c);
+}
+
+Test(state_file, says_what_belongs_to_another_model)
+{
+    filed c;
+    gla__sequence q;
+    gla_diag diag;
+
+    filed_setup(&c, 5);
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    cr_assert_eq(gla__session_file_load(&q, &c.f.store, HASH + 1, VOCAB, c.path, &diag),
+                 GLA_E_MISMATCH);
+    cr_assert(strstr(diag.message, "another model"));
+    c.f.layout.entries[0].revision++;
+    cr_assert_eq(load(&c, &q, &diag), GLA_E_MISMATCH);
+    cr_assert(strstr(diag.where, "0.S"), "%s", diag.where);
+    cr_assert(strstr(diag.message, "revision 1 in the file, 2 in this model"), "%s", diag.message);
+    c.f.layout.entries[0].revision--;
+    c.f.layout.entries[2].desc.window = 90;
+    cr_assert_eq(load(&c, &q, &diag), GLA_E_MISMATCH);
+    cr_assert(strstr(diag.message, "window 100 in the file, 90"), "%s", diag.message);
+    c.f.layout.entries[2].desc.window = 100;
+    c.f.layout.entries[0].desc.dims[1] = 16;
+    c.f.layout.entries[0].desc.dims[0] = 2;
+    cr_assert_eq(load(&c, &q, &diag), GLA_E_MISMATCH);
+    c.f.layout.entries[0].desc.dims[1] = 8;
+    c.f.layout.entries[0].desc.dims[0] = 4;
+    cr_assert_eq(gla__session_file_load(&q, &c.f.store, HASH, 4, c.path, &diag), GLA_E_CORRUPT);
+    cr_assert(strstr(diag.message, "vocabulary"));
+    cr_assert_eq(load(&c, &q, &diag), GLA_OK);
+    gla__sequence_deinit(&q);
+    filed_teardown(&c);
+}
+
+/* ---- disks that fill up ---- */
+
+static size_t room;
+
+static ssize_t full_write(int fd, const void *buf, size_t n)
+{
+    if (!room) {
+        errno = ENOSPC;
+        return -1;
+    }
+    n = n < room ? n : room;
+    room -= n;
+    return write(fd, buf, n);
+}
+
+static ssize_t full_pwrite(int fd, const void *buf, size_t n, off_t offset)
+{
+    if (!room) {
+        errno = ENOSPC;
+        return -1;
+    }
+    n = n < room ? n : room;
+    room -= n;
+    return pwrite(fd, buf, n, offset);
+}
+
+Test(state_file, a_full_disk_leaves_the_old_file)
+{
+    filed c;
+    gla__sequence q;
+    gla_diag diag;
+    gla__io io;
+    char *data;
+    size_t n;
+
+    filed_setup(&c, 5);
+    cr_assert_eq(save(&c, NULL), GLA_OK);
+    data = read_back(&c, &n);
+    gla__free(data);
+    step(&c.f.q, 50);
+    io = gla__io_get();
+    io.write = full_write;
+    io.pwrite = full_pwrite;
+    for (size_t limit = 0; limit < n; limit += 13) {
+        room = limit;
+        gla__io_set(&io);
+        cr_assert_eq(save(&c, &diag), GLA_E_IO);
+        gla__io_set(NULL);
+        cr_assert_eq(load(&c, &q, &diag), GLA_OK);
+        cr_assert_eq(q.position, 5);
+        gla__sequence_deinit(&q);
+    }
+    filed_teardown(&c);
+}
