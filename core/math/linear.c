@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/blob.h"
 #include "base/checked.h"
 #include "base/parallel.h"
 #include "math/dnnl_compat.h"
@@ -21,6 +22,7 @@ typedef struct part {
     size_t out, first_out; /* rows of this part, rows of the parts before */
     size_t chunk;          /* outputs of one piece of work */
     gla__weight_rows rows; /* of the first group */
+    const void *blob;      /* that rows lie in, held; NULL: the caller keeps them */
     const float *bias;     /* [groups, out] or NULL */
     int32_t *zero;         /* I8 [blocks of inputs, groups * out]; NULL: no 8-bit products */
 } part;
@@ -28,7 +30,7 @@ typedef struct part {
 struct gla_linear {
     const gla__linear_kernels *kernels;
     size_t in, out, groups;
-    uint64_t bytes; /* own memory */
+    uint64_t bytes; /* own memory, and blobs held */
     uint32_t n_parts;
     bool has_i8;
     float *biases;
@@ -176,6 +178,10 @@ static void set_part(gla_linear *l, part *p, const gla_tensor *w, uint32_t trans
     p->out = (size_t)w->dims[lead + (transposed ? 1 : 0)];
     p->first_out = l->out;
     p->rows.data = w->data;
+    if (!transposed && gla__blob_ref(w->data)) {
+        p->blob = w->data;
+        l->bytes += gla__blob_bytes(w->data);
+    }
     p->rows.aux = w->aux;
     p->rows.stride = row_bytes(w->dtype, l->in);
     p->rows.aux_stride = aux_row_bytes(w->dtype, l->in);
@@ -285,8 +291,10 @@ void gla__linear_destroy(gla_linear *l)
 {
     if (!l)
         return;
-    for (uint32_t i = 0; i < l->n_parts; i++)
+    for (uint32_t i = 0; i < l->n_parts; i++) {
         gla__free(l->parts[i].zero);
+        gla__blob_unref(l->parts[i].blob);
+    }
     gla__free(l->biases);
     gla__free(l->transposed);
     gla__free(l);

@@ -3,7 +3,7 @@
  * linear.h - y = W x + b for weights of every dtype, and how quantised weights lie in memory
  *
  * Weights are read where the model holds them, row by row: no second copy is made (except of a
- * transposed matrix).  So the tensors given to gla__linear_create() must stay until
+ * transposed matrix).  Blobs (base/blob.h) are held; tensors that are none must stay until
  * gla__linear_destroy(), as those of bind() do.  A gla_linear never changes and may be used by any
  * number of threads at once.
  *
