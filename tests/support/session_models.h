@@ -39,21 +39,31 @@ static inline void must(gla_status st, const gla_diag *diag)
                  gla_diag_format(diag, text, sizeof(text)));
 }
 
-/* A window of 70 tokens: one page and a bit. */
+/* The blocks that a mix may name.  A window of 70 tokens: one page and a bit. */
+static const struct {
+    const char *name, *text;
+} blocks[] = {
+    {"gla", "{mixer: {type: gla, heads: 2, conv: 3}, ffn: {type: swiglu, d_ff: 48}}"},
+    {"delta", "{mixer: {type: gated_deltanet, heads: 2, head_k_dim: 8, head_v_dim: 16}}"},
+    {"attn", "{mixer: {type: attention, heads: 4, kv_heads: 2}}"},
+    {"swa", "{mixer: {type: attention, heads: 4, kv_heads: 1, window: 70}}"},
+};
+
 static inline gla_arch *mix_arch(const mix *m)
 {
     char text[1024];
     gla_arch *arch;
     gla_diag diag;
+    int n;
 
-    snprintf(text, sizeof(text),
-             "gla: 1\nname: %s\nvocab_size: %d\nd_model: 32\ntie_embeddings: true\nblocks:\n"
-             "  gla: {mixer: {type: gla, heads: 2, conv: 3}, ffn: {type: swiglu, d_ff: 48}}\n"
-             "  delta: {mixer: {type: gated_deltanet, heads: 2, head_k_dim: 8, head_v_dim: 16}}\n"
-             "  attn: {mixer: {type: attention, heads: 4, kv_heads: 2}}\n"
-             "  swa: {mixer: {type: attention, heads: 4, kv_heads: 1, window: 70}}\n"
-             "layers: {pattern: \"%s\"}\n",
-             m->name, VOCAB, m->layers);
+    n = snprintf(text, sizeof(text),
+                 "gla: 1\nname: %s\nvocab_size: %d\nd_model: 32\ntie_embeddings: true\nblocks:\n",
+                 m->name, VOCAB);
+    for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+        if (strstr(m->layers, blocks[i].name)) /* a block that nothing uses is refused */
+            n += snprintf(text + n, sizeof(text) - (size_t)n, "  %s: %s\n", blocks[i].name,
+                          blocks[i].text);
+    snprintf(text + n, sizeof(text) - (size_t)n, "layers: {pattern: \"%s\"}\n", m->layers);
     must(gla_arch_parse(text, strlen(text), m->name, &arch, &diag), &diag);
     return arch;
 }
