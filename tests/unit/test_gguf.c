@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "byte_builder.h"
-#include "temp_file.h"
+#include "support/byte_builder.h"
+#include "support/temp_file.h"
 
 #define OK(call) cr_assert_eq((call), GLA_OK, "%s: %s: %s", #call, diag.where, diag.message)
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "temp_file.h"
+#include "support/temp_file.h"
 
 #define OK(call) cr_assert_eq((call), GLA_OK, "%s: %s: %s", #call, diag.where, diag.message)
 

@@ -5,7 +5,7 @@
 #include <gla/gla.h>
 #include <string.h>
 
-#include "temp_file.h"
+#include "support/temp_file.h"
 
 #define OK(call) cr_assert_eq((call), GLA_OK, "%s: %s: %s", #call, diag.where, diag.message)
 
