@@ -135,13 +135,11 @@ V_INLINE void dot_rows(const uint32_t dtype, const size_t M, const gla__weight_r
         dot_block(dtype, 1, M, w, o, in, x, ld_x, y, ld_y);
 }
 
-#define DOT_BLOCK_BYTES 32768u
-
-/* Blocks of 12 or 4 weight rows stay in the first cache while all rows of x pass. */
+/* Blocks of 12 weight rows stay in the near caches while all rows of x pass. */
 V_INLINE void dot_all(const uint32_t dtype, const gla__weight_rows *w, size_t n, size_t in,
                       const float *x, size_t ld_x, size_t m, float *y, size_t ld_y)
 {
-    const size_t block = m <= 4 ? n : 12 * w->stride > DOT_BLOCK_BYTES ? 4 : 12;
+    const size_t block = m > 4 ? 12 : n;
 
     for (size_t o = 0; o < n; o += block) {
         const size_t count = n - o < block ? n - o : block;
