@@ -43,14 +43,18 @@ static const cli_option options[] = {
     CLI_END};
 // clang-format on
 
+// clang-format off
 static const char *const usage[] = {
-    "SRC -o DIR [--weights TYPE]          published folder or model folder -> model",
-    "MODEL --to safetensors -o DIR        model folder -> published files",
-    "config.json --arch-only [-o FILE]    config.json -> architecture", NULL};
-static const char *const examples[] = {"gla-convert ~/gla-1.3B -o gla-1.3B --weights int8",
-                                       "gla-convert gla-1.3B --to safetensors -o again && cmp "
-                                       "~/gla-1.3B/config.json again/config.json",
-                                       "gla-convert config.json --arch-only > arch.yaml", NULL};
+    "FOLDER -o DIR [--weights TYPE]     published (or model) -> model",
+    "MODEL --to safetensors -o DIR      model folder -> published files",
+    "config.json --arch-only [-o FILE]  config.json -> architecture",
+    NULL};
+static const char *const examples[] = {
+    "gla-convert ~/gla-1.3B -o gla-1.3B --weights int8",
+    "gla-convert gla-1.3B --to safetensors -o published-again",
+    "gla-convert config.json --arch-only > arch.yaml",
+    NULL};
+// clang-format on
 static const cli_program program = {
     .name = "gla-convert",
     .summary = "turns published checkpoints into model folders, and model folders back",
@@ -59,7 +63,7 @@ static const cli_program program = {
     .examples = examples,
     .min_operands = 1,
     .max_operands = 1,
-    .operand = "SRC",
+    .operand = "FOLDER",
 };
 
 /* ---- results --------------------------------------------------------------------- */

@@ -99,7 +99,9 @@ void cli__print_help(const cli_program *p, bool full, FILE *f)
     for (const char *const *e = p->examples; e && *e; e++)
         fprintf(f, "  %s\n", *e);
     fputs("\nExit status:\n", f);
-    for (; (*exits)[0]; exits++)
-        fprintf(f, "  %-*s%s\n", INDENT - 2, (*exits)[0], (*exits)[1]);
+    for (; (*exits)[0]; exits++) {
+        fprintf(f, "  %-*s", INDENT - 2, (*exits)[0]);
+        print_wrapped(f, (*exits)[1], INDENT, INDENT);
+    }
     print_environment(f);
 }

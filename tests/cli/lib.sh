@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# For the scripts of this folder: each is one test of the programs as a user types them.
+#
+#   expect STATUS COMMAND...     runs it; its output is in $out, its messages in $err
+#   has TEXT FILE-VARIABLE       fails unless the text is in it:  has 'no such file' "$err"
+#   $work                        an empty folder, removed at the end
+#   $source                      the source tree; the programs are in PATH
+set -uo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+expect() {
+    local wanted=$1 status=0
+    shift
+    command="$*"
+    "$@" >"$work/.out" 2>"$work/.err" || status=$?
+    out=$(cat "$work/.out")
+    err=$(cat "$work/.err")
+    [ "$status" = "$wanted" ] || fail "'$command' gave $status, not $wanted: $out $err"
+}
+
+has() { [[ $2 == *"$1"* ]] || fail "'$command' does not say '$1' but: $2"; }
+has_not() { [[ $2 != *"$1"* ]] || fail "'$command' says '$1'"; }
+lines() { [ "$(printf '%s\n' "$2" | wc -l)" = "$1" ] || fail "'$command' prints more than $1 lines: $2"; }
+empty() { [ -z "$1" ] || fail "'$command' says: $1"; }
+same() { cmp "$1" "$2" || fail "$1 and $2 differ"; }
+
+finish() { [ "$failures" = 0 ]; }
