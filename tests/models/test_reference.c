@@ -103,7 +103,7 @@ ParameterizedTest(struct reference_case *c, reference, agrees_with_its_authors)
 {
     static const uint32_t chunks[] = {0, 1, 16};
     const size_t feeds[] = {100000, 7, 1};
-    char source[512], path[512], folder[64];
+    char source[512], path[600], folder[64];
     golden g;
     double tolerance;
 
