@@ -6,6 +6,7 @@
 #include <gla/gla.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FOLDER GLA_SOURCE_DIR "/models/tiny-hybrid"
@@ -30,6 +31,17 @@ static void close_model(void)
 }
 
 TestSuite(tiny_hybrid, .init = open_model, .fini = close_model);
+
+static char *read_text(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    char *data = malloc(1 << 20);
+
+    cr_assert_not_null(f, "%s", path);
+    *size = fread(data, 1, 1 << 20, f);
+    fclose(f);
+    return data;
+}
 
 static size_t ids_of(json_t *list, int32_t *ids, size_t max)
 {
@@ -99,5 +111,43 @@ Test(tiny_hybrid, greedy_continuations)
         gla_session_destroy(s);
     }
     cr_assert_gt(compared, 60, "only %zu tokens could be compared", compared);
+    free(logits);
+}
+
+/* Windows of 1024 tokens that do not overlap, documents joined by the end token, as in training. */
+Test(tiny_hybrid, likelihood_of_the_validation_text)
+{
+    const uint32_t vocab = gla_model_vocab_size(model), window = 1024, step = 256;
+    const double expected =
+        json_real_value(json_object_get(json_object_get(reference, "result"), "val_stories"));
+    float *logits = malloc((size_t)step * vocab * sizeof(*logits));
+    gla_tokenizer *tokenizer = NULL;
+    gla_session *s = NULL;
+    int32_t *ids = NULL;
+    size_t size, n = 0, predicted = 0;
+    char *data = read_text(GLA_SOURCE_DIR "/tests/data/val_stories.txt", &size);
+    gla_diag diag;
+    double sum = 0;
+
+    cr_assert_eq(gla_tokenizer_open(FOLDER, &tokenizer, &diag), GLA_OK);
+    cr_assert_eq(gla_tokenizer_encode(tokenizer, data, size, 0, &ids, &n, &diag), GLA_OK);
+    cr_assert_eq(gla_session_create(model, NULL, &s, &diag), GLA_OK);
+    for (size_t i = 0; i + 1 < n; i += step) {
+        const size_t m = n - 1 - i < step ? n - 1 - i : step;
+
+        if (i % window == 0)
+            gla_session_reset(s);
+        cr_assert_eq(gla_feed(&(gla_feed_item){s, ids + i, m, logits, m}, 1, NULL, NULL, &diag),
+                     GLA_OK);
+        for (size_t k = 0; k < m; k++)
+            sum += gla_nll(logits + k * vocab, vocab, ids[i + k + 1]);
+        predicted += m;
+    }
+    cr_assert_float_eq(sum / (double)predicted, expected, 0.01, "nll %.4f, training said %.4f",
+                       sum / (double)predicted, expected);
+    gla_session_destroy(s);
+    gla_tokenizer_close(&tokenizer);
+    gla_ids_free(ids);
+    free(data);
     free(logits);
 }
