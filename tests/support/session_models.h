@@ -47,6 +47,7 @@ static const struct {
     {"delta", "{mixer: {type: gated_deltanet, heads: 2, head_k_dim: 8, head_v_dim: 16}}"},
     {"attn", "{mixer: {type: attention, heads: 4, kv_heads: 2}}"},
     {"swa", "{mixer: {type: attention, heads: 4, kv_heads: 1, window: 70}}"},
+    {"flaky", "{mixer: {type: test.flaky}}"}, /* of support/flaky_layer.h */
 };
 
 static inline gla_arch *mix_arch(const mix *m)
@@ -68,19 +69,23 @@ static inline gla_arch *mix_arch(const mix *m)
     return arch;
 }
 
-static inline gla_model *mix_model(const mix *m, uint32_t rows, uint32_t sequences)
+static inline gla_model *mix_model_with(const mix *m, gla_model_options o)
 {
-    const gla_model_options o = {.max_batch_rows = rows,
-                                 .max_sequences = sequences,
-                                 .weights_dtype = GLA_DTYPE_F32,
-                                 .seed = 11};
     gla_arch *arch = mix_arch(m);
     gla_model *model;
     gla_diag diag;
 
+    o.weights_dtype = GLA_DTYPE_F32;
+    o.seed = 11;
     must(gla_model_random(arch, &o, &model, &diag), &diag);
     gla_arch_free(arch);
     return model;
+}
+
+static inline gla_model *mix_model(const mix *m, uint32_t rows, uint32_t sequences)
+{
+    return mix_model_with(m,
+                          (gla_model_options){.max_batch_rows = rows, .max_sequences = sequences});
 }
 
 static inline gla_session *mix_session(gla_model *m, const gla_session_options *o)

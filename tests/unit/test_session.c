@@ -1,27 +1,506 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "support/session_models.h"
 
+#include <unistd.h>
+
+#include "support/flaky_layer.h"
+
+/* A text, and what the model says at its end and on the way. */
+typedef struct told {
+    gla_model *m;
+    int32_t tokens[1200];
+} told;
+
+static told tell(uint32_t which, uint32_t rows)
+{
+    told t;
+    rng r = {which + 1};
+
+    t.m = mix_model(&mixes[which], rows, 8);
+    random_tokens(&r, t.tokens, 1200);
+    return t;
+}
+
+static void assert_empty(const gla_model *m)
+{
+    gla_memory memory;
+
+    gla_model_memory(m, &memory);
+    cr_assert_eq(memory.kv, 0);
+    cr_assert_eq(memory.state, 0);
+}
+
 Test(session, feeds_and_reports_its_position_and_tokens)
 {
-    gla_model *m = mix_model(&mixes[MIX_ALL], 48, 4);
-    gla_session *s = mix_session(m, NULL);
-    int32_t tokens[200];
+    told t = tell(MIX_ALL, 48);
+    gla_session *s = mix_session(t.m, NULL);
     float logits[VOCAB], last[VOCAB];
-    rng r = {1};
 
-    random_tokens(&r, tokens, 200);
-    feed(s, tokens, 150, logits);
+    feed(s, t.tokens, 150, logits);
     cr_assert_eq(gla_session_position(s), 150);
     for (size_t i = 150; i < 200; i++)
-        feed(s, tokens + i, 1, logits);
+        feed(s, t.tokens + i, 1, logits);
     cr_assert_eq(gla_session_position(s), 200);
-    cr_assert_arr_eq(gla_session_tokens(s), tokens, sizeof(tokens));
-    fresh_logits(m, NULL, tokens, 200, last);
+    cr_assert_arr_eq(gla_session_tokens(s), t.tokens, 200 * sizeof(int32_t));
+    fresh_logits(t.m, NULL, t.tokens, 200, last);
     assert_close(logits, last, VOCAB, "prefill and decode");
     gla_session_reset(s);
     cr_assert_eq(gla_session_position(s), 0);
-    feed(s, tokens, 200, logits);
+    feed(s, t.tokens, 200, logits);
     assert_same(logits, last, VOCAB, "after reset");
     gla_session_destroy(s);
+    assert_empty(t.m);
+    gla_model_close(&t.m);
+}
+
+Test(session, gives_the_logits_of_the_last_tokens_whatever_the_batches)
+{
+    told t = tell(MIX_HYBRID, 16);
+    gla_session *s = mix_session(t.m, NULL);
+    static float many[40 * VOCAB];
+    float one[VOCAB];
+    const gla_feed_item item = {s, t.tokens, 100, many, 40};
+    gla_diag diag;
+
+    must(gla_feed(&item, 1, NULL, NULL, &diag), &diag);
+    gla_session_reset(s);
+    for (size_t i = 0; i < 100; i++) {
+        feed(s, t.tokens + i, 1, one);
+        if (i >= 60)
+            assert_close(many + (i - 60) * VOCAB, one, VOCAB, "row");
+    }
+    gla_session_destroy(s);
+    gla_model_close(&t.m);
+}
+
+Test(session, feeds_many_sessions_as_one_batch)
+{
+    enum { N = 20 };
+    told t = tell(MIX_ALL, 32);
+    static float logits[N][VOCAB];
+    gla_feed_item items[N];
+    float alone[VOCAB];
+    gla_diag diag;
+    rng r = {5};
+
+    for (size_t i = 0; i < N; i++)
+        items[i] = (gla_feed_item){mix_session(t.m, NULL), t.tokens + i * 10,
+                                   i % 3 ? 1 + rng_below(&r, 150) : i % 2, logits[i], 0};
+    for (size_t i = 0; i < N; i++)
+        items[i].n_logits = items[i].n_tokens > 0;
+    must(gla_feed(items, N, NULL, NULL, &diag), &diag);
+    for (size_t i = 0; i < N; i++) {
+        cr_assert_eq(gla_session_position(items[i].session), items[i].n_tokens);
+        if (items[i].n_tokens) {
+            fresh_logits(t.m, NULL, items[i].tokens, items[i].n_tokens, alone);
+            assert_close(logits[i], alone, VOCAB, "in a batch");
+        }
+        gla_session_destroy(items[i].session);
+    }
+    gla_model_close(&t.m);
+}
+
+Test(session, refuses_what_makes_no_sense_and_changes_nothing)
+{
+    told t = tell(MIX_GLA, 32), other = tell(MIX_GLA, 32);
+    gla_session *s = mix_session(t.m, NULL), *o = mix_session(other.m, NULL), *none;
+    const int32_t bad[] = {1, 2, VOCAB}, negative[] = {-1};
+    const gla_feed_item twice[] = {{s, t.tokens, 3, NULL, 0}, {s, t.tokens, 3, NULL, 0}};
+    const gla_feed_item models[] = {{s, t.tokens, 3, NULL, 0}, {o, t.tokens, 3, NULL, 0}};
+    float logits[VOCAB];
+    const gla_feed_item more = {s, t.tokens, 2, logits, 3}, missing = {s, NULL, 2, NULL, 0};
+    const gla_session_options strange = {.kv_dtype = GLA_DTYPE_I4};
+    gla_diag diag;
+
+    feed(s, t.tokens, 5, NULL);
+    cr_assert_eq(gla_session_feed(s, bad, 3, NULL, &diag), GLA_E_INVALID);
+    cr_assert(strstr(diag.message, "token 97 at 2"), "%s", diag.message);
+    cr_assert_eq(gla_session_feed(s, negative, 1, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_feed(twice, 2, NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_str_eq(diag.where, "item 1");
+    cr_assert_eq(gla_feed(models, 2, NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_feed(&more, 1, NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_feed(&missing, 1, NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_session_truncate(s, 6, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_session_create(t.m, &strange, &none, &diag), GLA_E_INVALID);
+    cr_assert_null(none);
+    cr_assert_eq(gla_session_position(s), 5);
+    feed(s, t.tokens, 0, NULL);
+    feed(s, t.tokens, 3, NULL);
+    cr_assert_eq(gla_session_position(s), 8);
+    gla_session_destroy(s);
+    gla_session_destroy(o);
+    gla_model_close(&t.m);
+    gla_model_close(&other.m);
+}
+
+static int stop_after(void *ctx)
+{
+    return (*(int *)ctx)-- <= 0;
+}
+
+Test(session, stops_between_batches_and_goes_on)
+{
+    told t = tell(MIX_HYBRID, 32);
+    gla_session *s = mix_session(t.m, NULL);
+    const gla_feed_item item = {s, t.tokens, 200, NULL, 0};
+    float logits[VOCAB], fresh[VOCAB];
+    gla_diag diag;
+    int batches = 3;
+
+    cr_assert_eq(gla_feed(&item, 1, stop_after, &batches, &diag), GLA_E_CANCELLED);
+    cr_assert_eq(gla_session_position(s), 96);
+    feed(s, t.tokens + 96, 104, logits);
+    fresh_logits(t.m, NULL, t.tokens, 200, fresh);
+    assert_same(logits, fresh, VOCAB, "after a pause");
+    gla_session_destroy(s);
+    gla_model_close(&t.m);
+}
+
+Test(session, a_fork_and_its_parent_do_not_meet_again)
+{
+    told t = tell(MIX_ALL, 48);
+    gla_session *s = mix_session(t.m, NULL), *f;
+    float a[VOCAB], b[VOCAB], fresh[VOCAB];
+    gla_memory before, after;
+    gla_diag diag;
+
+    feed(s, t.tokens, 300, NULL);
+    gla_model_memory(t.m, &before);
+    must(gla_session_fork(s, &f, &diag), &diag);
+    gla_model_memory(t.m, &after);
+    cr_assert_eq(after.kv, before.kv);
+    cr_assert_eq(after.state, 2 * before.state);
+    feed(f, t.tokens + 500, 100, b);
+    feed(s, t.tokens + 300, 100, a);
+    fresh_logits(t.m, NULL, t.tokens, 400, fresh);
+    assert_close(a, fresh, VOCAB, "parent");
+    memmove(t.tokens + 300, t.tokens + 500, 100 * sizeof(int32_t));
+    fresh_logits(t.m, NULL, t.tokens, 400, fresh);
+    assert_close(b, fresh, VOCAB, "fork");
+    gla_session_destroy(s);
+    feed(f, t.tokens + 400, 10, b);
+    fresh_logits(t.m, NULL, t.tokens, 410, fresh);
+    assert_close(b, fresh, VOCAB, "fork alone");
+    gla_session_destroy(f);
+    gla_model_close(&t.m);
+}
+
+Test(session, truncates_to_any_position_of_any_mix)
+{
+    static const uint64_t cuts[] = {799, 701, 700, 640, 639, 300, 129, 128, 64, 1, 0};
+
+    for (uint32_t which = 0; which < N_MIXES; which++) {
+        told t = tell(which, 64);
+        const gla_session_options o = {.snapshot_stride = 128};
+        gla_session *s = mix_session(t.m, &o);
+        gla_snapshot_info info;
+        float logits[VOCAB], fresh[VOCAB];
+        gla_diag diag;
+
+        feed(s, t.tokens, 700, NULL);
+        must(gla_session_mark(s, &diag), &diag);
+        feed(s, t.tokens + 700, 100, NULL);
+        gla_session_snapshots(s, &info);
+        cr_assert_eq(info.count, which == MIX_SOFTMAX ? 0 : 7); /* 128 .. 768 and the mark */
+        cr_assert_eq(info.worst_replay, which == MIX_SOFTMAX ? 0 : 127);
+        for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+            const uint64_t n = cuts[i], replay = gla_session_replay(s, n);
+
+            cr_assert_leq(replay, 127);
+            if (n == 700)
+                cr_assert_eq(replay, 0);
+            must(gla_session_truncate(s, n, &diag), &diag);
+            cr_assert_eq(gla_session_position(s), n);
+            feed(s, t.tokens + 900, 20, logits);
+            memcpy(t.tokens + n, t.tokens + 900, 20 * sizeof(int32_t));
+            fresh_logits(t.m, NULL, t.tokens, n + 20, fresh);
+            assert_close(logits, fresh, VOCAB, mixes[which].name);
+            must(gla_session_truncate(s, n, &diag), &diag);
+        }
+        gla_session_destroy(s);
+        gla_model_close(&t.m);
+    }
+}
+
+Test(session, without_snapshots_it_replays_from_the_beginning)
+{
+    told t = tell(MIX_HYBRID, 64);
+    const gla_session_options o = {.snapshot_stride = GLA_SNAPSHOT_NONE};
+    gla_session *s = mix_session(t.m, &o);
+    gla_snapshot_info info;
+    float logits[VOCAB], fresh[VOCAB];
+    gla_diag diag;
+
+    feed(s, t.tokens, 600, NULL);
+    gla_session_snapshots(s, &info);
+    cr_assert_eq(info.stride, GLA_SNAPSHOT_NONE);
+    cr_assert_eq(info.count, 0);
+    cr_assert_eq(info.worst_replay, 599);
+    cr_assert_eq(gla_session_replay(s, 500), 500);
+    must(gla_session_truncate(s, 500, &diag), &diag);
+    feed(s, t.tokens + 500, 1, logits);
+    fresh_logits(t.m, &o, t.tokens, 501, fresh);
+    assert_close(logits, fresh, VOCAB, "replayed");
+    gla_session_destroy(s);
+    gla_model_close(&t.m);
+}
+
+/* vLLM's case: what is reused must not depend on where the shared part ends. */
+Test(session, prompts_that_share_a_beginning_compute_it_once)
+{
+    static const uint32_t shared[] = {768, 868};
+    const uint32_t stride = 128;
+
+    for (uint32_t which = 0; which < N_MIXES; which++)
+        for (size_t k = 0; k < 2; k++) {
+            told t = tell(which, 64);
+            const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = stride};
+            gla_cache_stats stats;
+            gla_memory memory;
+            rng r = {9};
+
+            for (uint32_t i = 0; i < 16; i++) {
+                gla_session *s = mix_session(t.m, &o);
+                float logits[VOCAB], fresh[VOCAB];
+
+                random_tokens(&r, t.tokens + shared[k], 40);
+                t.tokens[shared[k]] = (int32_t)i; /* differs from here on */
+                feed(s, t.tokens, shared[k] + 40, logits);
+                fresh_logits(t.m, &o, t.tokens, shared[k] + 40, fresh);
+                assert_close(logits, fresh, VOCAB, mixes[which].name);
+                gla_session_cache_stats(s, &stats);
+                if (i) {
+                    cr_assert_eq(stats.tokens_matched, shared[k]);
+                    cr_assert_gt(stats.tokens_reused, shared[k] - stride);
+                    cr_assert_eq(stats.tokens_replayed, shared[k] - stats.tokens_reused);
+                }
+                if (i && which == MIX_SOFTMAX)
+                    cr_assert_eq(stats.tokens_reused, shared[k]);
+                gla_session_destroy(s);
+            }
+            gla_model_cache_stats(t.m, &stats);
+            cr_assert_eq(stats.lookups, 16);
+            cr_assert_eq(stats.hits, 15);
+            gla_model_memory(t.m, &memory);
+            cr_assert_eq(memory.kv, 0);
+            cr_assert_gt(memory.cache, 0);
+            assert_empty(t.m);
+            gla_model_close(&t.m);
+        }
+}
+
+Test(session, prompts_of_one_call_share_too)
+{
+    enum { N = 12 };
+    told t = tell(MIX_HYBRID, 64);
+    const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = 64};
+    static int32_t texts[N][530];
+    static float logits[N][VOCAB];
+    gla_feed_item items[N];
+    gla_cache_stats stats;
+    gla_diag diag;
+
+    for (int32_t i = 0; i < N; i++) {
+        memcpy(texts[i], t.tokens, sizeof(texts[i]));
+        texts[i][500] = i;
+        items[i] = (gla_feed_item){mix_session(t.m, &o), texts[i], 530, logits[i], 1};
+    }
+    must(gla_feed(items, N, NULL, NULL, &diag), &diag);
+    gla_model_cache_stats(t.m, &stats);
+    cr_assert_geq(stats.tokens_reused, (N - 1) * 384);
+    for (size_t i = 0; i < N; i++) {
+        float fresh[VOCAB];
+
+        fresh_logits(t.m, &o, texts[i], 530, fresh);
+        assert_close(logits[i], fresh, VOCAB, "shared in one call");
+        gla_session_destroy(items[i].session);
+    }
+    gla_model_close(&t.m);
+}
+
+Test(session, a_turn_that_was_marked_is_found_whole)
+{
+    told t = tell(MIX_HYBRID, 64);
+    const gla_session_options o = {.prefix_cache = 1};
+    gla_session *s = mix_session(t.m, &o), *again;
+    gla_cache_stats stats;
+    float a[VOCAB], b[VOCAB];
+    gla_diag diag;
+
+    feed(s, t.tokens, 100, NULL);
+    for (size_t i = 100; i < 230; i++)
+        feed(s, t.tokens + i, 1, NULL);
+    must(gla_session_mark(s, &diag), &diag);
+    feed(s, t.tokens + 230, 50, a);
+    gla_session_destroy(s);
+    again = mix_session(t.m, &o);
+    feed(again, t.tokens, 280, b);
+    gla_session_cache_stats(again, &stats);
+    cr_assert_eq(stats.tokens_reused, 230);
+    assert_same(a, b, VOCAB, "second turn");
+    gla_session_destroy(again);
+    gla_model_close(&t.m);
+}
+
+Test(session, over_the_budget_the_cache_gives_way_and_then_the_call_fails)
+{
+    told t = tell(MIX_HYBRID, 64);
+    const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = 64};
+    gla_session *s = mix_session(t.m, &o), *more[64];
+    gla_cache_stats stats;
+    gla_memory memory;
+    float logits[VOCAB], fresh[VOCAB];
+    uint64_t position;
+    size_t n = 0;
+    gla_diag diag;
+    gla_status st;
+
+    feed(s, t.tokens, 600, NULL);
+    gla_session_destroy(s);
+    gla_model_memory(t.m, &memory);
+    must(gla_model_set_budget(t.m, memory.cache + 1000, &diag), &diag);
+    while (!(st = gla_session_create(t.m, &o, &more[n], &diag)) && n < 63)
+        feed(more[n++], t.tokens + 600, 5, NULL);
+    cr_assert_eq(st, n < 63 ? GLA_E_LIMIT : GLA_OK);
+    gla_model_cache_stats(t.m, &stats);
+    cr_assert_gt(stats.evictions, 0);
+    /* the first session goes on until it fails, and stands where it says */
+    s = more[0];
+    do {
+        position = gla_session_position(s);
+        st = gla_session_feed(s, t.tokens + position, 40, NULL, &diag);
+    } while (!st && position < 1000);
+    cr_assert_eq(st, GLA_E_LIMIT);
+    cr_assert(strstr(diag.message, "budget"));
+    gla_model_memory(t.m, &memory);
+    cr_assert_leq(memory.kv + memory.state + memory.cache, 1000000);
+    position = gla_session_position(s);
+    must(gla_model_set_budget(t.m, UINT64_MAX, &diag), &diag);
+    memcpy(t.tokens, t.tokens + 600, 5 * sizeof(int32_t));
+    feed(s, t.tokens + position, 10, logits);
+    fresh_logits(t.m, &o, gla_session_tokens(s), position + 10, fresh);
+    assert_close(logits, fresh, VOCAB, "after the limit");
+    while (n)
+        gla_session_destroy(more[--n]);
+    gla_model_close(&t.m);
+}
+
+Test(session, a_layer_that_fails_leaves_it_at_a_snapshot)
+{
+    const mix flaky = {"flaky", "gla + flaky + swa + attn"};
+    gla_registry *registry = flaky_registry();
+    gla_model *m;
+    const gla_session_options o = {.snapshot_stride = 64};
+    gla_session *s;
+    int32_t tokens[400];
+    float logits[VOCAB], fresh[VOCAB];
+    gla_diag diag;
+    rng r = {4};
+
+    cr_assert_not_null(registry);
+    m = mix_model_with(&flaky, (gla_model_options){.registry = registry, .max_batch_rows = 50});
+    s = mix_session(m, &o);
+    random_tokens(&r, tokens, 400);
+    flaky_calls = 1;
+    cr_assert_eq(gla_session_feed(s, tokens, 90, NULL, &diag), GLA_E_PLUGIN);
+    cr_assert(strstr(diag.message, "flaky today"), "%s", diag.message);
+    cr_assert_eq(gla_session_position(s), 0); /* 50 tokens had run, none is kept */
+    flaky_calls = 1 << 20;
+    feed(s, tokens, 300, NULL);
+    flaky_calls = 0;
+    cr_assert_eq(gla_session_feed(s, tokens + 300, 1, NULL, &diag), GLA_E_PLUGIN);
+    cr_assert_eq(gla_session_position(s), 256);
+    cr_assert_eq(gla_session_truncate(s, 200, &diag), GLA_E_PLUGIN);
+    cr_assert_eq(gla_session_position(s), 256); /* truncate fails whole */
+    flaky_calls = 1 << 20;
+    must(gla_session_truncate(s, 200, &diag), &diag);
+    feed(s, tokens + 200, 150, logits);
+    fresh_logits(m, &o, tokens, 350, fresh);
+    assert_close(logits, fresh, VOCAB, "after a failure");
+    gla_session_destroy(s);
     gla_model_close(&m);
+    gla_registry_unref(registry);
+}
+
+Test(session, saved_and_loaded_it_goes_on_bit_for_bit)
+{
+    for (uint32_t which = 0; which < N_MIXES; which++)
+        for (uint32_t dtype = 0; dtype < 3; dtype++) {
+            static const uint32_t dtypes[] = {GLA_DTYPE_F32, GLA_DTYPE_BF16, GLA_DTYPE_I8};
+            told t = tell(which, 64);
+            const gla_session_options o = {.kv_dtype = dtypes[dtype]};
+            gla_session *s = mix_session(t.m, &o), *back;
+            char path[] = "/tmp/gla-session-XXXXXX";
+            float a[VOCAB], b[VOCAB];
+            gla_memory of_s, of_back;
+            gla_diag diag;
+
+            close(mkstemp(path));
+            feed(s, t.tokens, 333, NULL);
+            must(gla_session_save(s, path, &diag), &diag);
+            must(gla_session_load(t.m, path, &back, &diag), &diag);
+            cr_assert_eq(gla_session_position(back), 333);
+            gla_session_memory(s, &of_s);
+            gla_session_memory(back, &of_back);
+            cr_assert_eq(of_s.kv, of_back.kv);
+            cr_assert_eq(of_s.state, of_back.state);
+            for (size_t i = 0; i < 3; i++) {
+                feed(s, t.tokens + 333 + 100 * i, 100, a);
+                feed(back, t.tokens + 333 + 100 * i, 100, b);
+                assert_same(a, b, VOCAB, mixes[which].name);
+            }
+            must(gla_session_truncate(back, 300, &diag), &diag);
+            gla_session_destroy(s);
+            gla_session_destroy(back);
+            unlink(path);
+            gla_model_close(&t.m);
+        }
+}
+
+Test(session, a_file_of_another_model_is_refused)
+{
+    told t = tell(MIX_HYBRID, 64), other = tell(MIX_GLA, 64);
+    gla_session *s = mix_session(t.m, NULL), *back;
+    char path[] = "/tmp/gla-session-XXXXXX";
+    gla_diag diag;
+
+    close(mkstemp(path));
+    feed(s, t.tokens, 10, NULL);
+    must(gla_session_save(s, path, &diag), &diag);
+    cr_assert_eq(gla_session_load(other.m, path, &back, &diag), GLA_E_MISMATCH);
+    cr_assert_null(back);
+    cr_assert_eq(gla_session_load(t.m, "/nowhere/at/all", &back, &diag), GLA_E_IO);
+    cr_assert_eq(gla_session_save(s, "/nowhere/at/all", &diag), GLA_E_IO);
+    gla_session_destroy(s);
+    unlink(path);
+    gla_model_close(&t.m);
+    gla_model_close(&other.m);
+}
+
+/* What gla_describe() says a session takes is what it takes. */
+Test(session, takes_the_memory_that_the_description_says)
+{
+    static const uint32_t dtypes[] = {GLA_DTYPE_F32, GLA_DTYPE_BF16, GLA_DTYPE_I8};
+
+    for (uint32_t which = 0; which < N_MIXES; which++)
+        for (uint32_t dtype = 0; dtype < 3; dtype++) {
+            told t = tell(which, 64);
+            const gla_description *d = gla_model_description(t.m);
+            const gla_session_options o = {.kv_dtype = dtypes[dtype]};
+            gla_session *s = mix_session(t.m, &o);
+            gla_memory memory;
+
+            for (size_t n = 0; n < 300; n += 37) {
+                feed(s, t.tokens + n, 37, NULL);
+                gla_session_memory(s, &memory);
+                cr_assert_eq(
+                    memory.kv, gla_description_kv_bytes(d, n + 37, dtypes[dtype]),
+                    "%s, %zu tokens: %llu bytes, %llu predicted", mixes[which].name, n + 37,
+                    (unsigned long long)memory.kv,
+                    (unsigned long long)gla_description_kv_bytes(d, n + 37, dtypes[dtype]));
+            }
+            gla_session_destroy(s);
+            gla_model_close(&t.m);
+        }
 }
