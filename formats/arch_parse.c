@@ -2,6 +2,7 @@
  *
  * arch.yaml -> gla_arch.  yaml.c makes a tree, here it gets its meaning; docs/arch-yaml.md has the
  * schema. */
+#include <gla/weights.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,6 @@
 #include "formats/arch_form.h"
 #include "formats/number.h"
 #include "formats/yaml.h"
-#include "gla/weights.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -2,6 +2,7 @@
  *
  * gla_arch -> arch.yaml, the way a person would write it: short mappings on one line, long ones
  * on several, defaults left out, the layers as the shortest pattern. */
+#include <gla/weights.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@
 #include "base/diag.h"
 #include "formats/arch_form.h"
 #include "formats/number.h"
-#include "gla/weights.h"
 
 #define LINE_WIDTH 96
 

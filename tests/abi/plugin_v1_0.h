@@ -1,0 +1,795 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla/plugin.h - layer plugin ABI, version 1.0
+ *
+ * The only header a layer needs, built in or loaded.  It includes nothing of
+ * the toolkit and a plugin links against nothing of it: every service comes
+ * through the gla_host pointer.
+ *
+ * A layer is four functions and three tables:
+ *
+ *   params[]   what a user may write in arch.yaml; checked before create()
+ *   create()   computes dimensions from the parameters and declares weights,
+ *              state and scratch; cheap, no weights, no large memory
+ *   bind()     gets the declared weights; packs them through the math table
+ *   forward()  a ragged batch of sequences in, the same rows out
+ *   destroy()
+ *
+ * The host owns all memory: weights, state and scratch.  Therefore it can
+ * fork, truncate, snapshot, save and budget the state of any layer.
+ *
+ * ABI rules
+ *   - Structs grow at the end only.  Read a field beyond the 1.0 ones only
+ *     after checking struct_size.  Fields are never reordered or reused.
+ *   - Same major = compatible.  A new minor adds fields or extensions.
+ *   - All strings are UTF-8, NUL-terminated, and live until deinit().
+ *   - Every callback takes its object first.
+ *
+ * Thread tags
+ *   [control]      one thread at a time for this object
+ *   [exec]         any thread, also concurrently for different batches of the
+ *                  same layer; allocating, locking and blocking I/O are forbidden
+ *   [thread-safe]  any thread, concurrently
+ *
+ * Dimension letters, here and everywhere: B sequences, T tokens, D model,
+ * H heads, K key dim, V value dim, C chunk, L layers, N vocabulary.
+ * "rows" are the tokens of all sequences of a batch, one after the other.
+ */
+#ifndef GLA_PLUGIN_H
+#define GLA_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GLA_ABI_MAJOR    1u
+#define GLA_ABI_MINOR    0u
+#define GLA_PLUGIN_MAGIC UINT32_C(0x50414c47) /* "GLAP", little-endian */
+#define GLA_MAX_DIMS     8
+
+#define GLA_PLUGIN_EXPORT __attribute__((visibility("default")))
+#define GLA_NODISCARD     __attribute__((warn_unused_result))
+
+/* 0 is success, negative is an error.  Values are pinned and never reused. */
+typedef int32_t gla_status;
+#define GLA_STATUS_MAP(XX)                                                                         \
+    XX(INVALID, -1, "invalid argument")                                                            \
+    XX(UNSUPPORTED, -2, "not supported")                                                           \
+    XX(NOMEM, -10, "out of memory")                                                                \
+    XX(LIMIT, -11, "input exceeds a configured limit")                                             \
+    XX(IO, -20, "input/output error")                                                              \
+    XX(CORRUPT, -30, "file is damaged or not of this format")                                      \
+    XX(CHECKSUM, -31, "checksum does not match")                                                   \
+    XX(VERSION, -32, "version not supported")                                                      \
+    XX(SCHEMA, -40, "architecture file is not valid")                                              \
+    XX(NO_LAYER, -41, "no plugin provides this layer type")                                        \
+    XX(SHAPE, -42, "tensor shape or type does not fit")                                            \
+    XX(ABI, -50, "plugin was built for another ABI")                                               \
+    XX(PLUGIN, -51, "plugin failed or broke its contract")                                         \
+    XX(MISMATCH, -52, "state belongs to another model or layout")                                  \
+    XX(CANCELLED, -60, "cancelled")
+enum {
+    GLA_OK = 0,
+#define GLA_STATUS_ENUM(name, value, text) GLA_E_##name = value,
+    GLA_STATUS_MAP(GLA_STATUS_ENUM)
+#undef GLA_STATUS_ENUM
+};
+
+/* Values are stored in files: append only. */
+typedef enum gla_dtype {
+    GLA_DTYPE_F32 = 1,
+    GLA_DTYPE_BF16 = 2,
+    GLA_DTYPE_F16 = 3,
+    GLA_DTYPE_I8 = 4, /* int8, one f32 scale per row (output channel)                         */
+    GLA_DTYPE_I4 = 5, /* groups of 32 along a row: 4-bit values with f16 scale and f16 minimum */
+    GLA_DTYPE_F64 = 6,
+    GLA_DTYPE_I32 = 16,
+    GLA_DTYPE_U8 = 17,
+    GLA_DTYPE_I64 = 18,
+    GLA_DTYPE_I16 = 19,
+    GLA_DTYPE_BOOL = 20
+} gla_dtype;
+
+/* A view: owns nothing, row-major and dense (the last dimension is contiguous).  For quantised
+ * dtypes data and aux are the host's business: hand the tensor to the math table as it is. */
+typedef struct gla_tensor {
+    const void *data;
+    const void *aux; /* quantisation scales; NULL for float types */
+    uint32_t dtype;  /* gla_dtype */
+    uint32_t ndim;
+    int64_t dims[GLA_MAX_DIMS];
+} gla_tensor;
+
+/* ---- host ------------------------------------------------------------- */
+
+typedef enum gla_log_level {
+    GLA_LOG_DEBUG,
+    GLA_LOG_INFO,
+    GLA_LOG_WARN,
+    GLA_LOG_ERROR,
+    GLA_LOG_HOST_MISBEHAVING,
+    GLA_LOG_PLUGIN_MISBEHAVING
+} gla_log_level;
+
+typedef struct gla_host {
+    uint32_t struct_size;
+    uint32_t abi_major, abi_minor;
+    uint32_t reserved;
+    void *ctx;
+    const char *name, *version;
+    /* Does not take ownership of msg.  [thread-safe] */
+    void (*log)(const struct gla_host *host, int32_t level, const char *msg);
+    /* Explains the status about to be returned; at most 255 bytes are kept.  [thread-safe] */
+    void (*explain)(const struct gla_host *host, const char *msg);
+    /* NULL if unknown.  Owned by the host, valid until deinit().  [thread-safe] */
+    const void *(*get_extension)(const struct gla_host *host, const char *id);
+} gla_host;
+
+#define GLA_HOST_ALLOC_ID "gla.host.alloc/1"
+typedef struct gla_host_alloc {
+    uint32_t struct_size;
+    /* 64-byte aligned, zeroed, or NULL.  Never call it in forward().  [control] */
+    void *(*alloc)(const gla_host *host, size_t bytes);
+    void (*free)(const gla_host *host, void *p); /* NULL allowed */
+} gla_host_alloc;
+
+#define GLA_HOST_PARALLEL_ID "gla.host.parallel/1"
+typedef struct gla_host_parallel {
+    uint32_t struct_size;
+    /* Runs fn(arg, i) for i in [0, n), on several threads, and waits.  Not to be nested.  [exec] */
+    void (*for_range)(const gla_host *host, uint32_t n, void (*fn)(void *arg, uint32_t i),
+                      void *arg);
+    uint32_t (*width)(const gla_host *host); /* threads that for_range uses at most */
+} gla_host_parallel;
+
+/* ---- parameters -------------------------------------------------------- */
+
+typedef enum gla_param_kind {
+    GLA_PARAM_INT = 1,
+    GLA_PARAM_FLOAT,
+    GLA_PARAM_BOOL,
+    GLA_PARAM_ENUM, /* value .i is the index into enum_values */
+    GLA_PARAM_LIST  /* of numbers */
+} gla_param_kind;
+
+/* What arch.yaml may say.  A dot in a name is a nested mapping: "rope.theta" is rope: {theta: 1e4}.
+ */
+typedef struct gla_param_desc {
+    const char *name;
+    uint32_t kind;     /* gla_param_kind */
+    uint32_t required; /* 1: must be given, def is not used */
+    double def, min, max;
+    const char *const *enum_values; /* NULL-terminated, for GLA_PARAM_ENUM */
+    const char *help;
+} gla_param_desc;
+
+typedef struct gla_param_value { /* same order as params[] */
+    int64_t i;                   /* INT, BOOL, ENUM */
+    double f;                    /* FLOAT; INT as well */
+    const double *list;          /* LIST, valid during create() */
+    uint32_t n_list;
+    uint32_t is_set; /* 1: the file gave it, 0: this is the default */
+} gla_param_value;
+
+#define GLA_P_INT(name, def, min, max, help)                                                       \
+    {                                                                                              \
+        name, GLA_PARAM_INT, 0, def, min, max, NULL, help                                          \
+    }
+#define GLA_P_INT_REQ(name, min, max, help)                                                        \
+    {                                                                                              \
+        name, GLA_PARAM_INT, 1, 0, min, max, NULL, help                                            \
+    }
+#define GLA_P_FLOAT(name, def, min, max, help)                                                     \
+    {                                                                                              \
+        name, GLA_PARAM_FLOAT, 0, def, min, max, NULL, help                                        \
+    }
+#define GLA_P_BOOL(name, def, help)                                                                \
+    {                                                                                              \
+        name, GLA_PARAM_BOOL, 0, def, 0, 1, NULL, help                                             \
+    }
+#define GLA_P_ENUM(name, def, values, help)                                                        \
+    {                                                                                              \
+        name, GLA_PARAM_ENUM, 0, def, 0, 0, values, help                                           \
+    }
+#define GLA_P_LIST(name, help)                                                                     \
+    {                                                                                              \
+        name, GLA_PARAM_LIST, 0, 0, 0, 0, NULL, help                                               \
+    }
+
+/* ---- what a layer declares in create() --------------------------------- */
+
+typedef enum gla_weight_role {
+    GLA_WEIGHT_MATRIX =
+        1, /* [out, in] or [E, out, in]; any dtype; opaque, goes to linear_create() */
+    GLA_WEIGHT_VECTOR = 2 /* any shape; the host gives it as dense f32 whatever the file holds    */
+} gla_weight_role;
+
+typedef struct gla_weight_desc {
+    const char *name; /* relative to the layer ("q_proj.weight"), or from the model's root
+                         ("/embed.weight"); copied by the host */
+    uint32_t role;    /* gla_weight_role */
+    uint32_t ndim;
+    int64_t dims[GLA_MAX_DIMS]; /* exact; the host has checked the file against them */
+    double active;              /* share of it that one token uses: 1, or top_k / n_experts */
+    uint32_t flags;             /* GLA_WEIGHT_* */
+    uint32_t reserved;
+} gla_weight_desc;
+
+#define GLA_WEIGHT_SENSITIVE                                                                       \
+    1u                       /* keep in high precision when quantising (gates, decays, routers) */
+#define GLA_WEIGHT_LOOKUP 2u /* read by row, not multiplied: costs no FLOPs (embedding) */
+
+typedef enum gla_state_kind {
+    GLA_STATE_FIXED = 1,    /* f32, constant size per sequence, cannot be cut back by itself */
+    GLA_STATE_PER_TOKEN = 2 /* KV cache: grows by the token; reached through math->attention only */
+} gla_state_kind;
+
+typedef struct gla_state_desc {
+    const char *name; /* copied by the host */
+    uint32_t kind;    /* gla_state_kind */
+    uint32_t ndim;    /* FIXED: dims of the f32 array, zero at the start of a sequence */
+    int64_t dims[GLA_MAX_DIMS];
+    /* PER_TOKEN only: one cached token is kv_heads keys of k_dim and kv_heads values of v_dim
+     * numbers. v_dim 0: the value is the first part of the key (MLA). */
+    uint32_t kv_heads, k_dim, v_dim;
+    uint32_t window; /* PER_TOKEN: only the last so many tokens are needed; 0 = all */
+    double flops;    /* per token; PER_TOKEN: per token and cached token.  For the cost model. */
+} gla_state_desc;
+
+/* Valid during create() only.  Functions return the index of what was declared; the first error
+ * sticks and create() fails with it, so that a layer need not check each call. */
+typedef struct gla_declare {
+    uint32_t struct_size;
+    uint32_t reserved;
+    void *ctx;
+    uint32_t (*weight)(const struct gla_declare *d, const gla_weight_desc *desc);
+    uint32_t (*state)(const struct gla_declare *d, const gla_state_desc *desc);
+    /* f32 scratch of per_row * rows + per_sequence * sequences + fixed numbers, 64-byte aligned;
+     * contents undefined at the start of forward() */
+    uint32_t (*scratch)(const struct gla_declare *d, size_t per_row, size_t per_sequence,
+                        size_t fixed);
+    /* f32 rows shared by all layers that name them, in the order of the layers, alive for one
+     * forward pass of the model (RWKV-7's first value, say).  Index into batch->shared. */
+    uint32_t (*shared)(const struct gla_declare *d, const char *name, size_t per_row);
+} gla_declare;
+
+typedef struct gla_layer_config {
+    uint32_t struct_size;
+    uint32_t d_in, d_out; /* width of x and y */
+    uint32_t d_model, vocab_size;
+    uint32_t layer_index, n_layers; /* of the block this layer sits in, 0-based; and how many */
+    uint32_t max_positions;         /* context length the model was made for; 0 = not said */
+    double norm_eps;                /* the model's default epsilon */
+    const gla_param_value *params;  /* in the order of the layer's table */
+    const gla_declare *declare;
+} gla_layer_config;
+
+/* ---- a batch ----------------------------------------------------------- */
+
+typedef struct gla_batch {
+    uint32_t struct_size;
+    uint32_t n_sequences;
+    uint32_t n_rows;   /* tokens of all sequences; 0 must be tolerated */
+    uint32_t n_states; /* declared by this layer */
+    const uint32_t
+        *row_offset; /* [n_sequences + 1]: sequence s has rows row_offset[s] .. row_offset[s + 1] */
+    const uint64_t *position; /* [n_sequences]: tokens already absorbed by the state */
+    const int32_t
+        *tokens;    /* [n_rows] token ids; NULL where they are not known (after row selection) */
+    const float *x; /* [n_rows, d_in] */
+    float *y;       /* [n_rows, d_out]; never aliases x */
+    void *const *states;   /* [n_sequences * n_states]; see gla_state_f32() */
+    float *const *scratch; /* by declared index */
+    float *const *shared;  /* by declared index */
+    const gla_host *host;
+    void *exec; /* the host's; threads and scratch of this call */
+} gla_batch;
+
+/* The declared FIXED state i of sequence s. */
+static inline float *gla_state_f32(const gla_batch *b, uint32_t s, uint32_t i)
+{
+    return (float *)b->states[(size_t)s * b->n_states + i];
+}
+
+/* ---- math table -------------------------------------------------------- */
+
+/* Everything works on f32 rows: pointer to the first row plus distance between rows in numbers
+ * (ld). Rows must not overlap other operands unless "in place" is allowed. */
+
+typedef enum gla_activation {
+    GLA_ACT_NONE = 0,
+    GLA_ACT_SILU = 1, /* = swish */
+    GLA_ACT_SIGMOID = 2,
+    GLA_ACT_RELU = 3,
+    GLA_ACT_RELU2 = 4, /* relu(x)^2 */
+    GLA_ACT_GELU = 5,  /* exact, erf */
+    GLA_ACT_GELU_TANH = 6,
+    GLA_ACT_TANH = 7,
+    GLA_ACT_SOFTPLUS = 8, /* log(1 + e^x), linear above 20 */
+    GLA_ACT_LOG_SIGMOID = 9,
+    GLA_ACT_EXP = 10,
+    GLA_ACT_ELU1 = 11, /* elu(x) + 1 */
+    GLA_ACT_SQUARE = 12
+} gla_activation;
+#define GLA_ACTIVATION_NAMES                                                                       \
+    "none", "silu", "sigmoid", "relu", "relu2", "gelu", "gelu_tanh", "tanh", "softplus",           \
+        "log_sigmoid", "exp", "elu1", "square"
+
+typedef struct gla_linear gla_linear; /* packed weights, immutable after creation */
+typedef struct gla_conv gla_conv;
+typedef struct gla_rope gla_rope;
+
+/* y = W x + b with W the parts stacked along the outputs: one pass over x for all of them. */
+typedef struct gla_linear_spec {
+    uint32_t struct_size;
+    uint32_t n_parts;
+    const gla_tensor *const
+        *weights;               /* each [out_i, in]; with groups > 1 one part [groups, out, in] */
+    const float *const *biases; /* NULL, or per part: NULL or [out_i] */
+    uint32_t groups;            /* 1, or the number of experts */
+    uint32_t transpose;         /* 1: W is stored [in, out]; one part, float types only */
+} gla_linear_spec;
+
+typedef struct gla_conv_spec {
+    uint32_t struct_size;
+    uint32_t n_parts;            /* channels of the parts follow each other */
+    uint32_t width;              /* W */
+    uint32_t activation;         /* gla_activation */
+    const float *const *weights; /* each [C_i, W]; [.., W - 1] multiplies the current token */
+    const float *const *biases;  /* NULL, or per part: NULL or [C_i] */
+    const uint32_t *channels;    /* [n_parts] */
+} gla_conv_spec;
+
+typedef enum gla_rope_scaling {
+    GLA_ROPE_DEFAULT = 0,
+    GLA_ROPE_LINEAR = 1,
+    GLA_ROPE_LLAMA3 = 2,
+    GLA_ROPE_YARN = 3,
+    GLA_ROPE_LONGROPE = 4,
+    GLA_ROPE_DYNAMIC = 5
+} gla_rope_scaling;
+
+typedef struct gla_rope_spec {
+    uint32_t struct_size;
+    uint32_t dims;        /* the first so many numbers of a head are rotated; even */
+    uint32_t interleaved; /* 0: rotate-half (i, i + dims/2); 1: pairs (2i, 2i + 1) */
+    uint32_t scaling;     /* gla_rope_scaling */
+    double theta;
+    double factor, low_freq_factor, high_freq_factor; /* linear, llama3, yarn, dynamic */
+    double original_positions, max_positions;         /* llama3, yarn, longrope, dynamic */
+    double beta_fast, beta_slow, mscale, mscale_all_dim, attention_factor; /* yarn; 0 = not given */
+    const double *short_factor, *long_factor; /* longrope: [dims / 2] */
+} gla_rope_spec;
+
+typedef enum gla_norm_kind {
+    GLA_NORM_RMS = 1,    /* x / sqrt(mean(x^2) + eps) */
+    GLA_NORM_LAYER = 2,  /* (x - mean) / sqrt(var + eps) */
+    GLA_NORM_L2 = 3,     /* x / sqrt(sum(x^2) + eps) */
+    GLA_NORM_SUM = 4,    /* x / (sum(x) + eps) */
+    GLA_NORM_L2_MAX = 5, /* x / max(|x|, eps) */
+    GLA_NORM_SOFTMAX = 6
+} gla_norm_kind;
+
+/* Normalises groups of `width` consecutive numbers of each row, each group by itself. */
+typedef struct gla_norm {
+    uint32_t struct_size;
+    uint32_t kind;             /* gla_norm_kind */
+    uint32_t groups, width;    /* a row is groups * width numbers */
+    uint32_t weight_per_group; /* 0: weight [width] serves all groups; 1: weight [groups * width] */
+    uint32_t gate_activation;  /* with gate != NULL: y = norm(x) * act(gate) */
+    uint32_t gate_first;       /* 1: y = norm(x * act(gate)) */
+    float eps, weight_offset;  /* multiply by (weight_offset + weight) */
+    const float *weight, *bias; /* NULL: 1 and 0 */
+    const float *gate;          /* [rows, groups * width] or NULL */
+    size_t ld_gate;
+} gla_norm;
+
+typedef enum gla_decay {
+    GLA_DECAY_NONE = 0,
+    GLA_DECAY_CONST = 1,   /* log_decay [H], the same for all tokens (ld_decay ignored)  */
+    GLA_DECAY_HEAD = 2,    /* log_decay [rows, decay_heads]                              */
+    GLA_DECAY_CHANNEL = 3, /* log_decay [rows, decay_heads, K]                           */
+    GLA_DECAY_VALUE = 4    /* log_decay [rows, decay_heads, V]: per column of the state  */
+} gla_decay;
+
+typedef enum gla_write {
+    GLA_WRITE_ADD = 0,   /* S = decay(S) + beta k v^T                                       */
+    GLA_WRITE_DELTA = 1, /* S = decay(S); u = beta (v - S^T k); S += k u^T                  */
+    GLA_WRITE_DPLR = 2   /* S = decay(S) + b (a^T S_before) + beta k v^T       (RWKV-7)     */
+} gla_write;
+
+typedef enum gla_normaliser {
+    GLA_NORMALISER_NONE = 0,
+    GLA_NORMALISER_SUM = 1, /* z = decay(z) + beta k; o /= scale q.z + eps                  */
+    GLA_NORMALISER_MAX = 2  /* z as above; o /= max(|scale q.z|, eps)                       */
+} gla_normaliser;
+
+/* The one recurrence core.  Per sequence and head h, with S [K, V] zero at the start:
+ *   S <- write(decay(S_before), k, v) ;  o = scale q^T S           (read_before = 0)
+ *   o = scale q^T (S_before + diag(bonus) k v^T) ; S <- ...        (read_before = 1, RWKV-6)
+ * Each operand may have fewer heads than H: head h reads operand head h / (H / n).
+ * log_decay is log of the factor, <= 0 as a rule; every value of it is honoured.
+ * The state index names a FIXED state [H, K, V] of the layer, z_state a FIXED [H, K]. */
+typedef struct gla_recurrence {
+    uint32_t struct_size;
+    uint32_t decay, write, normaliser, read_before;
+    uint32_t heads, k_dim, v_dim;
+    uint32_t q_heads, k_heads, v_heads, decay_heads, beta_heads; /* 0 = heads */
+    uint32_t state, z_state;
+    float scale, eps;
+    const float *q, *k, *v; /* [rows, q_heads * K], [rows, k_heads * K], [rows, v_heads * V] */
+    const float *log_decay; /* see gla_decay */
+    const float *beta;      /* [rows, beta_heads] or NULL = 1 */
+    const float *a, *b;     /* DPLR: [rows, H * K] each */
+    const float *bonus;     /* read_before: [H, K] or NULL = 0 */
+    size_t ld_q, ld_k, ld_v, ld_decay, ld_beta, ld_a, ld_b, ld_o;
+    float *o; /* [rows, H * V] */
+} gla_recurrence;
+
+/* Causal softmax attention over the PER_TOKEN state `state`: appends k and v of the new rows, then
+ * attends to everything cached (and to the rows before in this batch), in streaming form. */
+typedef struct gla_attention {
+    uint32_t struct_size;
+    uint32_t state;
+    uint32_t heads; /* query heads; kv_heads, k_dim, v_dim, window as declared by the state */
+    float scale;
+    float soft_cap;     /* 0 = none; scores = cap * tanh(scores / cap) */
+    const float *sinks; /* [heads] extra logit in the denominator, or NULL */
+    const float *q;     /* [rows, heads * k_dim], positions applied */
+    const float *k;     /* [rows, kv_heads * k_dim], positions applied */
+    const float *v;     /* [rows, kv_heads * v_dim]; ignored when the state has v_dim 0 */
+    float *o;           /* [rows, heads * v_dim]; MLA: v_out_dim numbers per head */
+    uint32_t
+        v_out_dim; /* MLA (state v_dim 0): the first so many numbers of the key are the value */
+    uint32_t reserved;
+    size_t ld_q, ld_k, ld_v, ld_o;
+} gla_attention;
+
+/* Mamba's scan: h[i, n] = exp(dt_i A[i, n]) h[i, n] + dt_i B_n u_i ; y_i = sum_n C_n h[i, n] + D_i
+ * u_i. State [N, I] (n slowest). */
+typedef struct gla_selective_scan {
+    uint32_t struct_size;
+    uint32_t state;
+    uint32_t inner, n_state; /* I, N */
+    const float *u, *dt;     /* [rows, I] */
+    const float *b, *c;      /* [rows, N] */
+    const float *a;          /* [N, I], negative */
+    const float *d;          /* [I] or NULL */
+    size_t ld_u, ld_dt, ld_b, ld_c, ld_y;
+    float *y; /* [rows, I]; may be u */
+} gla_selective_scan;
+
+/* Elementwise linear recurrence: h = exp(log_decay) h + x, y = h.  State [width]. */
+typedef struct gla_scan {
+    uint32_t struct_size;
+    uint32_t state;
+    uint32_t width;
+    uint32_t reserved;
+    const float *log_decay, *x; /* [rows, width] */
+    size_t ld_decay, ld_x, ld_y;
+    float *y; /* may be x */
+} gla_scan;
+
+#define GLA_HOST_MATH_ID "gla.host.math/1"
+typedef struct gla_math {
+    uint32_t struct_size;
+    uint32_t reserved;
+    /* Creation: [control], in bind().  *out is NULL on failure. */
+    gla_status (*linear_create)(const gla_host *h, const gla_linear_spec *spec, gla_linear **out);
+    void (*linear_destroy)(gla_linear *l);
+    gla_status (*conv_create)(const gla_host *h, const gla_conv_spec *spec, gla_conv **out);
+    void (*conv_destroy)(gla_conv *c);
+    gla_status (*rope_create)(const gla_host *h, const gla_rope_spec *spec, gla_rope **out);
+    void (*rope_destroy)(gla_rope *r);
+
+    /* Everything below: [exec]. */
+    /* y [rows, out] = W x + b. */
+    gla_status (*linear)(const gla_batch *b, const gla_linear *l, uint32_t rows, const float *x,
+                         size_t ld_x, float *y, size_t ld_y);
+    /* Rows are sorted by group: group g has rows offset[g] .. offset[g + 1].  (MoE) */
+    gla_status (*linear_grouped)(const gla_batch *b, const gla_linear *l, const uint32_t *offset,
+                                 const float *x, size_t ld_x, float *y, size_t ld_y);
+    /* y[r] = row ids[r] of W, as f32.  Ids are in range. */
+    gla_status (*gather)(const gla_batch *b, const gla_linear *l, uint32_t rows, const int32_t *ids,
+                         float *y, size_t ld_y);
+    /* Causal depthwise convolution; state [W - 1, C] holds the inputs before this batch.  In place.
+     */
+    gla_status (*conv1d)(const gla_batch *b, const gla_conv *c, uint32_t state, const float *x,
+                         size_t ld_x, float *y, size_t ld_y);
+    gla_status (*recurrence)(const gla_batch *b, const gla_recurrence *r);
+    gla_status (*attention)(const gla_batch *b, const gla_attention *a);
+    gla_status (*selective_scan)(const gla_batch *b, const gla_selective_scan *s);
+    gla_status (*scan)(const gla_batch *b, const gla_scan *s);
+    /* In place: rotates `heads` heads of head_dim numbers in each row by the row's position. */
+    gla_status (*rope)(const gla_batch *b, const gla_rope *r, uint32_t heads, uint32_t head_dim,
+                       float *x, size_t ld_x);
+    /* In place allowed. */
+    gla_status (*norm)(const gla_batch *b, const gla_norm *n, uint32_t rows, const float *x,
+                       size_t ld_x, float *y, size_t ld_y);
+    /* y = act(x); in place allowed. */
+    gla_status (*activation)(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
+                             const float *x, size_t ld_x, float *y, size_t ld_y);
+    /* y = act(gate) * up; y may be gate or up. */
+    gla_status (*glu)(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,
+                      const float *gate, size_t ld_gate, const float *up, size_t ld_up, float *y,
+                      size_t ld_y);
+    /* x *= factor. */
+    gla_status (*scale)(const gla_batch *b, float factor, uint32_t rows, uint32_t width, float *x,
+                        size_t ld_x);
+    /* x[r, i] *= factors[i]. */
+    gla_status (*scale_channels)(const gla_batch *b, const float *factors, uint32_t rows,
+                                 uint32_t width, float *x, size_t ld_x);
+    /* x = min(max(x, low), high); NaN stays. */
+    gla_status (*clamp)(const gla_batch *b, float low, float high, uint32_t rows, uint32_t width,
+                        float *x, size_t ld_x);
+    /* fn(arg, first, last) over parts of the rows, on several threads: for a layer's own
+     * elementwise work. */
+    gla_status (*for_rows)(const gla_batch *b, uint32_t rows,
+                           void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
+} gla_math;
+
+/* ---- layer ------------------------------------------------------------- */
+
+typedef struct gla_layer gla_layer; /* defined by the plugin */
+
+#define GLA_LAYER_MIXER         (UINT64_C(1) << 0) /* may stand under mixer: */
+#define GLA_LAYER_FFN           (UINT64_C(1) << 1) /* may stand under ffn: */
+#define GLA_LAYER_NORM          (UINT64_C(1) << 2) /* may stand under norm: */
+#define GLA_LAYER_EMBEDDING     (UINT64_C(1) << 3) /* tokens -> rows */
+#define GLA_LAYER_HEAD          (UINT64_C(1) << 4) /* rows -> logits */
+#define GLA_LAYER_DETERMINISTIC (UINT64_C(1) << 8) /* bitwise equal for any number of threads */
+
+typedef struct gla_layer_desc {
+    uint32_t struct_size;
+    uint32_t revision;   /* of the state layout, stored in snapshots */
+    const char *type_id; /* "gla.attention/1"; third parties: "org.example.name/1" */
+    const char *summary; /* one line, with the paper */
+    uint64_t flags;      /* GLA_LAYER_* */
+    const gla_param_desc *params;
+    uint32_t n_params;
+    uint32_t reserved;
+
+    /* Declares through cfg->declare.  On failure *out is NULL or an object that the host destroys.
+     * [control] */
+    gla_status (*create)(const gla_host *host, const gla_layer_config *cfg, gla_layer **out);
+    void (*destroy)(gla_layer *layer); /* NULL allowed.  [control] */
+    /* weights[i] is the i-th declared one; they stay valid and unchanged until destroy(). [control]
+     */
+    gla_status (*bind)(gla_layer *layer, const gla_tensor *weights);
+    gla_status (*forward)(const gla_layer *layer, const gla_batch *batch); /* [exec] */
+    /* NULL if unknown.  May itself be NULL.  [thread-safe] */
+    const void *(*get_extension)(const gla_layer *layer, const char *id);
+} gla_layer_desc;
+
+/* ---- entry ------------------------------------------------------------- */
+
+/* Constant data, so the host checks it before it runs any function of the plugin. */
+typedef struct gla_plugin_entry {
+    uint32_t magic; /* GLA_PLUGIN_MAGIC */
+    uint32_t struct_size;
+    uint16_t abi_major, abi_minor;
+    uint8_t pointer_bytes, max_dims, reserved[2];
+    uint32_t tensor_size, batch_size, math_size,
+        layer_desc_size; /* sizeof, as the plugin was compiled */
+    const char *name, *version, *license;
+    gla_status (*init)(const gla_host *host); /* may be NULL.  [control] */
+    void (*deinit)(void);                     /* may be NULL.  [control] */
+    const gla_layer_desc *const *layers;
+    uint32_t n_layers;
+    uint32_t reserved2;
+} gla_plugin_entry;
+
+#define GLA_PLUGIN_ENTRY_SYMBOL "gla_plugin_entry_v1"
+
+#ifdef GLA_PLUGIN_STATIC
+#define GLA_PLUGIN_SYMBOL(id) gla_plugin_entry_v1_##id
+#define GLA_PLUGIN_LINKAGE
+#else
+#define GLA_PLUGIN_SYMBOL(id) gla_plugin_entry_v1
+#define GLA_PLUGIN_LINKAGE    GLA_PLUGIN_EXPORT
+#endif
+
+/* One line per plugin; the same source builds as a module or into the library.
+ * layers_ is an array of const gla_layer_desc *. */
+#define GLA_PLUGIN_DEFINE(id, version_, license_, init_, deinit_, layers_)                         \
+    extern GLA_PLUGIN_LINKAGE const gla_plugin_entry GLA_PLUGIN_SYMBOL(id);                        \
+    const gla_plugin_entry GLA_PLUGIN_SYMBOL(id) = {                                               \
+        GLA_PLUGIN_MAGIC,                                                                          \
+        (uint32_t)sizeof(gla_plugin_entry),                                                        \
+        GLA_ABI_MAJOR,                                                                             \
+        GLA_ABI_MINOR,                                                                             \
+        (uint8_t)sizeof(void *),                                                                   \
+        GLA_MAX_DIMS,                                                                              \
+        {0, 0},                                                                                    \
+        (uint32_t)sizeof(gla_tensor),                                                              \
+        (uint32_t)sizeof(gla_batch),                                                               \
+        (uint32_t)sizeof(gla_math),                                                                \
+        (uint32_t)sizeof(gla_layer_desc),                                                          \
+        #id,                                                                                       \
+        version_,                                                                                  \
+        license_,                                                                                  \
+        init_,                                                                                     \
+        deinit_,                                                                                   \
+        layers_,                                                                                   \
+        (uint32_t)(sizeof(layers_) / sizeof((layers_)[0])),                                        \
+        0}
+
+/* A layer's descriptor from the functions bind, forward, destroy and the array params of this file.
+ */
+#define GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create_)                         \
+    static const gla_layer_desc id##_desc = {(uint32_t)sizeof(gla_layer_desc),                     \
+                                             revision_,                                            \
+                                             type_id_,                                             \
+                                             summary_,                                             \
+                                             flags_,                                               \
+                                             params,                                               \
+                                             (uint32_t)(sizeof(params) / sizeof(params[0])),       \
+                                             0,                                                    \
+                                             create_,                                              \
+                                             destroy,                                              \
+                                             bind,                                                 \
+                                             forward,                                              \
+                                             NULL}
+
+/* One layer, one file: descriptor and plugin entry. */
+#define GLA_LAYER_DEFINE(id, type_id_, revision_, summary_, flags_)                                \
+    GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create);                             \
+    static const gla_layer_desc *const id##_layers[] = {&id##_desc};                               \
+    GLA_PLUGIN_DEFINE(id, "1.0", "Apache-2.0", NULL, NULL, id##_layers)
+
+/* ---- conveniences, all inline ------------------------------------------ */
+
+static inline const gla_math *gla_host_math(const gla_host *h)
+{
+    return (const gla_math *)h->get_extension(h, GLA_HOST_MATH_ID);
+}
+
+/* Zeroed memory for the layer object and for tables made in bind(). */
+static inline void *gla_host_new(const gla_host *h, size_t bytes)
+{
+    const gla_host_alloc *a = (const gla_host_alloc *)h->get_extension(h, GLA_HOST_ALLOC_ID);
+    return a ? a->alloc(h, bytes) : NULL;
+}
+
+static inline void gla_host_delete(const gla_host *h, void *p)
+{
+    const gla_host_alloc *a = (const gla_host_alloc *)h->get_extension(h, GLA_HOST_ALLOC_ID);
+    if (a)
+        a->free(h, p);
+}
+
+static inline gla_status gla_host_fail(const gla_host *h, gla_status st, const char *msg)
+{
+    h->explain(h, msg);
+    return st;
+}
+
+static inline uint32_t gla_declare_weight(const gla_layer_config *c, const char *name,
+                                          uint32_t role, uint32_t flags, int64_t d0, int64_t d1,
+                                          int64_t d2)
+{
+    gla_weight_desc w = {name, role, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 1.0, flags, 0};
+    w.ndim = d2 ? 3 : d1 ? 2 : 1;
+    return c->declare->weight(c->declare, &w);
+}
+
+/* W [out, in] of a linear map. */
+static inline uint32_t gla_declare_matrix(const gla_layer_config *c, const char *name, int64_t out,
+                                          int64_t in)
+{
+    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, 0, out, in, 0);
+}
+
+/* The same, kept in high precision when a model is quantised: gates, decays, routers. */
+static inline uint32_t gla_declare_gate(const gla_layer_config *c, const char *name, int64_t out,
+                                        int64_t in)
+{
+    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, GLA_WEIGHT_SENSITIVE, out, in, 0);
+}
+
+/* A short convolution's taps [C, W]. */
+static inline uint32_t gla_declare_taps(const gla_layer_config *c, const char *name,
+                                        int64_t channels, int64_t width)
+{
+    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, channels, width, 0);
+}
+
+/* n numbers, given to bind() as f32. */
+static inline uint32_t gla_declare_vector(const gla_layer_config *c, const char *name, int64_t n)
+{
+    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, n, 0, 0);
+}
+
+/* A recurrent state [d0, d1, d2] (0 = dimension absent), flops per token. */
+static inline uint32_t gla_declare_fixed(const gla_layer_config *c, const char *name, int64_t d0,
+                                         int64_t d1, int64_t d2, double flops)
+{
+    gla_state_desc s = {name, GLA_STATE_FIXED, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 0, 0, 0, 0, flops};
+    s.ndim = d2 ? 3 : d1 ? 2 : 1;
+    return c->declare->state(c->declare, &s);
+}
+
+/* A KV cache; q_heads for the cost model. */
+static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *name, uint32_t q_heads,
+                                      uint32_t kv_heads, uint32_t k_dim, uint32_t v_dim,
+                                      uint32_t window)
+{
+    gla_state_desc s = {name,
+                        GLA_STATE_PER_TOKEN,
+                        0,
+                        {0, 0, 0, 0, 0, 0, 0, 0},
+                        kv_heads,
+                        k_dim,
+                        v_dim,
+                        window,
+                        2.0 * q_heads * (k_dim + (v_dim ? v_dim : k_dim))};
+    return c->declare->state(c->declare, &s);
+}
+
+static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_row)
+{
+    return c->declare->scratch(c->declare, per_row, 0, 0);
+}
+
+/* An optional weight or part: declared nowhere. */
+#define GLA_ABSENT    UINT32_MAX
+#define GLA_MAX_PARTS 8
+
+/* One linear map over the declared weights parts[i] (outputs stacked in this order, absent ones
+ * skipped), with biases[i] (or biases NULL).  For bind(). */
+static inline gla_status gla_make_linear(const gla_host *h, const gla_tensor *weights, uint32_t n,
+                                         const uint32_t *parts, const uint32_t *biases,
+                                         gla_linear **out)
+{
+    const gla_tensor *w[GLA_MAX_PARTS];
+    const float *b[GLA_MAX_PARTS];
+    gla_linear_spec spec = {(uint32_t)sizeof(gla_linear_spec), 0, w, b, 1, 0};
+
+    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
+        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
+
+        if (parts[i] == GLA_ABSENT)
+            continue;
+        w[spec.n_parts] = &weights[parts[i]];
+        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
+        spec.n_parts++;
+    }
+    return gla_host_math(h)->linear_create(h, &spec, out);
+}
+
+/* One short convolution over the declared weights parts[i] [C_i, W] (absent ones skipped). */
+static inline gla_status gla_make_conv(const gla_host *h, const gla_tensor *weights, uint32_t n,
+                                       const uint32_t *parts, const uint32_t *biases,
+                                       uint32_t activation, gla_conv **out)
+{
+    const float *w[GLA_MAX_PARTS], *b[GLA_MAX_PARTS];
+    uint32_t channels[GLA_MAX_PARTS];
+    gla_conv_spec spec = {(uint32_t)sizeof(gla_conv_spec), 0, 0, activation, w, b, channels};
+
+    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
+        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
+
+        if (parts[i] == GLA_ABSENT)
+            continue;
+        w[spec.n_parts] = (const float *)weights[parts[i]].data;
+        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
+        channels[spec.n_parts] = (uint32_t)weights[parts[i]].dims[0];
+        spec.width = (uint32_t)weights[parts[i]].dims[1];
+        spec.n_parts++;
+    }
+    return gla_host_math(h)->conv_create(h, &spec, out);
+}
+
+/* The floats of a declared VECTOR weight; NULL if absent. */
+static inline const float *gla_weight_f32(const gla_tensor *weights, uint32_t i)
+{
+    return i == GLA_ABSENT ? NULL : (const float *)weights[i].data;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* GLA_PLUGIN_H */

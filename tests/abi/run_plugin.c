@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * run_plugin.c PLUGIN.so - loads the template's mixer and runs it between built-in layers: the same
+ * logits for the whole text, token by token, and after a fork
+ */
+#include <gla/gla.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TOKENS = 70, VOCABULARY = 64 };
+
+static const char arch_text[] =
+    "gla: 1\nname: with-plugin\nvocab_size: 64\nd_model: 32\ntie_embeddings: true\nweights: f32\n"
+    "blocks:\n"
+    "  ema: {mixer: {type: org.example.ema, expand: 2}, ffn: {type: swiglu, d_ff: 64}}\n"
+    "  attn: {mixer: {type: attention, heads: 4}, ffn: {type: swiglu, d_ff: 64}}\n"
+    "  gla: {mixer: {type: gla, heads: 2}}\n"
+    "layers: [ema, gla, attn, ema]\n";
+
+static gla_diag diag;
+
+static void check(gla_status st, const char *what)
+{
+    char text[800];
+
+    if (!st)
+        return;
+    fprintf(stderr, "%s: %s\n", what, gla_diag_format(&diag, text, sizeof(text)));
+    exit(1);
+}
+
+static void same(const float *a, const float *b, const char *what)
+{
+    for (int i = 0; i < VOCABULARY; i++)
+        if (!(fabsf(a[i] - b[i]) <= 1e-4f * (1 + fabsf(a[i])))) {
+            fprintf(stderr, "%s: logit %d is %g and %g\n", what, i, (double)a[i], (double)b[i]);
+            exit(1);
+        }
+}
+
+int main(int argc, char **argv)
+{
+    static float whole[VOCABULARY], steps[VOCABULARY], forked[VOCABULARY];
+    int32_t tokens[TOKENS];
+    gla_registry *r;
+    gla_arch *arch;
+    gla_model *m;
+    gla_session *a, *b, *c;
+    gla_model_options options = {.seed = 1};
+
+    if (argc != 2)
+        return 2;
+    for (int i = 0; i < TOKENS; i++)
+        tokens[i] = (i * 7 + i * i) % VOCABULARY;
+    check(gla_registry_create(&r, &diag), "registry");
+    check(gla_registry_load(r, argv[1], &diag), "load");
+    options.registry = r;
+    check(gla_arch_parse(arch_text, strlen(arch_text), "text", &arch, &diag), "arch");
+    check(gla_model_random(arch, &options, &m, &diag), "model");
+    gla_registry_unref(r); /* the model keeps it */
+
+    check(gla_session_create(m, NULL, &a, &diag), "session");
+    check(gla_session_feed(a, tokens, TOKENS, whole, &diag), "feed");
+    check(gla_session_create(m, NULL, &b, &diag), "session");
+    for (int i = 0; i < TOKENS - 1; i++)
+        check(gla_session_feed(b, &tokens[i], 1, steps, &diag), "feed");
+    check(gla_session_fork(b, &c, &diag), "fork");
+    check(gla_session_feed(b, &tokens[TOKENS - 1], 1, steps, &diag), "feed");
+    check(gla_session_feed(c, &tokens[TOKENS - 1], 1, forked, &diag), "feed");
+    same(whole, steps, "prefill and decode");
+    same(steps, forked, "session and fork");
+
+    gla_session_destroy(a);
+    gla_session_destroy(b);
+    gla_session_destroy(c);
+    gla_model_close(&m);
+    gla_arch_free(arch);
+    printf("%s: runs\n", argv[1]);
+    return 0;
+}
