@@ -22,7 +22,8 @@ typedef struct part {
     size_t out, first_out; /* rows of this part, rows of the parts before */
     size_t chunk;          /* outputs of one piece of work */
     gla__weight_rows rows; /* of the first group */
-    const void *blob;      /* that rows lie in, held; NULL: the caller keeps them */
+    const void *blob;      /* that rows lie in, held; or NULL */
+    void *copy;            /* of rows that lie in no blob; or NULL */
     const float *bias;     /* [groups, out] or NULL */
     int32_t *zero;         /* I8 [blocks of inputs, groups * out]; NULL: no 8-bit products */
 } part;
@@ -178,16 +179,42 @@ static void set_part(gla_linear *l, part *p, const gla_tensor *w, uint32_t trans
     p->out = (size_t)w->dims[lead + (transposed ? 1 : 0)];
     p->first_out = l->out;
     p->rows.data = w->data;
-    if (!transposed && gla__blob_ref(w->data)) {
-        p->blob = w->data;
-        l->bytes += gla__blob_bytes(w->data);
-    }
     p->rows.aux = w->aux;
     p->rows.stride = row_bytes(w->dtype, l->in);
     p->rows.aux_stride = aux_row_bytes(w->dtype, l->in);
     chunk = (CHUNK_BYTES / p->rows.stride + 11) / 12 * 12; /* whole blocks of 4 or 3 rows */
     p->chunk = chunk ? chunk : 12;
     l->out += p->out;
+}
+
+/* Whole blobs are kept; anything else, such as a part of one, may go away and is copied. */
+static gla_status keep_weights(gla_linear *l, part *p, const gla_tensor *w)
+{
+    uint64_t data, aux;
+    gla_status st;
+    size_t bytes;
+
+    if (gla__blob_ref(w->data)) {
+        p->blob = w->data;
+        l->bytes += gla__blob_bytes(w->data);
+        return GLA_OK;
+    }
+    st = gla__tensor_bytes(w->dtype, w->ndim, w->dims, &data, &aux);
+    if (st)
+        return st;
+    if (!gla__add_u64(data, aux, &data) || !gla__to_size(data, &bytes))
+        return GLA_E_LIMIT;
+    p->copy = gla__alloc(bytes);
+    if (!p->copy)
+        return GLA_E_NOMEM;
+    l->bytes += bytes;
+    memcpy(p->copy, w->data, bytes - (size_t)aux);
+    p->rows.data = p->copy;
+    if (aux) {
+        p->rows.aux = p->rows.data + (bytes - (size_t)aux);
+        memcpy((char *)p->copy + (bytes - (size_t)aux), w->aux, (size_t)aux);
+    }
+    return GLA_OK;
 }
 
 static gla_status copy_biases(gla_linear *l, const gla_linear_spec *spec)
@@ -270,7 +297,10 @@ gla_status gla__linear_create(const gla_host *h, const gla_linear_spec *spec, gl
         }
         l->in = (size_t)in;
         set_part(l, &l->parts[i], w, spec->transpose);
-        st = make_zero_sums(l, &l->parts[i]);
+        if (!spec->transpose)
+            st = keep_weights(l, &l->parts[i], w);
+        if (!st)
+            st = make_zero_sums(l, &l->parts[i]);
         if (st)
             goto fail;
     }
@@ -294,6 +324,7 @@ void gla__linear_destroy(gla_linear *l)
     for (uint32_t i = 0; i < l->n_parts; i++) {
         gla__free(l->parts[i].zero);
         gla__blob_unref(l->parts[i].blob);
+        gla__free(l->parts[i].copy);
     }
     gla__free(l->biases);
     gla__free(l->transposed);

@@ -2,10 +2,10 @@
  *
  * linear.h - y = W x + b for weights of every dtype, and how quantised weights lie in memory
  *
- * Weights are read where the model holds them, row by row: no second copy is made (except of a
- * transposed matrix).  Blobs (base/blob.h) are held; tensors that are none must stay until
- * gla__linear_destroy(), as those of bind() do.  A gla_linear never changes and may be used by any
- * number of threads at once.
+ * Tensors that are whole blobs (base/blob.h), as bind() gets them, are read where they lie, row by
+ * row, and a reference is held: no second copy is made.  Views into one, other memory, and
+ * transposed matrices are copied.  A gla_linear never changes and may be used by any number of
+ * threads at once.
  *
  *   F32, BF16, F16   data [rows, cols]
  *   I8               data int8 [rows, cols]; w = scale[row] * q, aux: f32 scale [rows]

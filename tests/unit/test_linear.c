@@ -3,6 +3,7 @@
 
 #include <gla/gla.h>
 
+#include "base/blob.h"
 #include "base/cpu.h"
 #include "math/linear.h"
 
@@ -282,6 +283,53 @@ Test(linear, long_rows)
         check_one(dtype, 20, 16384, 1, false, 0, dtype);
         check_one(dtype, 9, 8192, 40, false, 0, dtype);
     }
+}
+
+Test(linear, weights_may_go_away_after_creation)
+{
+    enum { OUT = 20, IN = 64 };
+    const gla__math_needs needs = {.rows = 1, .threads = 1, .linear_in = IN};
+    const gla_math *math = gla__math_table();
+    math_test *t = math_test_new(&needs);
+    uint64_t seed = 12;
+    float *x = math_test_array(IN, 1, &seed), y[OUT];
+
+    for (uint32_t dtype = GLA_DTYPE_F32; dtype <= GLA_DTYPE_I4; dtype++) {
+        weight w = new_weight(dtype, 1, OUT, IN, &seed);
+        uint64_t data, aux;
+        gla_tensor given = w.tensor;
+        const gla_tensor *weights[] = {&given};
+        const gla_linear_spec spec = {sizeof(spec), 1, weights, NULL, 1, 0};
+        gla_linear *whole, *view;
+        char *blob;
+
+        gla__tensor_bytes(dtype, 2, w.tensor.dims, &data, &aux);
+        blob = gla__blob_new(data + aux); /* as the loader lays it out */
+        memcpy(blob, w.data, data);
+        if (aux)
+            memcpy(blob + data, w.aux, aux);
+        given.data = blob;
+        given.aux = aux ? blob + data : NULL;
+        cr_assert_eq(math->linear_create(NULL, &spec, &whole), GLA_OK);
+        given = w.tensor;
+        cr_assert_eq(math->linear_create(NULL, &spec, &view), GLA_OK);
+        gla__blob_unref(blob); /* the loader lets go */
+        memset(w.data, 0x7f, data);
+        if (aux)
+            memset(w.aux, 0x7f, aux);
+        math->linear(&t->batch, whole, 1, x, IN, y, OUT);
+        expect_product(&w, NULL, 0, OUT, x, IN, y, OUT, 1, tolerance(IN));
+        math->linear(&t->batch, view, 1, x, IN, y, OUT);
+        expect_product(&w, NULL, 0, OUT, x, IN, y, OUT, 1, tolerance(IN));
+        cr_assert_geq(gla__linear_bytes(whole), data + aux);
+        cr_assert_geq(gla__linear_bytes(view), data + aux);
+        math->linear_destroy(whole);
+        math->linear_destroy(view);
+        cr_assert_eq(gla__blob_bytes(blob), 0); /* gone */
+        free_weight(&w);
+    }
+    gla__free(x);
+    math_test_free(t);
 }
 
 Test(linear, nan_comes_through_8_bits)

@@ -322,9 +322,8 @@ typedef struct gla_linear gla_linear; /* packed weights, immutable after creatio
 typedef struct gla_conv gla_conv;
 typedef struct gla_rope gla_rope;
 
-/* y = W x + b with W the parts stacked along the outputs: one pass over x for all of them.  The
- * weights' memory is read in place and must stay until linear_destroy(), as what bind() gets does;
- * biases are copied. */
+/* y = W x + b with W the parts stacked along the outputs: one pass over x for all of them.  A
+ * tensor as bind() got it is kept and used in place, a view into one or other memory is copied. */
 typedef struct gla_linear_spec {
     uint32_t struct_size;
     uint32_t n_parts;
