@@ -439,8 +439,6 @@ static void run_panel(const gla__rec *r, const chunk *c, size_t column, size_t n
 /* At most n tokens from t; how many were done. */
 static size_t run_chunk(const gla__rec *r, chunk *c, size_t t, size_t n)
 {
-    size_t column = 0;
-
     c->t = t;
     c->n = n;
     if (r->decay == GLA_DECAY_CHANNEL)
@@ -456,15 +454,16 @@ static size_t run_chunk(const gla__rec *r, chunk *c, size_t t, size_t n)
     if (r->write == GLA_WRITE_DELTA)
         fill_l(r, c);
     fill_post(r, c);
-    for (; column + WIDTH <= r->v_dim; column += WIDTH)
-        run_panel(r, c, column, WIDTH, r->s + column, r->ld_s);
-    if (column < r->v_dim) {
-        const size_t left = r->v_dim - column;
+    for (size_t column = 0; column < r->v_dim; column += WIDTH) {
+        const size_t left = r->v_dim - column < WIDTH ? r->v_dim - column : WIDTH;
 
-        memset(c->s, 0, r->k_dim * WIDTH * sizeof(float));
-        copy_columns(r->s + column, r->ld_s, c->s, WIDTH, r->k_dim, left);
+        if (left == WIDTH) {
+            run_panel(r, c, column, left, r->s + column, r->ld_s);
+            continue;
+        }
+        pack_columns(r, column, left, c->s, PANEL);
         run_panel(r, c, column, left, c->s, WIDTH);
-        copy_columns(c->s, WIDTH, r->s + column, r->ld_s, r->k_dim, left);
+        unpack_columns(r, column, left, c->s, PANEL);
     }
     return c->n;
 }

@@ -4,7 +4,8 @@
  *
  * Tokens come in groups.  What a group needs of exp(), of the normaliser and of the bonus is worked
  * out first; then the group passes over the state, a block of columns at a time, so that a block is
- * read from memory once a group.  Columns that do not fill a vector are worked on in a padded copy.
+ * read from memory once a group.  A block is worked on in a copy where several tokens or a
+ * last vector that is not full make that worth while.
  */
 #ifndef GLA_MATH_KERNELS_K_RECURRENCE_STEP_H
 #define GLA_MATH_KERNELS_K_RECURRENCE_STEP_H
@@ -15,6 +16,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define GROUP         16 /* tokens */
 #define BLOCK         4  /* vectors of a block of columns */
+#define WORTH_PACKING 4  /* tokens */
 
 static inline size_t padded(size_t n)
 {
@@ -103,7 +105,7 @@ typedef struct group {
     float *c;    /* [GROUP, K padded] what the state is read with before the write */
     float *own;  /* [GROUP] */
     float *post; /* [GROUP] what o is multiplied by */
-    float *tail; /* [K, V_WIDTH] */
+    float *s;    /* [K, BLOCK V_WIDTH] */
 } group;
 
 static void prepare_group(const gla__rec *r, const group *w, size_t t0, size_t n)
@@ -228,22 +230,25 @@ BLOCK_FUNCTIONS(dplr, GLA_WRITE_DPLR)
 static block_fn *const block_functions[3][2][2][2] = {BLOCK_NAMES(add), BLOCK_NAMES(delta),
                                                       BLOCK_NAMES(dplr)};
 
-static void copy_columns(const float *from, size_t ld_from, float *to, size_t ld_to, size_t rows,
-                         size_t n)
+/* Columns [K, n] of the state to a block of their own [K, nv V_WIDTH], the rest of it zero.  A
+ * block cut out of wide rows would use only some sets of the first-level cache. */
+static void pack_columns(const gla__rec *r, size_t column, size_t n, float *to, size_t nv)
 {
-    for (size_t d = 0; d < rows; d++)
-        memcpy(to + d * ld_to, from + d * ld_from, n * sizeof(*to));
+    const float *s = r->s + column;
+
+    for (size_t d = 0; d < r->k_dim; d++)
+        for (size_t at = 0; at < nv * V_WIDTH; at += V_WIDTH)
+            v_store(to + d * nv * V_WIDTH + at,
+                    at < n ? load_upto(s + d * r->ld_s + at, n - at) : v_zero());
 }
 
-static void recurrent_tail(const gla__rec *r, const group *w, block_fn *fn, size_t t0, size_t n,
-                           size_t column)
+static void unpack_columns(const gla__rec *r, size_t column, size_t n, const float *from, size_t nv)
 {
-    const size_t left = r->v_dim - column;
+    float *s = r->s + column;
 
-    memset(w->tail, 0, r->k_dim * V_WIDTH * sizeof(float));
-    copy_columns(r->s + column, r->ld_s, w->tail, V_WIDTH, r->k_dim, left);
-    fn(r, w, t0, n, column, w->tail, V_WIDTH, left);
-    copy_columns(w->tail, V_WIDTH, r->s + column, r->ld_s, r->k_dim, left);
+    for (size_t d = 0; d < r->k_dim; d++)
+        for (size_t at = 0; at < n; at += V_WIDTH)
+            store_upto(s + d * r->ld_s + at, v_load(from + d * nv * V_WIDTH + at), n - at);
 }
 
 /* Tokens [first, last). */
@@ -254,7 +259,7 @@ static void recurrent(const gla__rec *r, size_t first, size_t last)
                      .c = r->scratch + GROUP * kp,
                      .own = r->scratch + 2 * GROUP * kp,
                      .post = r->scratch + 2 * GROUP * kp + GROUP,
-                     .tail = r->scratch + 2 * GROUP * kp + 2 * GROUP};
+                     .s = r->scratch + 2 * GROUP * kp + 2 * GROUP};
     const int by_value = r->decay == GLA_DECAY_VALUE, before = r->read_before != 0;
     block_fn *const one = block_functions[r->write][0][by_value][before];
     block_fn *const wide = block_functions[r->write][1][by_value][before];
@@ -264,12 +269,19 @@ static void recurrent(const gla__rec *r, size_t first, size_t last)
         size_t column = 0;
 
         prepare_group(r, &w, t, n);
-        for (; column + BLOCK * V_WIDTH <= r->v_dim; column += BLOCK * V_WIDTH)
-            wide(r, &w, t, n, column, r->s + column, r->ld_s, BLOCK * V_WIDTH);
-        for (; column + V_WIDTH <= r->v_dim; column += V_WIDTH)
-            one(r, &w, t, n, column, r->s + column, r->ld_s, V_WIDTH);
-        if (column < r->v_dim)
-            recurrent_tail(r, &w, one, t, n, column);
+        for (size_t left; column < r->v_dim; column += left) {
+            const bool is_wide = r->v_dim - column >= BLOCK * V_WIDTH;
+            const size_t nv = is_wide ? BLOCK : 1;
+
+            left = r->v_dim - column < nv * V_WIDTH ? r->v_dim - column : nv * V_WIDTH;
+            if (left == nv * V_WIDTH && n < WORTH_PACKING) {
+                (is_wide ? wide : one)(r, &w, t, n, column, r->s + column, r->ld_s, left);
+                continue;
+            }
+            pack_columns(r, column, left, w.s, nv);
+            (is_wide ? wide : one)(r, &w, t, n, column, w.s, nv * V_WIDTH, left);
+            unpack_columns(r, column, left, w.s, nv);
+        }
     }
 }
 
