@@ -139,7 +139,7 @@ static void run_piece(void *arg, uint32_t i)
         return;
     p.scratch = j->scratch + (j->width > 1 ? gla__parallel_index() : 0) * j->per_thread;
     if (!chunk)
-        chunk = p.tokens < 4 ? 1 : GLA__REC_CHUNK;
+        chunk = p.tokens < 4 ? 1 : gla__rec_chunk(p.k_dim, j->r->v_dim);
     if (chunk > GLA__REC_CHUNK_MAX)
         chunk = GLA__REC_CHUNK_MAX;
     j->kernel(&p, gla__rec_has_chunks(&p) ? chunk : 1);

@@ -18,7 +18,13 @@
 #include <stdbool.h>
 
 #define GLA__REC_CHUNK_MAX 64 /* tokens of a chunk at most */
-#define GLA__REC_CHUNK     16 /* what is best: see PERFORMANCE.md */
+
+/* Tokens of a chunk, the best as measured (PERFORMANCE.md): more only where the state is so large
+ * that passing over it counts. */
+static inline uint32_t gla__rec_chunk(size_t k_dim, size_t v_dim)
+{
+    return k_dim * v_dim > 128 * 256 ? 32 : 16;
+}
 
 typedef struct gla__rec {
     uint32_t decay; /* gla_decay; CONST is HEAD with ld_decay 0 */
