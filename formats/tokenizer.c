@@ -38,6 +38,7 @@ void gla_tokenizer_close(gla_tokenizer **tok)
     gla__vocab_deinit(&t->added_ids);
     gla__vocab_deinit(&t->vocab);
     gla__merges_deinit(&t->merges);
+    gla__merges_deinit(&t->neighbours);
     gla__free(t->tokens);
     gla__free(t->arena);
     gla__free(t);

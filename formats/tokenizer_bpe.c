@@ -118,6 +118,11 @@ void gla__merges_put(gla__merges *m, uint32_t left, uint32_t right, uint32_t ran
     slot->id = id;
 }
 
+bool gla__merges_has(const gla__merges *m, uint32_t left, uint32_t right)
+{
+    return merge_slot(m, (uint64_t)left << 32 | right)->pair != UINT64_MAX;
+}
+
 /* ---- the heap ---- */
 
 static gla_status heap_push(gla__encoder *e, uint32_t rank, uint32_t position)
@@ -159,10 +164,81 @@ static uint64_t heap_pop(gla__encoder *e)
 
 /* ---- words ---- */
 
+static const gla__merge *merge_at(const gla__encoder *e, int32_t left)
+{
+    const gla__symbol *s = &e->symbols[left];
+    const gla__merge *m;
+
+    if (s->next < 0)
+        return NULL;
+    m = merge_slot(&e->t->merges, (uint64_t)s->id << 32 | e->symbols[s->next].id);
+    return m->pair == UINT64_MAX ? NULL : m;
+}
+
+static gla_status offer(gla__encoder *e, int32_t left)
+{
+    const gla__merge *m = merge_at(e, left);
+
+    return m ? heap_push(e, m->rank, (uint32_t)left) : GLA_OK;
+}
+
+static gla_status merge_all(gla__encoder *e)
+{
+    gla_status st = GLA_OK;
+
+    e->n_heap = 0;
+    for (size_t i = 0; i + 1 < e->n_symbols && !st; i++)
+        st = offer(e, (int32_t)i);
+    while (!st && e->n_heap) {
+        const uint64_t top = heap_pop(e);
+        const int32_t left = (int32_t)(uint32_t)top;
+        gla__symbol *s = &e->symbols[left];
+        const gla__merge *m = s->dead ? NULL : merge_at(e, left);
+
+        if (!m || m->rank != (uint32_t)(top >> 32))
+            continue; /* one of the two has merged since */
+        e->symbols[s->next].dead = true;
+        s->id = m->id;
+        s->next = e->symbols[s->next].next;
+        if (s->next >= 0)
+            e->symbols[s->next].prev = left;
+        if (s->prev >= 0)
+            st = offer(e, s->prev);
+        if (!st)
+            st = offer(e, left);
+    }
+    return st;
+}
+
+/* Merges the symbols gathered so far and appends what is left of them. */
+static gla_status end_word(gla__encoder *e)
+{
+    gla_status st = GLA_OK;
+
+    if (!e->n_symbols)
+        return GLA_OK;
+    e->symbols[e->n_symbols - 1].next = -1;
+    st = merge_all(e);
+    for (size_t i = 0; i < e->n_symbols && !st; i++)
+        if (!e->symbols[i].dead)
+            st = gla__encoder_push(e, e->symbols[i].id);
+    e->n_symbols = 0;
+    return st;
+}
+
 static gla_status add_symbol(gla__encoder *e, uint32_t id)
 {
-    const int32_t i = (int32_t)e->n_symbols;
+    const gla__merges *near = &e->t->neighbours;
+    int32_t i;
 
+    if (near->slots && e->n_symbols &&
+        !gla__merges_has(near, e->symbols[e->n_symbols - 1].id, id)) {
+        gla_status st = end_word(e);
+
+        if (st)
+            return st;
+    }
+    i = (int32_t)e->n_symbols;
     if (gla__grow((void **)&e->symbols, &e->symbols_capacity, e->n_symbols, sizeof(*e->symbols)))
         return GLA_E_NOMEM;
     e->symbols[e->n_symbols++] = (gla__symbol){.id = id, .prev = i - 1, .next = i + 1};
@@ -255,55 +331,7 @@ static gla_status add_symbols(gla__encoder *e, const char *s, size_t n, bool byt
     }
     if (!st && pending)
         st = add_symbol(e, (uint32_t)e->t->unk);
-    if (e->n_symbols)
-        e->symbols[e->n_symbols - 1].next = -1;
-    return st;
-}
-
-static const gla__merge *merge_at(const gla__encoder *e, int32_t left)
-{
-    const gla__symbol *s = &e->symbols[left];
-    const gla__merge *m;
-
-    if (s->next < 0)
-        return NULL;
-    m = merge_slot(&e->t->merges, (uint64_t)s->id << 32 | e->symbols[s->next].id);
-    return m->pair == UINT64_MAX ? NULL : m;
-}
-
-static gla_status offer(gla__encoder *e, int32_t left)
-{
-    const gla__merge *m = merge_at(e, left);
-
-    return m ? heap_push(e, m->rank, (uint32_t)left) : GLA_OK;
-}
-
-static gla_status merge_all(gla__encoder *e)
-{
-    gla_status st = GLA_OK;
-
-    e->n_heap = 0;
-    for (size_t i = 0; i + 1 < e->n_symbols && !st; i++)
-        st = offer(e, (int32_t)i);
-    while (!st && e->n_heap) {
-        const uint64_t top = heap_pop(e);
-        const int32_t left = (int32_t)(uint32_t)top;
-        gla__symbol *s = &e->symbols[left];
-        const gla__merge *m = s->dead ? NULL : merge_at(e, left);
-
-        if (!m || m->rank != (uint32_t)(top >> 32))
-            continue; /* one of the two has merged since */
-        e->symbols[s->next].dead = true;
-        s->id = m->id;
-        s->next = e->symbols[s->next].next;
-        if (s->next >= 0)
-            e->symbols[s->next].prev = left;
-        if (s->prev >= 0)
-            st = offer(e, s->prev);
-        if (!st)
-            st = offer(e, left);
-    }
-    return st;
+    return st ? st : end_word(e);
 }
 
 /* The whole word as one token, if the vocabulary has it: -1 if not. */
@@ -330,11 +358,5 @@ gla_status gla__bpe(gla__encoder *e, const char *s, size_t n, bool bytes)
         if (st || id >= 0)
             return st ? st : gla__encoder_push(e, (uint32_t)id);
     }
-    st = add_symbols(e, s, n, bytes);
-    if (!st)
-        st = merge_all(e);
-    for (size_t i = 0; i < e->n_symbols && !st; i++)
-        if (!e->symbols[i].dead)
-            st = gla__encoder_push(e, e->symbols[i].id);
-    return st;
+    return add_symbols(e, s, n, bytes);
 }

@@ -210,6 +210,56 @@ static gla_status read_merges(gla_tokenizer *t, const json_t *merges, gla_diag *
 
 /* ---- the model ---- */
 
+static bool is_byte_level(const gla_tokenizer *t)
+{
+    return t->n_pres && t->pres[t->n_pres - 1].kind == GLA__PRE_BYTES;
+}
+
+/* Whether the token can be a symbol without being one character: <0x0A>, or the unknown token. */
+static bool is_stand_in(const gla_tokenizer *t, uint32_t id)
+{
+    bool is = t->has_unk && (int32_t)id == t->unk;
+
+    for (int b = 0; b < 256 && !is; b++)
+        is = t->fallback[b] == (int32_t)id;
+    return is;
+}
+
+/* Fills t->neighbours: of each merge, the last character of the left and the first of the right. */
+static gla_status find_neighbours(gla_tokenizer *t)
+{
+    const gla__merges *m = &t->merges;
+
+    if (is_byte_level(t))
+        return GLA_OK; /* the pre-tokenizers have made short words */
+    if (gla__merges_init(&t->neighbours, m->mask + 1))
+        return GLA_E_NOMEM;
+    for (size_t i = 0; i <= m->mask; i++) {
+        const uint32_t left = (uint32_t)(m->slots[i].pair >> 32);
+        const uint32_t right = (uint32_t)m->slots[i].pair;
+        const struct gla__token *a, *b;
+        size_t last, first;
+        int32_t x, y;
+
+        if (m->slots[i].pair == UINT64_MAX)
+            continue;
+        a = &t->tokens[left];
+        b = &t->tokens[right];
+        if (!a->size || !b->size || is_stand_in(t, left) || is_stand_in(t, right)) {
+            gla__merges_deinit(&t->neighbours); /* its text is not what it stands for */
+            return GLA_OK;
+        }
+        for (last = a->size - 1; last && ((unsigned char)a->text[last] & 0xc0) == 0x80;)
+            last--;
+        (void)gla__utf8_next(b->text, &first);
+        x = gla__vocab_find(&t->vocab, a->text + last, a->size - last);
+        y = gla__vocab_find(&t->vocab, b->text, first);
+        if (x >= 0 && y >= 0) /* else the merge never happens */
+            gla__merges_put(&t->neighbours, (uint32_t)x, (uint32_t)y, 0, 0);
+    }
+    return GLA_OK;
+}
+
 static void find_bytes(gla_tokenizer *t)
 {
     gla__bytes mapped = {0};
@@ -363,5 +413,7 @@ gla_status gla__tokenizer_read(gla_tokenizer *t, const json_t *root, gla_diag *d
         st = read_model(t, model, diag);
     if (!st)
         st = gla__tokenizer_read_steps(t, root, diag);
+    if (!st && find_neighbours(t))
+        st = gla__fail_nomem(diag, "merges");
     return st ? st : read_added(t, added, diag);
 }

@@ -62,6 +62,7 @@ gla_status gla__merges_init(gla__merges *m, size_t n);
 void gla__merges_deinit(gla__merges *m);
 /* A pair that is already there takes the new rank, as in the published implementation. */
 void gla__merges_put(gla__merges *m, uint32_t left, uint32_t right, uint32_t rank, uint32_t id);
+bool gla__merges_has(const gla__merges *m, uint32_t left, uint32_t right);
 
 /* ---- added tokens (tokenizer_added.c) ---- */
 
@@ -171,6 +172,9 @@ struct gla_tokenizer {
     uint32_t n_ids; /* largest id + 1 */
     gla__vocab vocab;
     gla__merges merges;
+    /* Characters that stand side by side in some merge.  Between two others a word can be cut: no
+     * merge reaches across.  Empty (slots NULL) where words are short anyhow. */
+    gla__merges neighbours;
     bool byte_fallback, fuse_unk, ignore_merges, has_unk;
     int32_t unk;           /* -1: named, but not in the vocabulary */
     int32_t byte_ids[256]; /* of the character that stands for each byte; -1 = none */

@@ -35,9 +35,11 @@ struct gla__regex {
     "1fff}"                                                                                        \
     "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}"                 \
     "\\x{3001}-\\x{10ffff}"
-/* Alphabetic, marks, decimal digits, connectors; PCRE2's \w has all numbers and no marks. */
+/* Alphabetic, marks, digits, connectors, and six numbers of Latin-1 that Oniguruma takes along;
+ * PCRE2's \w has all numbers and no marks. */
 #define WORD                                                                                       \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"                    \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{" \
+    "1f130}-\\x{1f149}"                                                                            \
     "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
 
 typedef struct translation {
@@ -200,13 +202,45 @@ static gla_status escape(translation *t, bool in_class)
     }
 }
 
-static gla_status character_class(translation *t)
+static gla_status character_class(translation *t, bool inner);
+
+/* [A&&[B]] has the characters that are in both: (?:(?=[B])[A]).  A begins at `start` in the output,
+ * t->i is after "&&[". */
+static gla_status intersection(translation *t, size_t start)
 {
+    gla__bytes left = {0};
+    gla_status st = put(t, "]");
+
+    if (!st)
+        st = gla__bytes_add(&left, t->out.p + start, t->out.n - start);
+    t->out.n = start;
+    if (!st)
+        st = put(t, "(?:(?=");
+    if (!st)
+        st = character_class(t, true);
+    if (!st)
+        st = put(t, ")");
+    if (!st)
+        st = gla__bytes_add(&t->out, left.p, left.n);
+    gla__bytes_free(&left);
+    if (st)
+        return st;
+    if (t->i >= t->n || t->s[t->i] != ']')
+        return refuse(t, "this kind of intersection is not supported");
+    t->i++;
+    return put(t, ")");
+}
+
+/* t->i is after the "[".  inner: it stands in another class. */
+static gla_status character_class(translation *t, bool inner)
+{
+    const size_t start = t->out.n;
     gla_status st = put(t, "[");
-    bool first = true;
+    bool first = true, negated = false;
 
     if (!st && t->i < t->n && t->s[t->i] == '^') {
         st = put(t, "^");
+        negated = true;
         t->i++;
     }
     for (; !st; first = false) {
@@ -216,8 +250,12 @@ static gla_status character_class(translation *t)
             t->i++;
             return put(t, "]");
         }
+        if (!inner && !negated && t->n - t->i > 3 && !memcmp(t->s + t->i, "&&[", 3)) {
+            t->i += 3;
+            return intersection(t, start);
+        }
         if (t->s[t->i] == '[' || (t->s[t->i] == '&' && t->i + 1 < t->n && t->s[t->i + 1] == '&'))
-            return refuse(t, "a class within a class is not supported");
+            return refuse(t, "this class within a class is not supported");
         if (t->s[t->i] == '\\') {
             t->i++;
             st = escape(t, true);
@@ -288,7 +326,7 @@ static gla_status translate(translation *t)
             st = escape(t, false);
             break;
         case '[':
-            st = character_class(t);
+            st = character_class(t, false);
             break;
         case '(':
             st = group(t);

@@ -13,6 +13,12 @@
 
 #define MAX_DEPTH 8 /* Sequences in Sequences */
 
+/* \w of Rust's regex crate, in which Whitespace is \w+|[^\w\s]+: other numbers than Oniguruma's,
+ * and the joiners. */
+#define RUST_WORD                                                                                  \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"                    \
+    "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}\\x{200c}\\x{200d}"
+
 typedef struct reader {
     gla_tokenizer *t;
     gla_diag *diag;
@@ -326,9 +332,8 @@ static gla_status read_pre_tokenizer(reader *r, const json_t *part, const char *
         return read_punctuation(r, part, type);
     if (!strcmp(type, "WhitespaceSplit"))
         return add_pre(r, GLA__PRE_WHITESPACE, GLA__REMOVED) ? GLA_OK : GLA_E_LIMIT;
-    if (!strcmp(type, "Whitespace")) /* \w+|[^\w\s]+ in Rust's regex, where \w has the joiners */
-        return add_regex(r, GLA__REMOVED, true,
-                         "[\\w\\x{200c}\\x{200d}]+|[^\\w\\s\\x{200c}\\x{200d}]+");
+    if (!strcmp(type, "Whitespace"))
+        return add_regex(r, GLA__REMOVED, true, "[" RUST_WORD "]+|[^" RUST_WORD "\\s]+");
     return unsupported(r, "pre_tokenizer", type);
 }
 

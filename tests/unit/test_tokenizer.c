@@ -224,3 +224,227 @@ Test(tokenizer, agrees_with_the_package_on_other_forms)
     }
     json_decref(all);
 }
+
+/* ---- vectors that others published ---- */
+
+static char *read_text(const char *name, size_t *size)
+{
+    char path[512];
+    FILE *f;
+    char *text = malloc(1 << 20);
+
+    snprintf(path, sizeof(path), DATA "%s", name);
+    f = fopen(path, "rb");
+    cr_assert_not_null(f, "%s", path);
+    *size = fread(text, 1, (1 << 20) - 1, f);
+    text[*size] = '\0';
+    fclose(f);
+    return text;
+}
+
+/* decoded: the key of the text that decoding gives.  gpt2's vectors have been tidied after decoding
+ * ("a !!" to "a!!"), which is not the tokenizer's work. */
+static void check_published(const char *name, const char *const *models, size_t wanted,
+                            const char *decoded)
+{
+    char file[64];
+    gla_tokenizer *t = open_named(name);
+    size_t size, n = 0;
+    char *text;
+    json_t *all;
+    int bad = 0;
+
+    snprintf(file, sizeof(file), "%s.published.json", name);
+    text = read_text(file, &size);
+    all = json_loads(text, JSON_ALLOW_NUL, NULL);
+    cr_assert_not_null(all);
+    for (size_t i = 0; models[i]; i++) {
+        const char *key;
+        json_t *v;
+
+        json_object_foreach(json_object_get(all, models[i]), key, v)
+        {
+            bad += check_encode(t, key, v, "ids", GLA_ENCODE_SPECIAL);
+            bad += check_decode(t, key, v, "ids", decoded, 0);
+            n++;
+        }
+    }
+    cr_assert_geq(n, wanted);
+    cr_expect_eq(bad, 0);
+    json_decref(all);
+    free(text);
+    gla_tokenizer_close(&t);
+}
+
+Test(tokenizer, agrees_with_published_vectors)
+{
+    static const char *const gpt2[] = {"Xenova/gpt2", "openai-community/gpt2", NULL};
+    static const char *const qwen[] = {"Xenova/Qwen1.5-0.5B-Chat", NULL};
+
+    check_published("gpt2", gpt2, 52, "text");
+    check_published("qwen3", qwen, 25, "decoded");
+}
+
+/* Texts between separator lines, and their ids on one line each. */
+static void check_cases(const char *name)
+{
+    static const char separator[] = "\n__ggml_vocab_test__\n";
+    char file[64];
+    gla_tokenizer *t = open_named(name);
+    size_t size, n = 0;
+    char *texts, *lines, *s, *line;
+
+    snprintf(file, sizeof(file), "%s.cases.inp", name);
+    texts = read_text(file, &size);
+    snprintf(file, sizeof(file), "%s.cases.out", name);
+    lines = read_text(file, &size);
+    line = lines;
+    for (s = texts; s; n++) {
+        char *end = strstr(s, separator), *stop = strchr(line, '\n');
+        int32_t *ids;
+        size_t n_ids;
+
+        if (!end && !*s)
+            break;
+        cr_assert_not_null(stop, "%s: no ids for case %zu", name, n);
+        cr_assert_eq(
+            gla_tokenizer_encode(t, s, end ? (size_t)(end - s) : strlen(s), 0, &ids, &n_ids, NULL),
+            GLA_OK);
+        for (size_t i = 0; i < n_ids; i++)
+            cr_expect_eq(ids[i], (int32_t)strtol(line, &line, 10), "%s: case %zu, id %zu", name, n,
+                         i);
+        cr_expect_eq(strspn(line, " "), (size_t)(stop - line), "%s: case %zu, more ids", name, n);
+        gla_ids_free(ids);
+        line = stop + 1;
+        s = end ? end + strlen(separator) : NULL;
+    }
+    cr_assert_geq(n, 40, "%s: %zu cases", name, n);
+    free(texts);
+    free(lines);
+    gla_tokenizer_close(&t);
+}
+
+Test(tokenizer, agrees_with_published_cases)
+{
+    check_cases("gpt2");
+    check_cases("qwen3");
+}
+
+/* ---- what the vectors do not show ---- */
+
+Test(tokenizer, looks_tokens_up)
+{
+    gla_tokenizer *t = open_named("qwen3");
+
+    cr_expect_eq(gla_tokenizer_vocab_size(t), 151669);
+    cr_expect_eq(gla_tokenizer_id(t, "<|im_end|>"), 151645);
+    cr_expect_eq(gla_tokenizer_id(t, "Hello"), 9707);
+    cr_expect_eq(gla_tokenizer_id(t, "no such token"), -1);
+    cr_expect_str_eq(gla_tokenizer_token(t, 151645), "<|im_end|>");
+    cr_expect_str_eq(gla_tokenizer_token(t, 9707), "Hello");
+    cr_expect_null(gla_tokenizer_token(t, -1));
+    cr_expect_null(gla_tokenizer_token(t, 151669));
+    cr_expect(gla_tokenizer_is_special(t, 151645));
+    cr_expect_not(gla_tokenizer_is_special(t, 151667)); /* <think>: added, but not special */
+    cr_expect_not(gla_tokenizer_is_special(t, 9707));
+    cr_expect_not(gla_tokenizer_is_special(t, INT32_MAX));
+    gla_tokenizer_close(&t);
+}
+
+Test(tokenizer, refuses_text_that_is_not_utf8)
+{
+    static const struct {
+        const char *text;
+        size_t at;
+    } cases[] = {{"\x80", 0},       {"abc\xff", 3},        {"0123456789abcdef\xc3", 16},
+                 {"a\xc0\xaf", 1},  {"ab\xed\xa0\x80", 2}, {"\xf4\x90\x80\x80", 0},
+                 {"é\xe2\x82x", 2}, {"\xf0\x9f\x98", 0}};
+    gla_tokenizer *t = open_named("tiny-hybrid");
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        int32_t *ids = (int32_t *)1;
+        size_t n = 1;
+        gla_diag diag;
+
+        cr_expect_eq(
+            gla_tokenizer_encode(t, cases[i].text, strlen(cases[i].text), 0, &ids, &n, &diag),
+            GLA_E_INVALID);
+        cr_expect_eq(diag.offset, cases[i].at, "case %zu: %s", i, diag.message);
+        cr_expect_null(ids);
+        cr_expect_eq(n, 0);
+    }
+    gla_tokenizer_close(&t);
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Words without an end, each of which some step could take quadratic time for. */
+Test(tokenizer, long_words_take_no_more_than_their_share)
+{
+    static const char *const names[] = {"gpt2", "qwen3", "mistral"};
+    static const char *const units[] = {"a", "xyzzy", "é", "\xcc\x81\xcc\xa3", " ", "\n",
+                                        "1", "<",     "'"};
+    const size_t size = 400000;
+    char *text = malloc(size);
+
+    for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+        gla_tokenizer *t = open_named(names[k]);
+
+        for (size_t u = 0; u < sizeof(units) / sizeof(*units); u++) {
+            const size_t unit = strlen(units[u]);
+            const double start = seconds();
+            size_t n = 0, n_ids, decoded_size;
+            int32_t *ids;
+            char *decoded;
+            gla_diag diag;
+
+            for (; n + unit <= size; n += unit)
+                memcpy(text + n, units[u], unit);
+            cr_assert_eq(gla_tokenizer_encode(t, text, n, 0, &ids, &n_ids, &diag), GLA_OK,
+                         "%s, \"%s\": %s", names[k], units[u], diag.message);
+            cr_assert_eq(gla_tokenizer_decode(t, ids, n_ids, 0, &decoded, &decoded_size, NULL),
+                         GLA_OK);
+            if (strcmp(names[k], "qwen3") != 0 || unit != 4) /* NFC moves the marks */
+                cr_assert(decoded_size == n && !memcmp(decoded, text, n), "%s, \"%s\"", names[k],
+                          units[u]);
+            cr_assert_lt(seconds() - start, 5.0, "%s, \"%s\"", names[k], units[u]);
+            gla_text_free(decoded);
+            gla_ids_free(ids);
+        }
+        gla_tokenizer_close(&t);
+    }
+    free(text);
+}
+
+Test(tokenizer, streams_two_texts_one_after_the_other)
+{
+    gla_tokenizer *t = open_named("mistral");
+    gla_detokenizer *d;
+    const char *text;
+    size_t size;
+    const int32_t hello = gla_tokenizer_id(t, "▁Hello"), byte = gla_tokenizer_id(t, "<0xE2>");
+
+    cr_assert_eq(gla_detokenizer_create(t, 1, &d), GLA_OK);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(gla_detokenizer_next(d, 1, &text, &size), GLA_OK); /* <s> is skipped */
+        cr_expect_str_eq(text, "");
+        cr_assert_eq(gla_detokenizer_next(d, hello, &text, &size), GLA_OK);
+        cr_expect_str_eq(text, "Hello"); /* the first blank goes */
+        cr_assert_eq(gla_detokenizer_next(d, hello, &text, &size), GLA_OK);
+        cr_expect_str_eq(text, " Hello");
+        cr_assert_eq(gla_detokenizer_next(d, byte, &text, &size), GLA_OK);
+        cr_expect_str_eq(text, "");
+        cr_assert_eq(gla_detokenizer_next(d, 1000000, &text, &size), GLA_OK); /* no such token */
+        cr_assert_eq(gla_detokenizer_end(d, &text, &size), GLA_OK);
+        cr_expect_str_eq(text, "\xef\xbf\xbd");
+    }
+    gla_detokenizer_destroy(d);
+    gla_detokenizer_destroy(NULL);
+    gla_tokenizer_close(&t);
+}

@@ -101,6 +101,8 @@ GPT4O = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}
          r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 DEEPSEEK = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
             r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+KIMI = (r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*[\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+"
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
 BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
 REGEX_BYTES = dict(BYTES, use_regex=True)
 
@@ -162,6 +164,9 @@ def variants():
     yield "deepseek", build(vocab, merges, two, normalizer=seq("normalizers"),
                             pre=seq("pretokenizers", split(r"\p{N}{1,3}"), split("[一-龥\u3040-ゟ゠-ヿ]+"),
                                     split(DEEPSEEK), BYTES), decoder=byte_decoder)
+    yield "kimi", build(vocab, merges, two, pre=seq("pretokenizers", split(KIMI), BYTES), decoder=byte_decoder)
+    yield "onig", build(vocab, merges, two, decoder=byte_decoder, pre=seq("pretokenizers", split(
+        r"^\w+|\w+$|[^\S\r\n]+|\h\h|(?>a|ab)c|(?<=e)\d|\p{^L}\s|\x41|\u00e9|[\w\-]++(?<!s)|\S\D\W"), BYTES))
     yield "starcoder", build(vocab, merges, two, pre=seq("pretokenizers", {"type": "Digits", "individual_digits": True},
                                                           REGEX_BYTES), decoder=byte_decoder)
     yield "falcon", build(vocab, merges, two, pre=seq(
