@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Against vectors of Jinja2 set up as transformers does (tests/data/chat/make_vectors.py).
+ */
+#include <gla/arch.h>
+#include <gla/chat.h>
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DATA GLA_SOURCE_DIR "/tests/data/chat/"
+
+static gla_status render_json(gla_chat_template *t, const json_t *variables, char **text,
+                              size_t *size, gla_diag *diag)
+{
+    json_t *all = json_deep_copy(variables);
+    char *given;
+    gla_status st;
+
+    json_object_set_new(all, "strftime_now", json_integer(1732240000));
+    given = json_dumps(all, 0);
+    st = gla_chat_template_render(t, NULL, 0, 0, given, text, size, diag);
+    free(given);
+    json_decref(all);
+    return st;
+}
+
+/* 1 if the vector fails. */
+static int check(const json_t *vector)
+{
+    const char *file = json_string_value(json_object_get(vector, "template"));
+    const char *source = json_string_value(json_object_get(vector, "source"));
+    const json_t *want = json_object_get(vector, "text");
+    gla_chat_template *t;
+    gla_diag diag;
+    gla_status st;
+    char path[512], message[900], *text = NULL;
+    size_t size = 0;
+    int bad;
+
+    snprintf(path, sizeof(path), DATA "%s", file ? file : "");
+    st = source ? gla_chat_template_parse(source, strlen(source), "snippet", NULL, NULL, &t, &diag)
+                : gla_chat_template_open(path, &t, &diag);
+    if (!st)
+        st = render_json(t, json_object_get(vector, "variables"), &text, &size, &diag);
+    bad = want ? st || size != json_string_length(want) ||
+                     memcmp(text, json_string_value(want), size) != 0
+               : !st;
+    if (bad)
+        fprintf(stderr, "%s\n  got %s\n  expected %s\n", source ? source : file,
+                st ? gla_diag_format(&diag, message, sizeof(message))
+                   : json_dumps(json_stringn(text, size), JSON_ENCODE_ANY),
+                want ? json_dumps(want, JSON_ENCODE_ANY) : "an error");
+    gla_text_free(text);
+    gla_chat_template_close(&t);
+    return bad;
+}
+
+Test(chat, renders_as_jinja_does)
+{
+    json_t *vectors = json_load_file(DATA "vectors.json", 0, NULL);
+    const json_t *v;
+    size_t i;
+    int bad = 0;
+
+    setenv("TZ", "UTC", 1);
+    cr_assert_not_null(vectors);
+    json_array_foreach(vectors, i, v) bad += check(v);
+    cr_assert_geq(i, 480);
+    cr_expect_eq(bad, 0, "%d of %zu vectors", bad, i);
+    json_decref(vectors);
+}
+
+static const struct {
+    const char *source;
+    gla_status status;
+    const char *message;
+    uint32_t line;
+} refused[] = {
+    {"a\n{% include 'x' %}", GLA_E_UNSUPPORTED, "statement is not supported: \"include\"", 2},
+    {"{% call f() %}{% endcall %}", GLA_E_UNSUPPORTED, "statement is not supported: \"call\"", 1},
+    {"\n\n{{ a | sort }}", GLA_E_UNSUPPORTED, "filter \"sort\" is not supported", 3},
+    {"\n{{ a is callabel }}", GLA_E_UNSUPPORTED, "test \"callabel\" is not supported", 2},
+    {"{{ f(1) }}", GLA_E_UNSUPPORTED, "function \"f\" is not supported", 1},
+    {"{{ 'a'.zfill(3) }}", GLA_E_UNSUPPORTED, "string method \"zfill\" is not supported", 1},
+    {"{{ [1] }}", GLA_E_UNSUPPORTED, "printing a list is not supported", 1},
+    {"{{ 1 < 2 < 3 }}", GLA_E_UNSUPPORTED, "chained comparison", 1},
+    {"{{ 1 | tojson(ensure_ascii=true) }}", GLA_E_UNSUPPORTED, "ensure_ascii", 1},
+    {"x\n{% if 1 %}\ny", GLA_E_CORRUPT, "the template ends without \"elif\"", 3},
+    {"{{ a", GLA_E_CORRUPT, "{{ without }}", 1},
+    {"{{ 'a }}", GLA_E_CORRUPT, "string without its end", 1},
+    {"{{ a ? b }}", GLA_E_UNSUPPORTED, "character is not supported \"?\"", 1},
+    {"\n{{ raise_exception('because') }}", GLA_E_INVALID, "the chat template refuses: because", 2},
+    {"\n{{ a.b }}", GLA_E_INVALID, "\"b\" of something that is undefined", 2},
+    {"{{ 9223372036854775807 + 1 }}", GLA_E_INVALID, "has no result", 1},
+    {"{{ 99999999999999999999 }}", GLA_E_UNSUPPORTED, "number is not supported", 1},
+    /* without end */
+    {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", GLA_E_LIMIT, "nested deeper than", 1},
+    {"{% for a in range(9999999) %}{% for b in range(9999999) %}{% endfor %}{% endfor %}",
+     GLA_E_LIMIT, "", 1},
+    {"{% set n = namespace(a='xxxxxxxxxxxxxxxx') %}{% for i in range(99) %}{% set n.a = n.a + n.a "
+     "%}{% endfor %}",
+     GLA_E_LIMIT, "", 1},
+    {"{{ 'x' * 999999999 }}", GLA_E_LIMIT, "", 1},
+    {"{% for i in range(999999) %}{{ 'xxxxxxxxxx' * 1000 }}{% endfor %}", GLA_E_LIMIT, "", 1},
+};
+
+Test(chat, refuses_by_name_and_line)
+{
+    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+        gla_chat_template *t;
+        gla_diag diag = {0};
+        char *text = NULL;
+        size_t size;
+        gla_status st = gla_chat_template_parse(refused[i].source, strlen(refused[i].source),
+                                                "t.jinja", NULL, NULL, &t, &diag);
+
+        if (!st)
+            st = gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, &diag);
+        cr_expect_eq(st, refused[i].status, "%s: %d %s", refused[i].source, st, diag.message);
+        cr_expect_not_null(strstr(diag.message, refused[i].message), "%s: \"%s\"",
+                           refused[i].source, diag.message);
+        cr_expect_eq(diag.line, refused[i].line, "%s: line %u", refused[i].source, diag.line);
+        cr_expect_str_eq(diag.where, "t.jinja");
+        cr_expect_null(text);
+        gla_chat_template_close(&t);
+    }
+}
+
+/* head, n times unit, tail */
+static char *repeat(const char *head, const char *unit, size_t n, const char *tail)
+{
+    char *s = malloc(strlen(head) + n * strlen(unit) + strlen(tail) + 1), *p = s;
+
+    p += sprintf(p, "%s", head);
+    for (size_t i = 0; i < n; i++)
+        p += sprintf(p, "%s", unit);
+    sprintf(p, "%s", tail);
+    return s;
+}
+
+Test(chat, bounds_nesting)
+{
+    static const char *const parts[][3] = {
+        {"{{ ", "(", "1 }}"},        {"{{ ", "[", "1 }}"},
+        {"{{ ", "not ", "1 }}"},     {"{{ ", "-", "1 }}"},
+        {"", "{% if 1 %}", ""},      {"", "{% for a in b %}", ""},
+        {"{{ 1", " + 1", " }}"},     {"{{ a", ".b", " }}"},
+        {"{{ a", " | trim", " }}"},  {"{{ a", " or a", " }}"},
+        {"{{ a", "[0]", " }}"},      {"{{ ", "1 if 0 else ", "1 }}"},
+        {"{{ a", " is none", " }}"}, {"{{ ", "{'a':", "1 }}"},
+        {"{{ a", "()", " }}"},       {"{% if 0 %}", "{% elif 0 %}", ""},
+    };
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        char *source = repeat(parts[i][0], parts[i][1], 20000, parts[i][2]);
+        gla_chat_template *t;
+        char *text = NULL;
+        size_t size;
+        gla_status st = gla_chat_template_parse(source, strlen(source), "t", NULL, NULL, &t, NULL);
+
+        if (!st)
+            st = gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL);
+        cr_expect_neq(st, GLA_OK, "%s", parts[i][1]);
+        gla_chat_template_close(&t);
+        free(source);
+    }
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    cr_assert_not_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+Test(chat, finds_the_template_beside_the_tokenizer)
+{
+    static const char config[] =
+        "{\"bos_token\": {\"content\": \"<s>\"}, \"eos_token\": \"</s>\", \"chat_template\": "
+        "[{\"name\": \"tool_use\", \"template\": \"no\"}, {\"name\": \"default\", \"template\": "
+        "\"{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }}{{ eos_token }}"
+        "{% endfor %}{% if add_generation_prompt %}>{% endif %}\"}]}";
+    static const gla_chat_message chat[] = {{"user", "hi"}, {"assistant", "ho"}};
+    char dir[] = "/tmp/test_chat_XXXXXX", path[128];
+    gla_chat_template *t;
+    gla_diag diag;
+    char *text;
+    size_t size;
+
+    cr_assert_not_null(mkdtemp(dir));
+    cr_expect_eq(gla_chat_template_open(dir, &t, &diag), GLA_E_UNSUPPORTED);
+    cr_expect_str_eq(diag.message, "the model has no chat template");
+    snprintf(path, sizeof(path), "%s/tokenizer_config.json", dir);
+    write_file(path, config);
+    cr_assert_eq(gla_chat_template_open(dir, &t, &diag), GLA_OK, "%s", diag.message);
+    cr_assert_eq(gla_chat_template_render(t, chat, 2, GLA_CHAT_GENERATE, NULL, &text, &size, &diag),
+                 GLA_OK);
+    cr_expect_str_eq(text, "<s>user:hi</s>assistant:ho</s>>");
+    gla_text_free(text);
+    cr_expect_eq(gla_chat_template_render(t, chat, 2, 0, "[1]", &text, &size, &diag),
+                 GLA_E_INVALID);
+    cr_expect_null(text);
+    gla_chat_template_close(&t);
+
+    snprintf(path, sizeof(path), "%s/chat_template.jinja", dir);
+    write_file(path, "{{ eos_token }}{{ messages | length }}\n\n"); /* the file wins */
+    cr_assert_eq(gla_chat_template_open(dir, &t, &diag), GLA_OK, "%s", diag.message);
+    cr_assert_eq(gla_chat_template_render(t, chat, 1, 0, NULL, &text, &size, &diag), GLA_OK);
+    cr_expect_str_eq(text, "</s>1\n");
+    gla_text_free(text);
+    gla_chat_template_close(&t);
+    cr_expect_eq(unlink(path), 0);
+    snprintf(path, sizeof(path), "%s/tokenizer_config.json", dir);
+    cr_expect_eq(unlink(path), 0);
+    cr_expect_eq(rmdir(dir), 0);
+}
