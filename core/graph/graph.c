@@ -256,10 +256,11 @@ gla_status gla__workspace_create(const gla__graph *g, gla__workspace **out, gla_
     w->shared = gla__alloc_array(g->most_shared + 1u, sizeof(float *));
     w->slots = gla__alloc_array(g->n_slots + 1u, sizeof(float *));
     if (!w->rows || !w->arena || !w->states || !w->scratch || !w->shared || !w->slots) {
+        gla__fail(diag, GLA_E_NOMEM,
+                  "out of memory for a workspace of %" PRIu64 " MiB (%" PRIu32 " rows)",
+                  (g->rows_bytes + w->arena_bytes) >> 20, g->max_rows);
         gla__workspace_destroy(w);
-        return gla__fail(diag, GLA_E_NOMEM,
-                         "out of memory for a workspace of %" PRIu64 " MiB (%" PRIu32 " rows)",
-                         (g->rows_bytes + w->arena_bytes) >> 20, g->max_rows);
+        return GLA_E_NOMEM;
     }
     w->bytes = sizeof(*w) + g->rows_bytes + w->arena_bytes +
                sizeof(void *) * ((uint64_t)g->max_sequences * g->most_states + g->most_scratch +
