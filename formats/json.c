@@ -194,6 +194,7 @@ int gla__json_u64(const json_t *value, uint64_t *out)
 typedef struct text_buffer {
     char *data;
     size_t size, capacity;
+    bool failed; /* jansson 2.14 forgets the failure of a callback inside nested values */
 } text_buffer;
 
 static int append_text(const char *data, size_t n, void *p)
@@ -201,17 +202,19 @@ static int append_text(const char *data, size_t n, void *p)
     text_buffer *b = p;
     size_t wanted;
 
-    if (n > b->capacity - b->size) {
-        char *grown;
+    if (!b->failed && n > b->capacity - b->size) {
+        char *grown = gla__add_size(b->size, n, &wanted) && gla__mul_size(wanted, 2, &wanted)
+                          ? gla__realloc(b->data, b->size, wanted)
+                          : NULL;
 
-        if (!gla__add_size(b->size, n, &wanted) || !gla__mul_size(wanted, 2, &wanted))
-            return -1;
-        grown = gla__realloc(b->data, b->size, wanted);
-        if (!grown)
-            return -1;
-        b->data = grown;
-        b->capacity = wanted;
+        b->failed = !grown;
+        if (grown) {
+            b->data = grown;
+            b->capacity = wanted;
+        }
     }
+    if (b->failed)
+        return -1;
     memcpy(b->data + b->size, data, n);
     b->size += n;
     return 0;
@@ -219,12 +222,12 @@ static int append_text(const char *data, size_t n, void *p)
 
 gla_status gla__json_print(const json_t *value, char **text, size_t *size, gla_diag *diag)
 {
-    text_buffer b = {NULL, 0, 0};
+    text_buffer b = {NULL, 0, 0, false};
 
     *text = NULL;
     *size = 0;
     if (json_dump_callback(value, append_text, &b, JSON_SORT_KEYS | JSON_COMPACT) ||
-        append_text("", 1, &b)) {
+        append_text("", 1, &b) || b.failed) {
         gla__free(b.data);
         return gla__fail_nomem(diag, "JSON");
     }
