@@ -81,6 +81,8 @@ extern const char *const gla__convert_companions[];
  * file by which a folder of ours is known.  *made: it did not exist. */
 gla_status gla__convert_folder(const char *src, const char *dst, const char *mark, bool overwrite,
                                bool *made, gla_diag *diag);
+/* Removes what a failed conversion wrote into a folder that it had made, and the folder. */
+void gla__convert_unmake(const char *dst);
 /* Small files, written aside first and renamed together at the end. */
 typedef struct gla__staged gla__staged;
 gla_status gla__staged_create(const char *dst, gla__staged **out, gla_diag *diag);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/diag.h"
@@ -75,7 +74,7 @@ gla_status gla_convert(const char *src, const char *dst, const gla_convert_optio
         report_kept(&c);
         fill_report(&c, start, report);
     } else if (made) {
-        rmdir(dst); /* empty again */
+        gla__convert_unmake(dst);
     }
     gla__convert_deinit(&c);
     return st;

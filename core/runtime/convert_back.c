@@ -318,7 +318,7 @@ static gla_status write_all(back *b)
     return st;
 }
 
-/* Safetensors files of a way back that failed: the folder was new, nothing else is in it. */
+/* After a way back that failed: the folder was new, nothing else is in it. */
 static void remove_files(const back *b)
 {
     for (uint32_t i = 0; b->weights && i < gla__glaw_n_files(b->weights); i++) {
@@ -330,7 +330,7 @@ static void remove_files(const back *b)
             unlink(path);
         gla__free(path);
     }
-    rmdir(b->dst);
+    gla__convert_unmake(b->dst);
 }
 
 static void deinit(back *b)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/diag.h"
@@ -41,22 +42,21 @@ static bool is_empty(const char *path)
     return empty;
 }
 
-static bool has_file(const char *folder, const char *name)
-{
-    char *path = gla__path_join(folder, name);
-    const bool found = path && gla__exists(path);
-
-    gla__free(path);
-    return found;
-}
-
 static gla_status check_folder(const char *dst, const char *mark, bool overwrite, gla_diag *diag)
 {
+    char *path;
+    bool marked;
+
     if (!gla__is_dir(dst))
         return gla__fail(diag, GLA_E_IO, "exists and is no folder");
     if (is_empty(dst))
         return GLA_OK;
-    if (!has_file(dst, mark)) {
+    path = gla__path_join(dst, mark);
+    if (!path)
+        return gla__fail_nomem(diag, "a path");
+    marked = gla__exists(path);
+    gla__free(path);
+    if (!marked) {
         gla__fail(diag, GLA_E_IO, "this folder holds other things (there is no %s in it)", mark);
         gla__hint(diag, "choose a new folder");
         return GLA_E_IO;
@@ -84,6 +84,27 @@ gla_status gla__convert_folder(const char *src, const char *dst, const char *mar
     if (st)
         gla__at(diag, dst);
     return st;
+}
+
+static void remove_file(const char *folder, const char *name)
+{
+    char *path = gla__path_join(folder, name);
+
+    if (path)
+        unlink(path);
+    gla__free(path);
+}
+
+void gla__convert_unmake(const char *dst)
+{
+    static const char *const ours[] = {"weights.glaw", "arch.yaml", "config.json",
+                                       "model.safetensors.index.json"};
+
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        remove_file(dst, ours[i]);
+    for (const char *const *name = gla__convert_companions; *name; name++)
+        remove_file(dst, *name);
+    rmdir(dst);
 }
 
 /* ---- small files ---------------------------------------------------------------------- */

@@ -107,7 +107,7 @@ static void report_import(const gla_convert_options *o, const gla__import *im)
     while ((key = gla__import_unread(im, &cursor)) != NULL && used < sizeof(keys))
         used += (size_t)snprintf(keys + used, sizeof(keys) - used, "%s%s", used ? ", " : "", key);
     if (used)
-        gla__convert_note(o, "config.json: keys that change nothing here: %s", keys);
+        gla__convert_note(o, "config.json: keys not looked at: %s", keys);
 }
 
 /* ---- registry ------------------------------------------------------------------------ */
@@ -125,13 +125,13 @@ static gla_status get_registry(gla_registry *given, gla_registry **out, gla_diag
 
 /* ---- sources ------------------------------------------------------------------------- */
 
-static bool has(const char *folder, const char *name)
+static gla_status has(const char *folder, const char *name, bool *found, gla_diag *diag)
 {
     char *path = gla__path_join(folder, name);
-    const bool found = path && gla__exists(path);
 
+    *found = path && gla__exists(path);
     gla__free(path);
-    return found;
+    return path ? GLA_OK : gla__fail_nomem(diag, "a path");
 }
 
 static gla_status open_published(gla__conversion *c)
@@ -181,12 +181,17 @@ static gla_status refuse_source(const char *src, gla_diag *diag)
 gla_status gla__convert_open(gla__conversion *c)
 {
     gla_status st = get_registry(c->options.registry, &c->registry, c->diag);
+    bool is_model = false, is_published = false;
 
+    if (!st)
+        st = has(c->src, "arch.yaml", &is_model, c->diag);
+    if (!st)
+        st = has(c->src, "config.json", &is_published, c->diag);
     if (st)
         return st;
-    if (has(c->src, "arch.yaml"))
+    if (is_model)
         st = open_model_folder(c);
-    else if (has(c->src, "config.json"))
+    else if (is_published)
         st = open_published(c);
     else
         st = refuse_source(c->src, c->diag);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
 #include <gla/gla.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -595,4 +597,140 @@ Test(convert, dequantised_files_have_the_published_layout)
     cr_expect_gt(error, 0);
     gla_weights_close(&a);
     gla_weights_close(&b);
+}
+
+/* ---- failures of the machine ---- */
+
+static int countdown; /* the call that fails; counted over all threads */
+
+static bool fails(void)
+{
+    return __atomic_sub_fetch(&countdown, 1, __ATOMIC_RELAXED) == 0;
+}
+
+static void *failing_alloc(void *ctx, size_t bytes, size_t alignment)
+{
+    (void)ctx;
+    return fails() ? NULL : aligned_alloc(alignment, bytes);
+}
+
+static void plain_free(void *ctx, void *p)
+{
+    (void)ctx;
+    free(p);
+}
+
+static gla__io plain_io;
+
+static int failing_open(const char *path, int flags, unsigned mode)
+{
+    errno = EIO;
+    return fails() ? -1 : plain_io.open(path, flags, mode);
+}
+
+static ssize_t failing_pread(int fd, void *buf, size_t n, off_t offset)
+{
+    errno = EIO;
+    return fails() ? -1 : plain_io.pread(fd, buf, n, offset);
+}
+
+static ssize_t failing_write(int fd, const void *buf, size_t n)
+{
+    errno = ENOSPC;
+    return fails() ? -1 : plain_io.write(fd, buf, n);
+}
+
+static ssize_t failing_pwrite(int fd, const void *buf, size_t n, off_t offset)
+{
+    errno = ENOSPC;
+    return fails() ? -1 : plain_io.pwrite(fd, buf, n, offset);
+}
+
+static int failing_fsync(int fd)
+{
+    (void)fd; /* not done: a hundred of them would take most of the time */
+    errno = EIO;
+    return fails() ? -1 : 0;
+}
+
+static int failing_rename(const char *from, const char *to)
+{
+    errno = EACCES;
+    return fails() ? -1 : plain_io.rename(from, to);
+}
+
+static uint32_t n_entries(const char *folder)
+{
+    DIR *d = opendir(folder);
+    uint32_t n = 0;
+
+    cr_assert(d);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+/* Converts again and again, each time with another call that fails (in steps of a few per cent
+ * later on), until none is reached.  Returns how often that made the conversion fail. */
+static uint32_t try_failures(const char *src, bool back, gla_status expected)
+{
+    const uint32_t before = n_entries(dir);
+    const char *out = in_dir("out");
+    uint32_t failures = 0;
+
+    for (int n = 1;; n += 1 + n / 16) {
+        char command[300];
+        gla_diag diag;
+        gla_status st;
+
+        countdown = n;
+        st = back ? gla_convert_back(src, out, NULL, NULL, &diag)
+                  : gla_convert(src, out, NULL, NULL, &diag);
+        const bool reached = countdown <= 0;
+        countdown = 0;
+        cr_assert(!st || reached, "fails by itself: %s: %s", diag.where, diag.message);
+        if (st) {
+            cr_assert_eq(st, expected, "call %d: status %d: %s", n, st, diag.message);
+            cr_assert_eq(n_entries(dir), before, "call %d left something", n);
+            failures++;
+            continue;
+        }
+        snprintf(command, sizeof(command), "rm -r %s", out);
+        cr_assert_eq(system(command), 0);
+        if (!reached)
+            return failures;
+    }
+}
+
+Test(convert, every_failed_allocation_is_reported_and_leaves_nothing, .timeout = 100)
+{
+    const gla_allocator failing = {failing_alloc, plain_free, NULL};
+
+    write_checkpoint(in_dir("src"), TINY_GLA "}", legacy);
+    convert(in_dir("src"), in_dir("model"), 0);
+    gla_set_allocator(&failing);
+    cr_expect_gt(try_failures(in_dir("src"), false, GLA_E_NOMEM), 40);
+    cr_expect_gt(try_failures(in_dir("model"), true, GLA_E_NOMEM), 20);
+    gla_set_allocator(NULL);
+}
+
+Test(convert, every_failed_call_of_the_disk_is_reported_and_leaves_nothing, .timeout = 100)
+{
+    gla__io failing;
+
+    write_checkpoint(in_dir("src"), TINY_GLA "}", legacy);
+    write_text(in_dir("src"), "tokenizer.json", "{}");
+    convert(in_dir("src"), in_dir("model"), 0);
+    plain_io = failing = gla__io_get();
+    failing.open = failing_open;
+    failing.pread = failing_pread;
+    failing.write = failing_write;
+    failing.pwrite = failing_pwrite;
+    failing.fsync = failing_fsync;
+    failing.rename = failing_rename;
+    gla__io_set(&failing);
+    cr_expect_gt(try_failures(in_dir("src"), false, GLA_E_IO), 20);
+    cr_expect_gt(try_failures(in_dir("model"), true, GLA_E_IO), 15);
+    gla__io_set(NULL);
 }
