@@ -264,6 +264,14 @@ bool gla__config_is_null(gla__config *c, const char *key)
     return json_is_null(follow(c->inner, key, strlen(key)));
 }
 
+bool gla__config_is(gla__config *c, const char *key, const char *text)
+{
+    char found[MAX_KEY];
+    const char *given = json_string_value(find(c, key, found));
+
+    return given && !strcmp(given, text);
+}
+
 static bool number_of(const json_t *value, double *out)
 {
     const char *special = json_string_value(json_object_get(value, "__float__"));

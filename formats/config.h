@@ -32,6 +32,8 @@ void gla__config_enter(gla__config *c, const char *key);
 
 bool gla__config_has(gla__config *c, const char *key);     /* present and not null */
 bool gla__config_is_null(gla__config *c, const char *key); /* present and null */
+/* Present and this text: for keys that are a number or "auto". */
+bool gla__config_is(gla__config *c, const char *key, const char *text);
 int64_t gla__config_int(gla__config *c, const char *key, int64_t def, int64_t min, int64_t max);
 /* {"__float__": "Infinity"} is read as infinity. */
 double gla__config_float(gla__config *c, const char *key, double def);

@@ -19,6 +19,39 @@ uint32_t gla__fla_width(gla__import *im, const char *key, double def)
     return 1;
 }
 
+uint32_t gla__fla_first(const gla__import *im)
+{
+    for (uint32_t i = 0; i < im->n_layers; i++)
+        if (im->layers[i] == gla__block_last(im))
+            return i;
+    return 0;
+}
+
+void gla__fla_heads(gla__import *im, gla_arch_layer *l, uint32_t heads, double expand_k,
+                    double expand_v)
+{
+    const int64_t given = gla__config_int(im->cfg, "num_heads", heads, 1, GLA__MAX_HEADS);
+
+    gla__set_number(im, l, "heads", (double)given);
+    gla__set_unless(im, l, "kv_heads",
+                    (double)gla__config_int(im->cfg, "num_kv_heads", given, 1, GLA__MAX_HEADS),
+                    (double)given);
+    gla__set_number(im, l, "k_dim", gla__fla_width(im, "expand_k|exapnd_k", expand_k));
+    gla__set_number(im, l, "v_dim", gla__fla_width(im, "expand_v|exapnd_v", expand_v));
+}
+
+void gla__fla_conv(gla__import *im, gla_arch_layer *l, bool wanted, const char *taps)
+{
+    const int64_t width = gla__config_int(im->cfg, "conv_size", 4, 1, 64);
+    const bool has =
+        gla__has_tensor(im, wanted, "model.layers.%u.attn.%s", gla__fla_first(im), taps);
+
+    if (has != wanted)
+        gla__note(im, "config.json asks for %s short convolution, the tensors have %s: they decide",
+                  wanted ? "a" : "no", has ? "one" : "none");
+    gla__set_number(im, l, "conv", has ? (double)width : 0);
+}
+
 /* Inner width of the ffn: given, or 2/3 of ratio * hidden_size, a multiple of 256 above. */
 static uint32_t inner_width(gla__import *im)
 {

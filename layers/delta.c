@@ -3,8 +3,9 @@
  * delta.c - the delta rule family: the write corrects what the state already predicts for this key
  *
  *   deltanet        Yang et al., arXiv 2406.06484      no decay
- *   gated_deltanet  Yang et al., arXiv 2412.06464      a = -exp(A_log) softplus(Wa x + dt), per
- * head kda             Kimi Linear, arXiv 2510.26692      the same per key channel, Wa of low rank
+ *   gated_deltanet  Yang et al., arXiv 2412.06464      a = -exp(A_log) softplus(Wa x + dt),
+ *                                                     per head
+ *   kda             Kimi Linear, arXiv 2510.26692      the same per key channel, Wa of low rank
  *
  *   q, k, v = silu(conv(Wq x)), ... ;  q, k = l2norm(q), l2norm(k) ;  beta = sigmoid(Wb x)
  *   S = exp(a) S ;  S = S + k beta (v - S^T k)^T          state [H, K, V]
@@ -30,6 +31,7 @@ enum {
     P_CONV,
     P_CONV_BIAS,
     P_OUTPUT_GATE,
+    P_GATE_ACTIVATION,
     P_GATE_BIAS,
     P_BETA,
     P_NEG_EIGVAL,
@@ -47,6 +49,8 @@ static const gla_param_desc params[] = {
     [P_CONV] = GLA_P_INT("conv", 4, 0, 64, "width of the short convolution of q, k, v; 0 = none"),
     [P_CONV_BIAS] = GLA_P_BOOL("conv_bias", 0, "biases of the convolution"),
     [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "gate the normed output"),
+    [P_GATE_ACTIVATION] = GLA_P_ENUM("gate_activation", GLA_ACT_SILU, activations,
+                                     "of the output gate (kda: sigmoid)"),
     [P_GATE_BIAS] = GLA_P_BOOL("gate_bias", 0, "kda: bias of the output gate's second map"),
     [P_BETA] = GLA_P_BOOL("beta", 1, "learned write strength; otherwise 1"),
     [P_NEG_EIGVAL] = GLA_P_BOOL("neg_eigval", 0, "beta in (0, 2): negative eigenvalues"),
@@ -188,7 +192,9 @@ static gla_status create_delta(const gla_host *host, const gla_layer_config *cfg
         .kind = GLA_NORM_RMS,
         .groups = l->heads,
         .width = l->v,
-        .gate_activation = f == KDA ? GLA_ACT_SIGMOID : GLA_ACT_SILU,
+        .gate_activation = f != KDA || p[P_GATE_ACTIVATION].is_set
+                               ? (uint32_t)p[P_GATE_ACTIVATION].i
+                               : GLA_ACT_SIGMOID,
         .eps = (float)(p[P_NORM_EPS].is_set ? p[P_NORM_EPS].f : cfg->norm_eps),
     };
     declare(l, cfg);
@@ -256,6 +262,28 @@ static gla_status bind(gla_layer *l, const gla_tensor *weights)
     return st;
 }
 
+typedef struct sum_job {
+    float *x; /* [rows, heads * k] at distance ld */
+    size_t ld;
+    uint32_t heads, k;
+} sum_job;
+
+/* x = x / max(sum |x|, 1e-6), per head */
+static void sum_rows(void *arg, uint32_t first, uint32_t last)
+{
+    const sum_job *j = arg;
+
+    for (uint32_t r = first; r < last; r++)
+        for (uint32_t h = 0; h < j->heads; h++) {
+            float *x = j->x + r * j->ld + (size_t)h * j->k, sum = 0;
+
+            for (uint32_t i = 0; i < j->k; i++)
+                sum += fabsf(x[i]);
+            for (uint32_t i = 0; i < j->k; i++)
+                x[i] /= sum > 1e-6f ? sum : 1e-6f;
+        }
+}
+
 /* Convolution, activations and norms of q, k, v, in place. */
 static gla_status prepare(const gla_layer *l, const gla_batch *b, float *q, size_t ld)
 {
@@ -270,14 +298,18 @@ static gla_status prepare(const gla_layer *l, const gla_batch *b, float *q, size
         st = m->activation(b, l->qk_activation, n, 2 * l->kc, q, ld, q, ld);
     if (!st)
         st = m->activation(b, GLA_ACT_SILU, n, l->vc, v, ld, v, ld);
-    if (!st && l->qk_norm) {
+    if (!st && l->qk_norm == QK_L2) {
         const gla_norm norm = {.struct_size = sizeof(norm),
-                               .kind = l->qk_norm == QK_L2 ? GLA_NORM_L2 : GLA_NORM_SUM,
+                               .kind = GLA_NORM_L2,
                                .groups = 2 * l->key_heads,
                                .width = l->k,
-                               .eps = l->qk_norm == QK_L2 ? 1e-6f : 0};
+                               .eps = 1e-6f};
 
         st = m->norm(b, &norm, n, q, ld, q, ld);
+    } else if (!st && l->qk_norm == QK_SUM) {
+        sum_job job = {q, ld, 2 * l->key_heads, l->k};
+
+        st = m->for_rows(b, n, sum_rows, &job);
     }
     return st;
 }

@@ -25,6 +25,7 @@ enum {
     P_GATE_NORMALIZER,
     P_SCALE,
     P_NORM_EPS,
+    P_NORM_WEIGHT,
 };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
@@ -38,6 +39,7 @@ static const gla_param_desc params[] = {
     [P_GATE_NORMALIZER] = GLA_P_FLOAT("gate_normalizer", 8, 1e-6, 1e6, "divides the log decay"),
     [P_SCALE] = GLA_P_FLOAT("scale", 1, 0, 1e6, "of the slot scores"),
     [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    [P_NORM_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight"),
 };
 
 enum { W_Q, W_K, W_V, W_F, N_IN };
@@ -76,7 +78,9 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
         if (cfg->params[P_CONV_BIAS].i)
             l->b_conv[i] = gla_declare_vector(cfg, bias[i], l->channels[i]);
     }
-    l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->oc);
+    l->w_norm = GLA_ABSENT;
+    if (cfg->params[P_NORM_WEIGHT].i)
+        l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->oc);
     l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->oc);
     l->s_keys =
         gla_declare_fixed(cfg, "K", l->heads, l->k, l->slots, 5.0 * l->heads * l->k * l->slots);

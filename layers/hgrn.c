@@ -16,7 +16,7 @@
 
 typedef enum family { HGRN, HGRN2 } family;
 
-enum { P_HEADS, P_F_DIM, P_I_DIM, P_CONV, P_CONV_BIAS, P_LOWER_BOUND, P_NORM_EPS };
+enum { P_HEADS, P_F_DIM, P_I_DIM, P_CONV, P_CONV_BIAS, P_LOWER_BOUND, P_NORM_EPS, P_NORM_WEIGHT };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT("heads", 1, 1, 1024, "hgrn2: heads"),
     [P_F_DIM] = GLA_P_INT("f_dim", 0, 0, 1 << 20, "all forget gate channels; 0 = d_model"),
@@ -25,6 +25,7 @@ static const gla_param_desc params[] = {
     [P_CONV_BIAS] = GLA_P_BOOL("conv_bias", 0, "biases of the convolution"),
     [P_LOWER_BOUND] = GLA_P_BOOL("lower_bound", 1, "learned lower bounds of the forget gate"),
     [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    [P_NORM_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight"),
 };
 
 /* The input projection: what the convolution covers comes first. */
@@ -71,7 +72,9 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
     l->w_bounds = GLA_ABSENT;
     if (p[P_LOWER_BOUND].i && l->layer_index > 0)
         l->w_bounds = gla_declare_taps(cfg, "/lower_bounds", l->n_layers, l->fc);
-    l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->ic);
+    l->w_norm = GLA_ABSENT;
+    if (p[P_NORM_WEIGHT].i)
+        l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->ic);
     l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->ic);
     if (l->family == HGRN)
         l->s_state = gla_declare_fixed(cfg, "h", l->fc, 0, 0, 3.0 * l->fc);

@@ -9,8 +9,8 @@
  *   elementwise_product  (W1 x + b1) * (W2 x + b2)
  *   hedgehog             softmax([2 (W x + b), -2 (W x + b)])        2 d channels  arXiv 2402.04347
  *   t2r                  relu(W x)                                                 arXiv 2103.13076
- *   dpfp                 r = relu([x, -x]);  r * roll(r, j), j = 1..4  8 d channels  arXiv
- * 2102.11174
+ *   dpfp                 r = relu([x, -x]);  r * roll(r, j), j = 1..4  8 d channels
+ *                                                                              arXiv 2102.11174
  */
 #include <gla/plugin.h>
 
@@ -33,6 +33,7 @@ enum {
     P_NORMALISER,
     P_OUTPUT_NORM,
     P_NORM_EPS,
+    P_NORM_WEIGHT,
 };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
@@ -46,6 +47,7 @@ static const gla_param_desc params[] = {
     [P_NORMALISER] = GLA_P_BOOL("normaliser", 0, "divide by the running sum of the keys"),
     [P_OUTPUT_NORM] = GLA_P_BOOL("output_norm", 1, "rmsnorm of the output, per head"),
     [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    [P_NORM_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight"),
 };
 
 /* One feature map: of q, or of k. */
@@ -109,7 +111,9 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
     l->w_v = gla_declare_matrix(cfg, "v_proj.weight", (int64_t)l->kv_heads * l->v, l->d);
     declare_map(l, cfg, &l->q, q_names, l->heads, NULL);
     declare_map(l, cfg, &l->kf, k_names, l->kv_heads, cfg->params[P_TIE_MAPS].i ? &l->q : NULL);
-    l->w_norm = l->output_norm ? gla_declare_vector(cfg, "norm.weight", l->v) : GLA_ABSENT;
+    l->w_norm = GLA_ABSENT;
+    if (l->output_norm && cfg->params[P_NORM_WEIGHT].i)
+        l->w_norm = gla_declare_vector(cfg, "norm.weight", l->v);
     l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->oc);
     l->s_state =
         gla_declare_fixed(cfg, "S", l->heads, l->mapped, l->v, 4.0 * l->heads * l->mapped * l->v);

@@ -18,21 +18,13 @@ static void arch(gla__import *im)
     gla__config *c = im->cfg;
     gla_arch_block *b = gla__fla_blocks(im, &defaults, "gla", "gla");
     gla_arch_layer *l;
-    int64_t heads;
 
-    gla__config_ignore(c, "use_gk|use_gv|conv_size|share_conv_kernel");
+    gla__config_ignore(c, "use_gk|use_gv|share_conv_kernel");
     if (!b)
         return;
     l = &b->mixers[0];
-    heads = gla__config_int(c, "num_heads", 4, 1, GLA__MAX_HEADS);
-    gla__set_number(im, l, "heads", (double)heads);
-    gla__set_unless(im, l, "kv_heads",
-                    (double)gla__config_int(c, "num_kv_heads", heads, 1, GLA__MAX_HEADS),
-                    (double)heads);
-    gla__set_number(im, l, "k_dim", gla__fla_width(im, "expand_k", 0.5));
-    gla__set_number(im, l, "v_dim", gla__fla_width(im, "expand_v", 1));
-    if (gla__config_bool(c, "use_short_conv", false))
-        gla__set_number(im, l, "conv", (double)gla__config_int(c, "conv_size", 4, 1, 64));
+    gla__fla_heads(im, l, 4, 0.5, 1);
+    gla__fla_conv(im, l, gla__config_bool(c, "use_short_conv", false), "q_conv1d.weight");
     gla__set_flag(im, l, "output_gate", gla__config_bool(c, "use_output_gate", true), true);
     gla__fla_feature_map(im, l);
     if (gla__config_has(c, "clamp_min"))
