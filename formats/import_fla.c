@@ -40,7 +40,7 @@ void gla__fla_heads(gla__import *im, gla_arch_layer *l, uint32_t heads, double e
     gla__set_number(im, l, "v_dim", gla__fla_width(im, "expand_v|exapnd_v", expand_v));
 }
 
-void gla__fla_conv(gla__import *im, gla_arch_layer *l, bool wanted, const char *taps)
+void gla__fla_conv(gla__import *im, gla_arch_layer *l, uint32_t def, bool wanted, const char *taps)
 {
     const int64_t width = gla__config_int(im->cfg, "conv_size", 4, 1, 64);
     const bool has =
@@ -49,7 +49,7 @@ void gla__fla_conv(gla__import *im, gla_arch_layer *l, bool wanted, const char *
     if (has != wanted)
         gla__note(im, "config.json asks for %s short convolution, the tensors have %s: they decide",
                   wanted ? "a" : "no", has ? "one" : "none");
-    gla__set_number(im, l, "conv", has ? (double)width : 0);
+    gla__set_unless(im, l, "conv", has ? (double)width : 0, def);
 }
 
 /* Inner width of the ffn: given, or 2/3 of ratio * hidden_size, a multiple of 256 above. */

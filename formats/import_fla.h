@@ -28,9 +28,9 @@ uint32_t gla__fla_first(const gla__import *im);
 /* heads, kv_heads, k_dim, v_dim from num_heads, num_kv_heads, expand_k, expand_v. */
 void gla__fla_heads(gla__import *im, gla_arch_layer *l, uint32_t heads, double expand_k,
                     double expand_v);
-/* `conv`: conv_size if wanted, else 0.  Whether `taps` ("q_conv1d.weight") is among the tensors
- * decides. */
-void gla__fla_conv(gla__import *im, gla_arch_layer *l, bool wanted, const char *taps);
+/* `conv`: conv_size if wanted, else 0; def is the layer's default.  Whether `taps`
+ * ("q_conv1d.weight") is among the tensors decides. */
+void gla__fla_conv(gla__import *im, gla_arch_layer *l, uint32_t def, bool wanted, const char *taps);
 
 /* Prefix rules for everything, and the old spellings: fused gate_proj, embed_tokens.  `renamed`
  * ("ours=source", see gla__map_names) is for the family's own mixer; may be NULL. */

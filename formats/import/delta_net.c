@@ -48,7 +48,7 @@ static void arch(gla__import *im)
     gla__set_number(im, l, "heads", (double)heads);
     gla__set_number(im, l, "head_k_dim", (double)(k / heads));
     gla__set_number(im, l, "head_v_dim", (double)(v / heads));
-    gla__fla_conv(im, l, gla__config_bool(c, "use_short_conv", true), "q_conv1d.weight");
+    gla__fla_conv(im, l, 4, gla__config_bool(c, "use_short_conv", true), "q_conv1d.weight");
     set_qk(im, l);
     gla__set_flag(im, l, "beta", beta, true);
     gla__set_flag(im, l, "neg_eigval", gla__config_bool(c, "allow_neg_eigval", false), false);

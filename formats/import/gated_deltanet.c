@@ -31,7 +31,7 @@ static void arch(gla__import *im)
     gla__set_unless(im, l, "key_heads", (double)key_heads, (double)heads);
     gla__set_number(im, l, "head_k_dim", (double)k);
     gla__set_number(im, l, "head_v_dim", floor(v));
-    gla__fla_conv(im, l, gla__config_bool(c, "use_short_conv", true), "q_conv1d.weight");
+    gla__fla_conv(im, l, 4, gla__config_bool(c, "use_short_conv", true), "q_conv1d.weight");
     gla__set_flag(im, l, "neg_eigval", gla__config_bool(c, "allow_neg_eigval", false), false);
     gla__set_flag(im, l, "output_gate", gla__config_bool(c, "use_gate", true), true);
     gla__set_activation(im, l, "gate_activation", "output_gate_activation", "swish", "silu");

@@ -24,7 +24,7 @@ static void arch(gla__import *im)
         return;
     l = &b->mixers[0];
     gla__fla_heads(im, l, 4, 0.5, 1);
-    gla__fla_conv(im, l, gla__config_bool(c, "use_short_conv", false), "q_conv1d.weight");
+    gla__fla_conv(im, l, 0, gla__config_bool(c, "use_short_conv", false), "q_conv1d.weight");
     gla__set_flag(im, l, "output_gate", gla__config_bool(c, "use_output_gate", true), true);
     gla__fla_feature_map(im, l);
     if (gla__config_has(c, "clamp_min"))

@@ -28,7 +28,7 @@ static void arch(gla__import *im)
     gla__fla_heads(im, l, 4, 1, 1);
     gla__set_number(im, l, "slots", (double)gla__config_int(c, "num_slots", 64, 1, 4096));
     gla__set_number(im, l, "gate_normalizer", gla__config_float(c, "gate_logit_normalizer", 8));
-    gla__fla_conv(im, l, gla__config_bool(c, "use_short_conv", false), "q_conv1d.weight");
+    gla__fla_conv(im, l, 0, gla__config_bool(c, "use_short_conv", false), "q_conv1d.weight");
     gla__set_activation(im, l, "feature_map", "feature_map", "swish", "silu");
     gla__set_number(im, l, "norm_eps", 1e-5); /* whatever the config's norm_eps is */
     gla__set_flag(im, l, "norm_weight", gla__config_bool(c, "elementwise_affine", true), true);

@@ -20,7 +20,7 @@ static void arch(gla__import *im)
         return;
     l = &b->mixers[0];
     gla__set_number(im, l, "f_dim", gla__fla_width(im, "expand_ratio", 1));
-    gla__fla_conv(im, l, gla__config_bool(c, "use_short_conv", false), "f_conv1d.weight");
+    gla__fla_conv(im, l, 0, gla__config_bool(c, "use_short_conv", false), "f_conv1d.weight");
     gla__set_flag(
         im, l, "lower_bound",
         gla__has_tensor(im, gla__config_bool(c, "use_lower_bound", true), "model.lower_bounds"),

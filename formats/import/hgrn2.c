@@ -42,7 +42,7 @@ static void arch(gla__import *im)
         return;
     l = &b->mixers[0];
     set_heads(im, l);
-    gla__fla_conv(im, l, gla__config_bool(c, "use_short_conv", false), "q_conv1d.weight");
+    gla__fla_conv(im, l, 0, gla__config_bool(c, "use_short_conv", false), "q_conv1d.weight");
     gla__set_flag(
         im, l, "lower_bound",
         gla__has_tensor(im, gla__config_bool(c, "use_lower_bound", true), "model.lower_bounds"),

@@ -22,7 +22,7 @@ static void arch(gla__import *im)
         return;
     l = &b->mixers[0];
     gla__fla_heads(im, l, 8, 1, 2);
-    gla__fla_conv(im, l, im->source && gla__config_bool(c, "use_short_conv", false),
+    gla__fla_conv(im, l, 0, im->source && gla__config_bool(c, "use_short_conv", false),
                   "q_conv1d.weight");
     gla__fla_feature_map(im, l);
     gla__set_flag(im, l, "output_gate", gla__config_bool(c, "use_output_gate", true), true);
