@@ -197,7 +197,7 @@ static gla_status freeze(gla_session *s, bool mark, gla__snapshot **out, gla_dia
         gla__ring_add(&s->ring, here, mark);
         return GLA_OK;
     }
-    st = gla__snapshot_take(&s->seq, mark, out, diag);
+    st = gla__snapshot_take(&s->seq, out, diag);
     if (!st)
         gla__ring_add(&s->ring, *out, mark);
     return st;

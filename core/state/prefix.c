@@ -261,18 +261,42 @@ static void fill_node(gla__prefix *p, node *n, const gla__sequence *q, uint32_t 
     p->stats.bytes += pages_bytes(p, n);
 }
 
+static bool is_above(const node *above, const node *n)
+{
+    for (; n; n = n->parent)
+        if (n == above)
+            return true;
+    return false;
+}
+
+/* Memory for a node below `parent`; what was used longest ago makes room for it. */
+static node *alloc_node(gla__prefix *p, node *parent)
+{
+    node *n;
+
+    touch(p, parent);
+    while (!(n = gla__store_try(p->store, p->store->cache_bytes, p->node_bytes))) {
+        if (!p->oldest || is_above(p->oldest, parent))
+            return NULL;
+        evict_oldest(p);
+    }
+    return n;
+}
+
 static node *add_node(gla__prefix *p, node *parent, const gla__sequence *q, uint64_t start,
                       uint32_t count)
 {
-    const size_t at = place_of(parent, q->tokens + start, count);
-    node *n;
+    node *n = alloc_node(p, parent);
+    size_t at;
 
-    if (gla__grow((void **)&parent->children, &parent->capacity, parent->n_children,
-                  sizeof(node *)))
-        return NULL;
-    n = gla__store_try(p->store, p->store->cache_bytes, p->node_bytes);
     if (!n)
         return NULL;
+    if (gla__grow((void **)&parent->children, &parent->capacity, parent->n_children,
+                  sizeof(node *))) {
+        gla__store_free(p->store, p->store->cache_bytes, n, p->node_bytes);
+        return NULL;
+    }
+    at = place_of(parent, q->tokens + start, count); /* after evictions */
     n->parent = parent;
     n->start = start;
     n->tree = parent->tree;

@@ -45,14 +45,13 @@ static gla_status take_windows(gla__snapshot *p, const gla__sequence *q, gla_dia
     return GLA_OK;
 }
 
-gla_status gla__snapshot_take(const gla__sequence *q, bool eager, gla__snapshot **out,
-                              gla_diag *diag)
+gla_status gla__snapshot_take(const gla__sequence *q, gla__snapshot **out, gla_diag *diag)
 {
     gla__store *store = q->store;
     const size_t bytes = store->layout->fixed_bytes;
     gla__snapshot *p = gla__alloc_zero(sizeof(*p));
-    void *fixed = NULL;
-    gla_status st = GLA_OK;
+    void *fixed;
+    gla_status st;
 
     *out = NULL;
     if (!p)
@@ -61,10 +60,7 @@ gla_status gla__snapshot_take(const gla__sequence *q, bool eager, gla__snapshot 
     p->position = q->position;
     p->store = store;
     p->bytes = bytes;
-    if (eager)
-        st = gla__store_alloc(store, store->cache_bytes, bytes, "a snapshot", &fixed, diag);
-    else if (!(fixed = gla__store_try(store, store->cache_bytes, bytes)))
-        st = gla__fail_nomem(diag, "a snapshot");
+    st = gla__store_alloc(store, store->cache_bytes, bytes, "a snapshot", &fixed, diag);
     p->fixed = fixed;
     if (!st)
         st = take_windows(p, q, diag);

@@ -35,9 +35,8 @@ typedef struct gla__snapshot {
 /* Whether positions of this layout need snapshots to be come back to. */
 bool gla__snapshot_needed(const gla__state_layout *layout);
 
-/* Freezes q.  eager: memory is asked back for it when short; else it is left. */
-gla_status gla__snapshot_take(const gla__sequence *q, bool eager, gla__snapshot **out,
-                              gla_diag *diag);
+/* Freezes q. */
+gla_status gla__snapshot_take(const gla__sequence *q, gla__snapshot **out, gla_diag *diag);
 gla__snapshot *gla__snapshot_ref(gla__snapshot *p);
 void gla__snapshot_unref(gla__snapshot *p); /* NULL allowed */
 

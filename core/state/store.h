@@ -42,8 +42,7 @@ void gla__store_deinit(gla__store *s);
  * room, GLA_E_NOMEM when the machine has none; `what` stands in the message. */
 gla_status gla__store_alloc(gla__store *s, atomic_ullong *counter, size_t bytes, const char *what,
                             void **out, gla_diag *diag);
-/* The same, but at once NULL instead of asking reclaim(): for what is worth having only when there
- * is room, and for the prefix cache itself. */
+/* The same, but at once NULL instead of asking reclaim(): for the prefix cache itself. */
 void *gla__store_try(gla__store *s, atomic_ullong *counter, size_t bytes);
 /* bytes: as allocated.  NULL allowed. */
 void gla__store_free(gla__store *s, atomic_ullong *counter, void *p, size_t bytes);

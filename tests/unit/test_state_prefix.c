@@ -12,6 +12,11 @@ typedef struct cached {
     int32_t text[2000];
 } cached;
 
+static bool give(void *ctx, uint64_t bytes)
+{
+    return gla__prefix_give(ctx, bytes);
+}
+
 static void cached_setup(cached *c, bool plain)
 {
     gla_state_desc kv = {.kind = GLA_STATE_PER_TOKEN, .kv_heads = 2, .k_dim = 8, .v_dim = 8};
@@ -28,6 +33,8 @@ static void cached_setup(cached *c, bool plain)
     }
     c->ring.budget = UINT64_MAX;
     c->prefix = gla__prefix_create(&c->f.store, UINT64_MAX);
+    c->f.store.reclaim = give;
+    c->f.store.reclaim_ctx = c->prefix;
     for (size_t i = 0; i < 2000; i++)
         c->text[i] = (int32_t)rng_below(&r, 1000);
 }
@@ -35,6 +42,7 @@ static void cached_setup(cached *c, bool plain)
 static void cached_teardown(cached *c)
 {
     gla__ring_clear(&c->ring);
+    c->f.store.reclaim = NULL;
     gla__prefix_destroy(c->prefix);
     teardown(&c->f);
 }
@@ -60,7 +68,7 @@ static void run_and_keep(cached *c, gla__sequence *q, const int32_t *text, size_
             gla__sequence_advance(q, text + q->position, k);
         }
         if (snapshots && k == stride)
-            cr_assert_eq(gla__snapshot_take(q, true, &p, NULL), GLA_OK);
+            cr_assert_eq(gla__snapshot_take(q, &p, NULL), GLA_OK);
         gla__prefix_insert(c->prefix, q, p);
         gla__snapshot_unref(p);
     }
@@ -225,6 +233,26 @@ Test(state_prefix, keeps_its_budget_by_letting_the_least_recently_used_go)
     gla__prefix_insert(c.prefix, &c.f.q, NULL);
     gla__prefix_stats(c.prefix, &stats);
     cr_assert_eq(stats.bytes, 0);
+    cached_teardown(&c);
+}
+
+Test(state_prefix, newer_texts_take_the_place_of_older_ones_under_the_budget_of_all)
+{
+    cached c;
+    gla__prefix_match m;
+    gla__sequence q;
+
+    cached_setup(&c, true);
+    run_and_keep(&c, &c.f.q, c.text, 640, 64, false);
+    gla__sequence_reset(&c.f.q);
+    c.text[0] = -7;
+    /* room for the pages of a second text, not for its nodes besides */
+    atomic_store(&c.f.store.budget, atomic_load(&c.f.store.used) + 10 * c.f.page);
+    run_and_keep(&c, &c.f.q, c.text, 640, 64, false);
+    atomic_store(&c.f.store.budget, UINT64_MAX);
+    q = resume(&c, c.text, 640, &m);
+    cr_assert_eq(m.reused, 640);
+    gla__sequence_deinit(&q);
     cached_teardown(&c);
 }
 

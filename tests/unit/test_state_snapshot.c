@@ -7,7 +7,7 @@ static gla__snapshot *take(const gla__sequence *q)
 {
     gla__snapshot *p;
 
-    cr_assert_eq(gla__snapshot_take(q, true, &p, NULL), GLA_OK);
+    cr_assert_eq(gla__snapshot_take(q, &p, NULL), GLA_OK);
     return p;
 }
 
@@ -63,7 +63,7 @@ Test(state_snapshot, resume_makes_a_second_sequence_and_leaves_the_first)
     teardown(&f);
 }
 
-Test(state_snapshot, is_left_when_there_is_no_room_and_asked_for_when_eager)
+Test(state_snapshot, fails_cleanly_over_the_budget)
 {
     fixture f;
     gla__snapshot *p;
@@ -71,10 +71,11 @@ Test(state_snapshot, is_left_when_there_is_no_room_and_asked_for_when_eager)
     setup(&f);
     step(&f.q, 10);
     atomic_store(&f.store.budget, atomic_load(&f.store.used) + 127);
-    cr_assert_eq(gla__snapshot_take(&f.q, false, &p, NULL), GLA_E_NOMEM);
+    cr_assert_eq(gla__snapshot_take(&f.q, &p, NULL), GLA_E_LIMIT);
     cr_assert_null(p);
-    cr_assert_eq(gla__snapshot_take(&f.q, true, &p, NULL), GLA_E_LIMIT);
-    cr_assert_null(p);
+    atomic_store(&f.store.budget, atomic_load(&f.store.used) + 128);
+    cr_assert_eq(gla__snapshot_take(&f.q, &p, NULL), GLA_OK);
+    gla__snapshot_unref(p);
     teardown(&f);
 }
 
