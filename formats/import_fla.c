@@ -56,7 +56,9 @@ void gla__fla_conv(gla__import *im, gla_arch_layer *l, uint32_t def, bool wanted
 static uint32_t inner_width(gla__import *im)
 {
     const uint32_t d = gla__hidden_size(im);
-    const double ratio = gla__config_float(im->cfg, "hidden_ratio", 4);
+    /* RetNet alone has another default */
+    const double def = gla__config_is(im->cfg, "model_type", "retnet") ? 2 : 4;
+    const double ratio = gla__config_float(im->cfg, "hidden_ratio", def);
     const double wanted = floor(d * ratio * 2 / 3);
     const gla_tensor_info *down = gla__source(im, "model.layers.0.mlp.down_proj.weight");
     uint32_t n = 256;

@@ -56,6 +56,41 @@ static void expect_refusal(const char *json, const char *where, const char *part
 
 /* ---- fla ---- */
 
+Test(import, retnet_has_defaults_of_its_own_and_no_convolution)
+{
+    EXPECT_YAML("{\"model_type\":\"retnet\",\"use_short_conv\":true}", "d_ff: 2816",
+                "{type: retention, heads: 8, k_dim: 2048, v_dim: 4096}");
+}
+
+Test(import, hgrn2_counts_heads_by_expand_ratio)
+{
+    EXPECT_YAML("{\"model_type\":\"hgrn2\",\"hidden_size\":1024,\"num_heads\":4}", "heads: 8");
+    EXPECT_YAML("{\"model_type\":\"hgrn2\",\"hidden_size\":1024,\"num_heads\":4,"
+                "\"expand_ratio\":null}",
+                "heads: 4", "f_dim: 1024");
+}
+
+Test(import, mamba_reads_both_spellings_of_its_rank)
+{
+    EXPECT_YAML("{\"model_type\":\"mamba\",\"time_step_rank\":\"auto\"}", "dt_rank: 48",
+                "tie_embeddings: true");
+    EXPECT_YAML("{\"model_type\":\"mamba\",\"norm_eps\":1e-5,\"dt_rank\":7}", "dt_rank: 7",
+                "d_model: 2048");
+}
+
+Test(import, mamba2_norms_groups_as_its_source_does)
+{
+    EXPECT_YAML("{\"model_type\":\"mamba2\",\"layer_norm_epsilon\":1e-5,\"n_groups\":2}",
+                "norm: whole");
+    EXPECT_YAML("{\"model_type\":\"mamba2\",\"norm_eps\":1e-5,\"n_groups\":2}", "norm: group");
+}
+
+Test(import, deltanet_cannot_have_negative_eigenvalues_without_beta)
+{
+    expect_refusal("{\"model_type\":\"delta_net\",\"use_beta\":false,\"allow_neg_eigval\":true}",
+                   "config.json: allow_neg_eigval", "without use_beta");
+}
+
 Test(import, gla_defaults_are_those_of_fla)
 {
     EXPECT_YAML("{\"model_type\":\"gla\"}", "family: fla/gla", "vocab_size: 32000", "d_model: 2048",
