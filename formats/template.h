@@ -2,10 +2,10 @@
  *
  * template.h - chat templates: the part of Jinja that published templates use
  *
- * template_parse.c turns the text into a tree, template_run.c walks it, template_call.c has the
- * filters, tests, methods and functions, template_value.c the values.  White space is treated as
- * transformers does (trim_blocks, lstrip_blocks).  What is not known is refused by name, with its
- * line.
+ * template_lex.c cuts the text, template_parse.c turns it into a tree, template_run.c walks it,
+ * template_call.c has the filters, tests, methods and functions, template_value.c the values. White
+ * space is treated as transformers does (trim_blocks, lstrip_blocks).  What is not known is refused
+ * by name, with its line.
  *
  * Steps, depth, memory and output are bounded.  Trees and values live in arenas: a tree as long as
  * its template, values as long as one rendering.  The first error of a parse or a rendering is

@@ -86,7 +86,9 @@ void *gla__run_alloc(gla__run *r, size_t n)
 {
     void *p = r->st ? NULL : gla__arena_alloc(&r->arena, n);
 
-    if (!p)
+    if (!p && n <= r->arena.limit - r->arena.total)
+        gla__run_fail(r, GLA_E_NOMEM, "out of memory for the chat");
+    else if (!p)
         gla__run_fail(r, GLA_E_LIMIT, "chat template needs more than %zu MiB of memory",
                       r->arena.limit >> 20);
     return p;

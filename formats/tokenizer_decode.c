@@ -53,8 +53,7 @@ static gla_status drain_bytes(gla_detokenizer *d, uint32_t i, bool end)
     }
     if (!st && at > from)
         st = push(d, i + 1, b->p + from, at - from, false);
-    b->n -= at;
-    memmove(b->p, b->p + at, b->n);
+    gla__bytes_drop(b, at);
     return st;
 }
 
@@ -159,8 +158,7 @@ static gla_status replace(gla_detokenizer *d, uint32_t i, const char *s, size_t 
         return st;
     certain = held->n - (ends ? 0 : partial_match(step->regex, held->p + done, held->n - done));
     st = gla__bytes_add(made, held->p + done, certain - done);
-    held->n -= certain;
-    memmove(held->p, held->p + certain, held->n);
+    gla__bytes_drop(held, certain);
     return st || !(made->n || ends) ? st : push(d, i + 1, made->p, made->n, ends);
 }
 
@@ -197,8 +195,7 @@ static gla_status strip(gla_detokenizer *d, uint32_t i, const char *s, size_t n,
     }
     if (keep || ends)
         st = push(d, i + 1, held->p, keep, ends);
-    held->n = ends ? 0 : held->n - keep;
-    memmove(held->p, held->p + keep, held->n);
+    gla__bytes_drop(held, ends ? held->n : keep);
     if (ends) {
         state->count = 0;
         state->inside = false;

@@ -260,22 +260,23 @@ static gla_status find_neighbours(gla_tokenizer *t)
     return GLA_OK;
 }
 
-static void find_bytes(gla_tokenizer *t)
+static gla_status find_bytes(gla_tokenizer *t)
 {
     gla__bytes mapped = {0};
     char name[8];
+    gla_status st = GLA_OK;
 
-    for (int b = 0; b < 256; b++) {
+    for (int b = 0; b < 256 && !st; b++) {
         const char byte = (char)b;
 
         mapped.n = 0;
-        t->byte_ids[b] = gla__bytes_add_mapped(&mapped, &byte, 1)
-                             ? -1
-                             : gla__vocab_find(&t->vocab, mapped.p, mapped.n);
+        st = gla__bytes_add_mapped(&mapped, &byte, 1);
+        t->byte_ids[b] = gla__vocab_find(&t->vocab, mapped.p, mapped.n);
         (void)snprintf(name, sizeof(name), "<0x%02X>", (unsigned)b);
         t->fallback[b] = gla__vocab_find(&t->vocab, name, 6);
     }
     gla__bytes_free(&mapped);
+    return st;
 }
 
 static gla_status read_model(gla_tokenizer *t, const json_t *model, gla_diag *diag)
@@ -300,8 +301,7 @@ static gla_status read_model(gla_tokenizer *t, const json_t *model, gla_diag *di
         t->has_unk = true;
         t->unk = gla__vocab_find(&t->vocab, json_string_value(unk), json_string_length(unk));
     }
-    find_bytes(t);
-    return GLA_OK;
+    return find_bytes(t) ? gla__fail_nomem(diag, "vocabulary") : GLA_OK;
 }
 
 /* ---- added tokens ---- */

@@ -376,6 +376,8 @@ static gla_status compile(gla__regex *re, const translation *t)
     pcre2_set_newline(ctx, PCRE2_NEWLINE_LF);
     re->code = pcre2_compile((PCRE2_SPTR)t->out.p, t->out.n, options, &error, &offset, ctx);
     pcre2_compile_context_free(ctx);
+    if (!re->code && error == PCRE2_ERROR_HEAP_FAILED)
+        return gla__fail_nomem(t->diag, "regex");
     if (!re->code) {
         pcre2_get_error_message(error, message, sizeof(message));
         return gla__fail(t->diag, GLA_E_UNSUPPORTED, "regex \"%.*s\": %s",

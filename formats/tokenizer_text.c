@@ -51,6 +51,13 @@ gla_status gla__bytes_add_char(gla__bytes *b, int32_t c)
     return gla__bytes_add(b, (const char *)text, (size_t)n);
 }
 
+void gla__bytes_drop(gla__bytes *b, size_t n)
+{
+    b->n -= n;
+    if (b->n)
+        memmove(b->p, b->p + n, b->n);
+}
+
 void gla__bytes_free(gla__bytes *b)
 {
     gla__free(b->p);

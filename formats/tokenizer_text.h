@@ -21,6 +21,7 @@ typedef struct gla__bytes {
 gla_status gla__bytes_reserve(gla__bytes *b, size_t more);
 gla_status gla__bytes_add(gla__bytes *b, const char *s, size_t n);
 gla_status gla__bytes_add_char(gla__bytes *b, int32_t c); /* a code point, as UTF-8 */
+void gla__bytes_drop(gla__bytes *b, size_t n);            /* the first n */
 void gla__bytes_free(gla__bytes *b);
 
 /* The first character of s: its length; 0 if s ends inside it; -k if the first k bytes begin no

@@ -36,7 +36,8 @@ GLA_API GLA_NODISCARD gla_status gla_tokenizer_encode(const gla_tokenizer *tok, 
                                                       size_t *n, gla_diag *diag);
 GLA_API void gla_ids_free(int32_t *ids);
 /* *text is NUL-terminated besides having a size; gla_text_free().  skip_special leaves special
- * tokens out.  Bytes that are not UTF-8 become U+FFFD. */
+ * tokens out.  Bytes that are not UTF-8 become U+FFFD; ids that are no token give no text (models
+ * have more rows than there are tokens). */
 GLA_API GLA_NODISCARD gla_status gla_tokenizer_decode(const gla_tokenizer *tok, const int32_t *ids,
                                                       size_t n, int skip_special, char **text,
                                                       size_t *size, gla_diag *diag);
@@ -53,6 +54,7 @@ GLA_API GLA_NODISCARD gla_status gla_detokenizer_end(gla_detokenizer *d, const c
                                                      size_t *size);
 GLA_API void gla_detokenizer_destroy(gla_detokenizer *d);
 
+/* The largest id plus one: ids may have gaps. */
 GLA_API uint32_t gla_tokenizer_vocab_size(const gla_tokenizer *tok);
 /* -1 if there is no such token. */
 GLA_API int32_t gla_tokenizer_id(const gla_tokenizer *tok, const char *token);
