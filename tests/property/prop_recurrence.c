@@ -216,8 +216,10 @@ ParameterizedTest(seed *p, recurrence, a_token_changes_nothing_before_it)
     case_random(&c, &g, p->form, CASE_MILD);
     c.n_sequences = 1;
     c.lengths[0] = c.rows = 40 < c.rows ? 40 : c.rows;
-    if (!c.rows)
+    if (!c.rows) {
+        case_free(&c);
         return;
+    }
     width = (size_t)c.r.heads * c.r.v_dim;
     row = rng_below(&g, c.rows);
     outcome_init(&x, &c);
