@@ -92,6 +92,8 @@ gla_status gla__conv1d(const gla_batch *b, const gla_conv *c, uint32_t state, co
 gla_status gla__recurrence(const gla_batch *b, const gla_recurrence *r);
 gla_status gla__attention(const gla_batch *b, const gla_attention *a);
 gla_status gla__selective_scan(const gla_batch *b, const gla_selective_scan *s);
+gla_status gla__shift(const gla_batch *b, uint32_t state, uint32_t width, const float *x,
+                      size_t ld_x, float *y, size_t ld_y);
 gla_status gla__scan(const gla_batch *b, const gla_scan *s);
 gla_status gla__rope_apply(const gla_batch *b, const gla_rope *r, uint32_t heads, uint32_t head_dim,
                            float *x, size_t ld_x);

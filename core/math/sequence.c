@@ -6,6 +6,8 @@
  */
 #include "math/ops.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/parallel.h"
 #include "math/kernels/row_kernels.h"
@@ -237,4 +239,24 @@ gla_status gla__scan(const gla_batch *b, const gla_scan *s)
     if (!s->width || !s->log_decay || !s->x || !s->y)
         return gla_host_fail(b->host, GLA_E_INVALID, "scan: an operand is missing");
     return run_job(&j, GLA__WORK_RECURRENCE, run_scan);
+}
+
+gla_status gla__shift(const gla_batch *b, uint32_t state, uint32_t width, const float *x,
+                      size_t ld_x, float *y, size_t ld_y)
+{
+    gla__work work = gla__work_begin(b, GLA__WORK_CONV);
+
+    for (uint32_t s = 0; s < b->n_sequences; s++) {
+        const uint32_t first = b->row_offset[s], last = b->row_offset[s + 1];
+        float *kept = gla_state_f32(b, s, state);
+
+        if (first == last)
+            continue;
+        memcpy(y + first * ld_y, kept, width * sizeof(float));
+        for (uint32_t r = first + 1; r < last; r++)
+            memcpy(y + r * ld_y, x + (r - 1) * ld_x, width * sizeof(float));
+        memcpy(kept, x + (last - 1) * ld_x, width * sizeof(float));
+    }
+    gla__work_end(&work);
+    return GLA_OK;
 }

@@ -28,6 +28,7 @@ static const gla_math table = {
     .scale_channels = gla__scale_channels,
     .clamp = gla__clamp,
     .for_rows = gla__for_rows,
+    .shift = gla__shift,
 };
 
 const gla_math *gla__math_table(void)

@@ -530,6 +530,10 @@ typedef struct gla_math {
      * elementwise work. */
     gla_status (*for_rows)(const gla_batch *b, uint32_t rows,
                            void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
+    /* y [r] = the row before r in its sequence: x [r - 1], or the state [width] for the first one;
+     * then state = last row.  Zero before the first token.  (RWKV's token shift) */
+    gla_status (*shift)(const gla_batch *b, uint32_t state, uint32_t width, const float *x,
+                        size_t ld_x, float *y, size_t ld_y);
 } gla_math;
 
 /* ---- layer ------------------------------------------------------------- */
