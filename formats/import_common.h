@@ -55,6 +55,7 @@ typedef struct gla__model_defaults {
     uint32_t vocab_size, hidden_size, layers, max_positions;
     double norm_eps;
     bool tie;
+    const char *const *hidden_acts; /* fla: what hidden_act may be; NULL: swish, silu */
 } gla__model_defaults;
 
 /* vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, tie_word_embeddings,

@@ -156,7 +156,7 @@ gla_arch_block *gla__fla_blocks(gla__import *im, const gla__model_defaults *d, c
     gla_arch_block *b = NULL;
 
     gla__model(im, d);
-    gla__config_only(c, "hidden_act", activations);
+    gla__config_only(c, "hidden_act", d->hidden_acts ? d->hidden_acts : activations);
     if (gla__config_has(c, "attnres_block_size"))
         gla__config_refuse(c, "attnres_block_size", "not supported");
     for (uint32_t i = 0; i < im->n_layers; i++)

@@ -83,7 +83,6 @@ static const char *const pending[] = {"bamba",
                                       "granite-moe-hybrid",
                                       "jamba",
                                       "kimi-linear",
-                                      "kla",
                                       "lfm2",
                                       "minimax",
                                       "nemotron-h",
@@ -91,8 +90,6 @@ static const char *const pending[] = {"bamba",
                                       "qwen3-next",
                                       "qwen3_5",
                                       "recurrent-gemma",
-                                      "rwkv6",
-                                      "rwkv7",
                                       NULL};
 
 static bool is_pending(const char *name)
