@@ -93,8 +93,11 @@ static gla_status new_session(gla_model *m, gla_session **out, gla_diag *diag)
 
 static void set_options(gla_session *s, const gla_session_options *o)
 {
+    const uint64_t four = 4 * (uint64_t)s->model->layout.fixed_bytes;
+    const uint64_t budget = four > DEFAULT_SNAPSHOT_BYTES ? four : DEFAULT_SNAPSHOT_BYTES;
+
     s->prefix_cache = o->prefix_cache != 0;
-    s->ring.budget = o->snapshot_bytes ? o->snapshot_bytes : DEFAULT_SNAPSHOT_BYTES;
+    s->ring.budget = o->snapshot_bytes ? o->snapshot_bytes : budget;
     if (gla__snapshot_needed(&s->model->layout))
         s->stride = o->snapshot_stride ? o->snapshot_stride : DEFAULT_STRIDE;
 }

@@ -64,7 +64,7 @@ static void one_session(rng *r, const char *path)
 /* Several at once, in one batch. */
 static void some_sessions(rng *r)
 {
-    enum { N = 4 };
+    enum { N = SESSIONS / THREADS };
     gla_feed_item items[N];
     float logits[N][VOCAB];
     int text[N];

@@ -36,7 +36,8 @@ typedef struct gla_session_options {
     uint32_t
         snapshot_stride; /* tokens between snapshots; 0 = 512; GLA_SNAPSHOT_NONE = only marks */
     uint32_t reserved;
-    uint64_t snapshot_bytes; /* budget of this session's snapshots; 0 = 64 MiB */
+    uint64_t snapshot_bytes; /* budget of this session's snapshots; 0 = 64 MiB, or four of
+                                them where that is more */
 } gla_session_options;
 
 /* options may be NULL. */
