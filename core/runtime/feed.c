@@ -17,8 +17,9 @@ typedef struct feed {
     gla_model *model;
     const gla_feed_item *items;
     size_t n_items;
-    size_t *done; /* [n_items] tokens of the item that have run */
-    size_t first; /* items before it are finished */
+    size_t *done;    /* [n_items] tokens of the item that have run */
+    size_t first;    /* items before it are finished */
+    double *seconds; /* NULL, or time by kind of work */
     gla__workspace *workspace;
     uint32_t max_sequences, max_rows;
     /* the batch */
@@ -195,7 +196,8 @@ static gla_status run_batch(feed *f, gla_diag *diag)
                           .states = f->states,
                           .n_logits = f->n_logits,
                           .logit_rows = f->logit_rows,
-                          .logits = f->logits};
+                          .logits = f->logits,
+                          .seconds = f->seconds};
     const gla_status st = gla__model_run(f->model, f->workspace, &run, diag);
 
     for (uint32_t s = 0; s < f->n_sequences; s++) {
@@ -234,10 +236,10 @@ static gla_status run_all(feed *f, int (*cancel)(void *ctx), void *ctx, gla_diag
     }
 }
 
-gla_status gla_feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx), void *ctx,
-                    gla_diag *diag)
+gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx),
+                     void *ctx, double *seconds, gla_diag *diag)
 {
-    feed f = {.items = items, .n_items = n_items};
+    feed f = {.items = items, .n_items = n_items, .seconds = seconds};
     gla_status st;
 
     if (!n_items)
@@ -258,6 +260,12 @@ gla_status gla_feed(const gla_feed_item *items, size_t n_items, int (*cancel)(vo
     free_arrays(&f);
     leave(&f);
     return st;
+}
+
+gla_status gla_feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx), void *ctx,
+                    gla_diag *diag)
+{
+    return gla__feed(items, n_items, cancel, ctx, NULL, diag);
 }
 
 gla_status gla_session_feed(gla_session *s, const int32_t *tokens, size_t n, float *logits,

@@ -126,7 +126,7 @@ static gla_status build(gla_model *m, const gla__weight_source *source,
     if (!st)
         st = gla__program_layout(&program, &m->layout, diag);
     if (!st)
-        st = gla__weights_load(&program, source, options, &loaded, diag);
+        st = gla__weights_load(&program, source, options, m->description, &loaded, diag);
     if (!st)
         st = gla__graph_create(&program, m->max_batch_rows, m->max_sequences, m->recurrence_chunk,
                                &m->graph, diag);

@@ -29,6 +29,10 @@ struct gla_session {
     uint64_t asked; /* tokens of the last lookup */
 };
 
+/* gla_feed; seconds: NULL, or [GLA__WORK_COUNT] that the time of each kind of work is added to. */
+gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx),
+                     void *ctx, double *seconds, gla_diag *diag);
+
 /* What all sessions of m share; made on the first call.  [thread-safe] */
 gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag);
 

@@ -17,6 +17,7 @@ typedef struct loader {
     gla__program *p;
     const gla__weight_source *source;
     const gla_model_options *options;
+    gla_weight_info *next; /* the description's entry of the next weight: they are in our order */
     gla__load_result *result;
     gla_diag *diag;
     uint64_t done, total;  /* bytes */
@@ -336,8 +337,10 @@ static gla_status load_instance(loader *l, gla__instance *in)
     gla_tensor *tensors = gla__alloc_array(in->n_weights + 1u, sizeof(*tensors));
     gla_status st = tensors ? GLA_OK : gla__fail_nomem(l->diag, "weights");
 
-    for (uint32_t i = 0; i < in->n_weights && !st; i++)
+    for (uint32_t i = 0; i < in->n_weights && !st; i++) {
         st = load_weight(l, in, i, &tensors[i]);
+        (l->next++)->dtype = tensors[i].dtype;
+    }
     if (!st)
         st = gla__instance_bind(in, tensors, l->diag);
     for (uint32_t i = 0; tensors && i < in->n_weights; i++)
@@ -349,10 +352,15 @@ static gla_status load_instance(loader *l, gla__instance *in)
 }
 
 gla_status gla__weights_load(gla__program *p, const gla__weight_source *source,
-                             const gla_model_options *options, gla__load_result *out,
-                             gla_diag *diag)
+                             const gla_model_options *options, gla_description *description,
+                             gla__load_result *out, gla_diag *diag)
 {
-    loader l = {.p = p, .source = source, .options = options, .result = out, .diag = diag};
+    loader l = {.p = p,
+                .source = source,
+                .options = options,
+                .next = description->weights,
+                .result = out,
+                .diag = diag};
     gla_status st = GLA_OK;
 
     *out = (gla__load_result){.all_f32 = true};

@@ -27,9 +27,10 @@ typedef struct gla__load_result {
     bool all_f32;   /* every matrix that is multiplied is f32 */
 } gla__load_result;
 
-/* Binds every instance.  options: limits and progress. */
+/* Binds every instance.  options: limits and progress.  description is that of the program: what
+ * dtype each weight turned out to have is filled in. */
 gla_status gla__weights_load(gla__program *p, const gla__weight_source *source,
-                             const gla_model_options *options, gla__load_result *out,
-                             gla_diag *diag);
+                             const gla_model_options *options, gla_description *description,
+                             gla__load_result *out, gla_diag *diag);
 
 #endif

@@ -22,6 +22,7 @@
 
 #include <gla/arch.h>
 #include <gla/convert.h>
+#include <gla/measure.h>
 #include <gla/model.h>
 #include <gla/plugin.h>
 #include <gla/sampler.h>

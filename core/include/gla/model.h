@@ -46,6 +46,7 @@ typedef struct gla_weight_info {
     double active;                 /* share used by one token */
     uint32_t layer;                /* index into gla_description.layers */
     uint32_t shared_with_previous; /* 1: the same tensor was listed before (tied) */
+    uint32_t dtype; /* of a model's weights, as they lie in memory; 0: gla_describe() */
 } gla_weight_info;
 
 typedef struct gla_layer_info {

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <gla/gla.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/diag.h"
+#include "base/parallel.h"
+#include "math/dnnl_compat.h"
+#include "math/ops.h"
+#include "runtime/sessions.h"
+
+/* ---- reading memory ---- */
+
+/* One vector register of the widest kind; the compiler splits it where there is none. */
+typedef uint64_t wide __attribute__((vector_size(64)));
+
+enum {
+    STREAMS = 4,      /* read at once by a thread: more than one keeps the prefetchers busier */
+    AHEAD = 1024,     /* bytes that are asked for before they are needed */
+    PIECE = 1u << 20, /* bytes that a thread takes at a time */
+    LINE = sizeof(wide)
+};
+
+typedef struct reading {
+    const char *data;
+    uint32_t n_pieces;
+    uint64_t sums[256]; /* by piece, modulo: so that nothing can be left out */
+} reading;
+
+static void read_piece(void *arg, uint32_t piece)
+{
+    reading *r = arg;
+    const char *at = r->data + (size_t)piece * PIECE;
+    wide sum[STREAMS] = {{0}};
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < PIECE / STREAMS; i += LINE)
+        for (size_t s = 0; s < STREAMS; s++) {
+            const char *p = at + s * (PIECE / STREAMS) + i;
+
+            __builtin_prefetch(p + AHEAD);
+            sum[s] += *(const wide *)(const void *)p;
+        }
+    for (size_t s = 0; s < STREAMS; s++)
+        for (size_t i = 0; i < LINE / sizeof(uint64_t); i++)
+            total += sum[s][i];
+    r->sums[piece % 256] = total;
+}
+
+gla_status gla_measure_read(const void *data, size_t bytes, double seconds, double *rate,
+                            gla_diag *diag)
+{
+    const uintptr_t skip = (LINE - (uintptr_t)data % LINE) % LINE;
+    reading r = {.data = (const char *)data + skip};
+    double start, now, read = 0;
+
+    *rate = 0;
+    if (!data || bytes < skip + PIECE || (bytes - skip) / PIECE > UINT32_MAX)
+        return gla__fail(diag, GLA_E_INVALID, "%zu bytes to read, at least %u and a line needed",
+                         bytes, PIECE);
+    r.n_pieces = (uint32_t)((bytes - skip) / PIECE);
+    start = gla__work_clock();
+    do {
+        gla__parallel_for(r.n_pieces, read_piece, &r);
+        read += (double)r.n_pieces * PIECE;
+        now = gla__work_clock();
+    } while (now - start < seconds);
+    *rate = read / (now - start);
+    return GLA_OK;
+}
+
+/* ---- multiplying matrices ---- */
+
+static gla_status multiply(uint32_t dtype, size_t m, size_t n, size_t k, char *a, char *b, char *c)
+{
+    if (dtype == GLA_DTYPE_I8)
+        return gla__dnnl_gemm_u8s8(m, n, k, (const uint8_t *)a, k, (const int8_t *)b, k,
+                                   (int32_t *)(void *)c, n);
+    return gla__dnnl_gemm_f32(m, n, k, (const float *)(void *)a, k, (const float *)(void *)b, n,
+                              (float *)(void *)c, n);
+}
+
+gla_status gla_measure_gemm(uint32_t rows, uint32_t out, uint32_t in, uint32_t dtype,
+                            double seconds, double *rate, gla_diag *diag)
+{
+    const size_t width = dtype == GLA_DTYPE_I8 ? 1 : sizeof(float);
+    const double flops = 2.0 * rows * out * in;
+    uint64_t a = (uint64_t)rows * in, b = (uint64_t)out * in, c = (uint64_t)rows * out, sum;
+    char *memory = NULL;
+    double start, now, done = 0;
+    gla_status st;
+    size_t size;
+
+    *rate = 0;
+    if (!rows || !out || !in || (dtype != GLA_DTYPE_F32 && dtype != GLA_DTYPE_I8))
+        return gla__fail(diag, GLA_E_INVALID, "a product of %s, [%u, %u] times [%u, %u]",
+                         gla_dtype_name(dtype), rows, in, in, out);
+    if (gla__mul_u64(a, width, &a) && gla__align_up_u64(a, LINE, &a) &&
+        gla__mul_u64(b, width, &b) && gla__align_up_u64(b, LINE, &b) &&
+        gla__mul_u64(c, sizeof(float), &c) && gla__add_u64(a, b, &sum) &&
+        gla__add_u64(sum, c, &sum) && gla__to_size(sum, &size))
+        memory = gla__alloc(size);
+    if (!memory)
+        return gla__fail_nomem(diag, "matrices to multiply");
+    memset(memory, 0x3c, size); /* 0.0115 as f32, 60 as int8 */
+    /* the first product warms up: oneDNN compiles its kernel, memory gets its pages */
+    st = multiply(dtype, rows, out, in, memory, memory + a, memory + a + b);
+    start = now = gla__work_clock();
+    while (!st && (!done || now - start < seconds)) {
+        st = multiply(dtype, rows, out, in, memory, memory + a, memory + a + b);
+        done += flops;
+        now = gla__work_clock();
+    }
+    gla__free(memory);
+    if (st)
+        return gla__fail(diag, st, "oneDNN cannot multiply [%u, %u] by [%u, %u]", rows, in, in,
+                         out);
+    *rate = done / (now - start);
+    return GLA_OK;
+}
+
+/* ---- time by kind of work ---- */
+
+_Static_assert((int)GLA_WORK_COUNT == (int)GLA__WORK_COUNT &&
+                   (int)GLA_WORK_LINEAR == (int)GLA__WORK_LINEAR &&
+                   (int)GLA_WORK_RECURRENCE == (int)GLA__WORK_RECURRENCE &&
+                   (int)GLA_WORK_ATTENTION == (int)GLA__WORK_ATTENTION &&
+                   (int)GLA_WORK_CONV == (int)GLA__WORK_CONV &&
+                   (int)GLA_WORK_NORM == (int)GLA__WORK_NORM &&
+                   (int)GLA_WORK_ACTIVATION == (int)GLA__WORK_ACTIVATION,
+               "kinds of work are numbered alike inside and outside");
+
+const char *gla_work_name(uint32_t work)
+{
+    static const char *const names[] = {"linear", "recurrence", "attention",
+                                        "conv",   "norm",       "activation"};
+
+    return work < GLA_WORK_COUNT ? names[work] : "?";
+}
+
+gla_status gla_measure_feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx),
+                            void *ctx, double *seconds, gla_diag *diag)
+{
+    return gla__feed(items, n_items, cancel, ctx, seconds, diag);
+}
