@@ -16,7 +16,7 @@ find core formats layers plugins tools -name '*.[ch]' ! -path 'core/include/*' |
         may["formats"] = "formats/ base/"
         may["core/runtime"] = "runtime/ formats/ graph/ state/ math/ base/"
         may["layers"] = may["plugins"] = ""
-        may["tools"] = "cli/"
+        may["tools"] = "cli/ gla-"
     }
     FNR == 1 {
         split(FILENAME, part, "/")
