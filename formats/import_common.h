@@ -81,6 +81,7 @@ typedef struct gla__llama_attention {
     uint32_t kv_heads, head_dim; /* defaults; 0: heads, hidden_size / heads */
     const char *qk_norm;         /* NULL, "head" or "whole" */
     double rope_theta;           /* default; 0: 10000 */
+    double rotary;               /* default share of a head that rotates; 0: all */
     bool no_rope;
 } gla__llama_attention;
 
@@ -105,6 +106,9 @@ typedef struct gla__llama_names {
     const char *final_norm; /* "norm." */
     const char *head;       /* "lm_head.", without the root */
 } gla__llama_names;
+/* One rule more: "layers.N." ours from root "layers.N." source. */
+void gla__layer_rule(gla__import *im, uint32_t layer, const char *ours, const char *root,
+                     const char *source);
 /* Prefix rules for embedding, head, norms, mixer and ffn of every layer.  names may be NULL. */
 void gla__llama_tensors(gla__import *im, const gla__llama_names *names);
 

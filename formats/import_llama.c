@@ -82,8 +82,8 @@ static void rope_scaling(gla__import *im, gla_arch_layer *l, const char *under, 
     }
 }
 
-void gla__rope_at(gla__import *im, gla_arch_layer *l, const char *under, uint32_t head_dim,
-                  double theta)
+static void set_rope(gla__import *im, gla_arch_layer *l, const char *under, uint32_t head_dim,
+                     double theta, double partial)
 {
     /* mrope: positions of images; for text it is plain rotation */
     static const char *const types[][2] = {{"default", "default"},   {"mrope", "default"},
@@ -92,13 +92,12 @@ void gla__rope_at(gla__import *im, gla_arch_layer *l, const char *under, uint32_
                                            {"longrope", "longrope"}, {"su", "longrope"}};
     char type_key[128];
     const char *type, *ours = NULL;
-    double partial;
 
     theta = gla__config_float(im->cfg, "rope_theta", theta);
     theta = gla__config_float(im->cfg, rope_key(im, under, "rope_theta"), theta);
     gla__set_number(im, l, "rope.theta", theta);
 
-    partial = gla__config_float(im->cfg, "partial_rotary_factor", 1);
+    partial = gla__config_float(im->cfg, "partial_rotary_factor", partial);
     partial = gla__config_float(im->cfg, rope_key(im, under, "partial_rotary_factor"), partial);
     gla__set_unless(im, l, "rope.dims", (double)(uint32_t)(head_dim * partial), head_dim);
 
@@ -112,6 +111,12 @@ void gla__rope_at(gla__import *im, gla_arch_layer *l, const char *under, uint32_
         gla__config_refuse(im->cfg, type_key, "no such rotary positions here");
     else if (strcmp(ours, "default"))
         rope_scaling(im, l, under, ours);
+}
+
+void gla__rope_at(gla__import *im, gla_arch_layer *l, const char *under, uint32_t head_dim,
+                  double theta)
+{
+    set_rope(im, l, under, head_dim, theta, 1);
 }
 
 void gla__rope(gla__import *im, gla_arch_layer *l, uint32_t head_dim, double theta)
@@ -146,7 +151,8 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
     if (a->no_rope)
         gla__set_text(im, l, "rope.type", "none");
     else
-        gla__rope(im, l, (uint32_t)head_dim, a->rope_theta > 0 ? a->rope_theta : 10000);
+        set_rope(im, l, NULL, (uint32_t)head_dim, a->rope_theta > 0 ? a->rope_theta : 10000,
+                 a->rotary > 0 ? a->rotary : 1);
 }
 
 void gla__llama_ffn(gla__import *im, gla_arch_block *b, uint32_t d_ff)
@@ -211,8 +217,8 @@ static const char *or_usual(const char *name, const char *usual)
     return name ? name : usual;
 }
 
-static void layer_rule(gla__import *im, uint32_t layer, const char *ours, const char *root,
-                       const char *source)
+void gla__layer_rule(gla__import *im, uint32_t layer, const char *ours, const char *root,
+                     const char *source)
 {
     char a[128], b[128];
 
@@ -234,10 +240,11 @@ void gla__llama_tensors(gla__import *im, const gla__llama_names *names)
     gla__map_prefix(im, "final_norm.", name);
     gla__map_prefix(im, "head.", or_usual(n->head, "lm_head."));
     for (uint32_t i = 0; i < im->n_layers; i++) {
-        layer_rule(im, i, "mixer.", root, or_usual(n->mixer, "self_attn."));
-        layer_rule(im, i, "ffn.", root, or_usual(n->ffn, "mlp."));
-        layer_rule(im, i, "mixer_norm.", root, or_usual(n->mixer_norm, "input_layernorm."));
-        layer_rule(im, i, "ffn_norm.", root, or_usual(n->ffn_norm, "post_attention_layernorm."));
+        gla__layer_rule(im, i, "mixer.", root, or_usual(n->mixer, "self_attn."));
+        gla__layer_rule(im, i, "ffn.", root, or_usual(n->ffn, "mlp."));
+        gla__layer_rule(im, i, "mixer_norm.", root, or_usual(n->mixer_norm, "input_layernorm."));
+        gla__layer_rule(im, i, "ffn_norm.", root,
+                        or_usual(n->ffn_norm, "post_attention_layernorm."));
     }
     gla__map_ignore(im, "*rotary_emb.inv_freq");
 }

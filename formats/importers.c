@@ -98,6 +98,8 @@ static gla_status make_arch(gla__import *im, gla_diag *diag)
     if (gla__config_has(im->cfg, "quantization_config"))
         gla__config_refuse(im->cfg, "quantization_config",
                            "the weights are quantised in a way we cannot read");
+    if (im->source && gla__config_has(im->cfg, "quantization"))
+        gla__config_refuse(im->cfg, "quantization", "MLX's quantised weights cannot be read");
     im->importer->arch(im);
     st = check(im, diag);
     if (st)
