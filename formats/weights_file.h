@@ -10,6 +10,7 @@
 
 #include <gla/weights.h>
 
+#include "base/bytes.h"
 #include "base/io.h"
 
 #define GLA_MAX_TENSOR_NAME 255u
@@ -64,28 +65,5 @@ gla_status gla__read_parallel(const gla__file *file, uint64_t offset, uint64_t s
                               gla_diag *diag);
 /* Continues a hash with the first and last 4096 of these bytes. */
 uint64_t gla__hash_sample(const gla__file *file, uint64_t offset, uint64_t size, uint64_t seed);
-
-/* Little-endian numbers at any address. */
-static inline uint32_t gla__load_u32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static inline uint64_t gla__load_u64(const uint8_t *p)
-{
-    return gla__load_u32(p) | (uint64_t)gla__load_u32(p + 4) << 32;
-}
-
-static inline void gla__store_u32(uint8_t *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static inline void gla__store_u64(uint8_t *p, uint64_t v)
-{
-    gla__store_u32(p, (uint32_t)v);
-    gla__store_u32(p + 4, (uint32_t)(v >> 32));
-}
 
 #endif
