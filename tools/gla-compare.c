@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gla-compare - which mix is worth having: several models side by side
+ *
+ * Candidates are model folders, arch.yaml files, and sweeps over one architecture.  What they cost
+ * in memory and FLOPs is exact and needs no running.
+ */
+#include "gla-compare/compare.h"
+
+static struct {
+    const char *arch, *mix, *mixers, *context, *kv, *weights;
+    uint64_t memory;
+    bool csv;
+} args = {.context = "4K,32K,128K", .kv = "bf16"};
+
+static comparison c;
+
+static const char *const kv_choices[] = {"f32", "bf16", "int8", NULL};
+static const char *const weight_choices[] = {"f32", "bf16", "f16", "int8", "int4", NULL};
+static const char *const usage[] = {
+    "[OPTION]... DIR|arch.yaml...",
+    "--arch FILE --mix \"1:0,3:1,0:1\" [--mixers TYPE,...] [OPTION]...",
+    NULL,
+};
+static const char *const examples[] = {
+    "gla-compare configs/gla-1.3b.yaml configs/llama-1.3b.yaml --memory 8G",
+    "gla-compare --arch configs/gla-340m-hybrid-3-1.yaml --mix 1:0,7:1,3:1,1:1,0:1",
+    "gla-compare --arch configs/gla-340m-hybrid-3-1.yaml --mixers gla,mamba2 --json",
+    NULL,
+};
+static const cli_option options[] = {
+    CLI_HEADING("Candidates"),
+    {0, "arch", "FILE", CLI_STRING, &args.arch,
+     .help = "architecture to vary: its first block with a recurrent mixer and its first with "
+             "softmax attention are what --mix repeats"},
+    {0, "mix", "A:B,...", CLI_STRING, &args.mix,
+     .help = "linear to softmax layers, spread evenly: 3:1 is three linear, one softmax, again "
+             "and again"},
+    {0, "mixers", "TYPE,...", CLI_STRING, &args.mixers,
+     .help = "replace the linear mixer of --arch: gla, gated_deltanet, deltanet, kda, mamba2, "
+             "hgrn2, retention"},
+    CLI_HEADING("Comparing"),
+    {0, "context", "N,...", CLI_STRING, &args.context,
+     .help = "say what sequences of these many tokens cost (K, M: times 1024, 1024^2)",
+     .def = "4K,32K,128K"},
+    {0, "kv", "TYPE", CLI_CHOICE, &args.kv, .help = "number type of the KV cache: f32, bf16, int8",
+     .def = "bf16", .choices = kv_choices},
+    {0, "weights", "TYPE", CLI_CHOICE, &args.weights,
+     .help = "count weights as f32, bf16, f16, int8 or int4",
+     .def = "as stored; bf16 for bare architectures", .choices = weight_choices},
+    {0, "memory", "SIZE", CLI_SIZE, &args.memory,
+     .help = "say which context fits in so much memory beside the weights"},
+    CLI_HEADING("Output"),
+    {0, "csv", NULL, CLI_FLAG, &args.csv, .help = "print one line a candidate, for spreadsheets"},
+    CLI_COMMON_OPTIONS,
+    CLI_MODEL_OPTIONS,
+    CLI_END,
+};
+static const cli_program program = {
+    .name = "gla-compare",
+    .summary = "Shows what mixes of linear and softmax layers cost, side by side.",
+    .usage = usage,
+    .options = options,
+    .examples = examples,
+    .max_operands = MAX_CANDIDATES,
+    .operand = "DIR|arch.yaml",
+};
+
+static int check_usage(void)
+{
+    if (!cli.operands.n && !args.arch)
+        return cli_usage_error("what is to be compared? Model folders, arch.yaml files, or --arch");
+    if ((args.mix || args.mixers) && !args.arch)
+        return cli_usage_error("--mix and --mixers vary an architecture: --arch FILE is needed");
+    if (args.arch && !args.mix && !args.mixers)
+        return cli_usage_error("--arch: vary it with --mix, --mixers or both");
+    if (args.csv && cli.json)
+        return cli_usage_error("either --json or --csv");
+    if (!cli_parse_list(args.context, c.contexts, MAX_CONTEXTS, &c.n_contexts))
+        return cli_usage_error("--context: '%s' is no list of up to %d numbers", args.context,
+                               MAX_CONTEXTS);
+    c.kv_dtype = gla_dtype_parse(args.kv);
+    c.weights_dtype = args.weights ? gla_dtype_parse(args.weights) : 0;
+    c.memory = args.memory;
+    return 0;
+}
+
+static int collect(void)
+{
+    gla_diag diag;
+    int status = cli_registry(&c.registry, &diag) ? cli_fail(&diag) : 0;
+
+    for (uint32_t i = 0; i < cli.operands.n && !status; i++)
+        status = compare_add_path(&c, cli.operands.items[i]);
+    if (!status && args.arch)
+        status = compare_add_sweep(&c, args.arch, args.mix, args.mixers);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    if (cli_start(&program, argc, argv, &status))
+        return status;
+    status = check_usage();
+    if (!status)
+        status = collect();
+    if (!status)
+        status = compare_cost(&c);
+    if (!status) {
+        if (cli.json)
+            cli_json_print(compare_json(&c), 2);
+        else if (args.csv)
+            compare_print_csv(&c);
+        else
+            compare_print_table(&c);
+        status = cli_finish(0);
+    }
+    compare_free(&c);
+    return status;
+}
