@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# gla-compare: the table to the letter, JSON and CSV that say the same, and what is refused.
+. "$(dirname "$0")/lib.sh"
+
+cat >"$work/arch.yaml" <<'YAML'
+gla: 1
+name: small
+vocab_size: 128
+d_model: 64
+norm: {type: rmsnorm, eps: 1.0e-6}
+tie_embeddings: true
+blocks:
+  lin:
+    mixer: {type: gla, heads: 2}
+    ffn: {type: swiglu, d_ff: 128}
+  attn:
+    mixer: {type: attention, heads: 2, kv_heads: 1, head_dim: 32, rope: {theta: 1.0e4}}
+    ffn: {type: swiglu, d_ff: 128}
+layers:
+  pattern: [lin, attn]
+  repeat: 4
+YAML
+sweep=(--arch "$work/arch.yaml" --mix "1:0,3:1,1:1,1:3,0:1")
+
+# json EXPRESSION...: each (for jq) is true of the last output
+json() {
+    local expression
+    for expression; do
+        jq -e "$expression" >/dev/null <<<"$out" || fail "'$command': not so: $expression"
+    done
+}
+
+# the table, by hand: GLA keeps 2 heads of 16 x 32 numbers, attention 2 x 32 numbers a token
+expect 0 gla-compare "${sweep[@]}" --context 256,1K --memory 1M
+cat >"$work/golden" <<'TABLE'
+candidate  blocks  layers: ░ recurrent  █ softmax  ◆ both  · neither
+1:0        8       ░░░░░░░░
+3:1        8       ░░░█░░░█
+1:1        8       ░█░█░█░█
+1:3        8       ░███░███
+0:1        8       ████████
+
+candidate  parameters   active   weights    state   KV > state   fits 
+1:0             350 k    350 k   686 KiB   32 KiB            -    any*
+3:1             338 k    338 k   664 KiB   24 KiB           65   1344 
+1:1             327 k    327 k   641 KiB   16 KiB            1    704 
+1:3             316 k    316 k   619 KiB    8 KiB            1    512 
+0:1             304 k    304 k*  596 KiB*     0 B*           -    384 
+
+KV cache of one sequence, by context
+candidate      256        1k 
+1:0            0 B*      0 B*
+3:1         64 KiB   256 KiB 
+1:1        128 KiB   512 KiB 
+1:3        192 KiB   768 KiB 
+0:1        256 KiB     1 MiB 
+
+KV cache and state together, by context
+candidate      256        1k 
+1:0         32 KiB*   32 KiB*
+3:1         88 KiB   280 KiB 
+1:1        144 KiB   528 KiB 
+1:3        200 KiB   776 KiB 
+0:1        256 KiB     1 MiB 
+
+FLOPs for one more token, by context
+candidate     256       1k 
+1:0         737 k*   737 k*
+3:1         836 k   1.23 M 
+1:1         935 k   1.72 M 
+1:3        1.03 M   2.21 M 
+0:1        1.13 M   2.71 M 
+
+* best of its column.  KV: bf16.  KV > state: tokens at which the cache outgrows the state.
+fits: tokens of one sequence beside the weights in 1 MiB.
+TABLE
+diff "$work/golden" "$work/.out" >&2 || fail "the table differs from what it was"
+empty "$err"
+
+# every key is there; what was not measured is null
+expect 0 gla-compare "${sweep[@]}" --context 256,1K --memory 1M --json
+json '.schema == "gla.compare/1"' '.candidates | length == 5' '.kv_dtype == "bf16"' \
+    '[.candidates[].name] == ["1:0", "3:1", "1:1", "1:3", "0:1"]' \
+    '.candidates[1].layers == ["recurrent", "recurrent", "recurrent", "softmax",
+                               "recurrent", "recurrent", "recurrent", "softmax"]' \
+    '.candidates[3].layers[:4] == ["recurrent", "softmax", "softmax", "softmax"]' \
+    'all(.candidates[]; .parameters == .active_parameters and .weight_bytes > 0)' \
+    'all(.candidates[]; .nll == null and .trained == false)' \
+    'all(.candidates[].contexts[]; has("prefill_tokens_per_s") and has("decode_tokens_per_s"))' \
+    '[.candidates[].state_bytes] == [32768, 24576, 16384, 8192, 0]' \
+    '[.candidates[].contexts[1].kv_bytes] == [0, 262144, 524288, 786432, 1048576]' \
+    '.candidates[0].context_unlimited and .candidates[0].context_fits == null' \
+    '[.candidates[].crossover_tokens] == [null, 65, 1, 1, null]' # KV comes in pages of 64 tokens
+expect 0 gla-compare "${sweep[@]}" --context 256,1K --csv
+lines 6 "$out"
+has "candidate,source,parameters,active_parameters,weight_bytes,state_bytes" "$out"
+has "3:1,$work/arch.yaml," "$out"
+[ "$(awk -F, '{print NF}' "$work/.out" | sort -u | wc -l)" = 1 ] || fail "CSV: ragged lines"
+
+# --weights counts: int4 is less than int8, which is less than bf16
+for type in bf16 int8 int4; do
+    expect 0 gla-compare "$work/arch.yaml" --weights $type --json
+    jq '.candidates[0].weight_bytes' "$work/.out"
+done >"$work/bytes"
+sort -rnu "$work/bytes" | cmp - "$work/bytes" || fail "--weights: $(tr '\n' ' ' <"$work/bytes")"
+
+# families swapped; without linear layers they are the same model and stand once
+expect 0 gla-compare --arch "$work/arch.yaml" --mix 3:1,0:1 --json \
+    --mixers gla,gated_deltanet,deltanet,kda,mamba2,hgrn2,retention
+json '[.candidates[].name] == ["gla 3:1", "0:1", "gated_deltanet 3:1", "deltanet 3:1", "kda 3:1",
+                               "mamba2 3:1", "hgrn2 3:1", "retention 3:1"]'
+expect 0 gla-compare "$work/arch.yaml" "$work/arch.yaml" --json
+json '[.candidates[].name] == ["small", "small #2"]'
+
+# refused with the reason
+expect 1 gla-compare --arch "$work/arch.yaml" --mix 2:1
+has "--mix 2:1 comes in groups of 3 layers, which do not divide 8 layers" "$err"
+lines 1 "$err"
+expect 1 gla-compare --arch "$source/configs/gla-340m.yaml" --mix 3:1
+has "no block with softmax attention" "$err"
+expect 1 gla-compare --arch "$source/configs/softmax-340m.yaml" --mix 3:1
+has "no block with one recurrent mixer" "$err"
+expect 1 gla-compare --arch "$source/configs/softmax-340m.yaml" --mixers mamba2
+has "no block with a recurrent mixer that --mixers could replace" "$err"
+expect 1 gla-compare --arch "$work/arch.yaml" --mixers longformer
+has "'longformer' is not known here" "$err"
+expect 1 gla-compare "$work/nowhere"
+has "$work/nowhere" "$err"
+expect 2 gla-compare
+has "what is to be compared?" "$err"
+expect 2 gla-compare "$work/arch.yaml" --mix 3:1
+has "--arch FILE is needed" "$err"
+for mix in 3 3:x 0:0 :1 -1:1; do
+    expect 2 gla-compare --arch "$work/arch.yaml" --mix "$mix"
+    has "is no ratio such as 3:1" "$err"
+done
+expect 2 gla-compare "$work/arch.yaml" --context 1,x
+has "--context: '1,x'" "$err"
+expect 2 gla-compare "$work/arch.yaml" --json --csv
+has "either --json or --csv" "$err"
+
+finish
