@@ -77,11 +77,11 @@ void gla__rope_at(gla__import *im, gla_arch_layer *attention, const char *key, u
                   double theta);
 
 typedef struct gla__llama_attention {
-    bool qkv_bias, out_bias;     /* when the config does not say (attention_bias) */
-    uint32_t kv_heads, head_dim; /* defaults; 0: heads, hidden_size / heads */
-    const char *qk_norm;         /* NULL, "head" or "whole" */
-    double rope_theta;           /* default; 0: 10000 */
-    double rotary;               /* default share of a head that rotates; 0: all */
+    bool qkv_bias, out_bias;            /* when the config does not say (attention_bias) */
+    uint32_t heads, kv_heads, head_dim; /* defaults; 0: 32, heads, hidden_size / heads */
+    const char *qk_norm;                /* NULL, "head" or "whole" */
+    double rope_theta;                  /* default; 0: 10000 */
+    double rotary;                      /* default share of a head that rotates; 0: all */
     bool no_rope;
 } gla__llama_attention;
 

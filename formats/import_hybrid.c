@@ -69,6 +69,15 @@ uint64_t gla__param_of(const gla_arch_layer *l, const char *name, uint64_t def)
 
 /* ---- parameters -------------------------------------------------------------------- */
 
+void gla__never_tied(gla__import *im)
+{
+    if (!im->arch->tie_embeddings || !gla__has_tensor(im, false, "lm_head.weight"))
+        return;
+    gla__note(im, "config.json says tie_word_embeddings, which this family's code does not do: "
+                  "taking lm_head.weight");
+    im->arch->tie_embeddings = false;
+}
+
 void gla__only_silu(gla__import *im, const char *key)
 {
     static const char *const silu[] = {"silu", "swish", NULL};

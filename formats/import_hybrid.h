@@ -33,6 +33,10 @@ uint64_t gla__param_of(const gla_arch_layer *l, const char *name, uint64_t def);
 
 /* ---- parameters ------------------------------------------------------------------ */
 
+/* transformers ties some families never, whatever their config says: a head in the source counts.
+ */
+void gla__never_tied(gla__import *im);
+
 /* Refuses activations other than silu under this key: where the layer has no choice. */
 void gla__only_silu(gla__import *im, const char *key);
 

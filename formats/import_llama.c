@@ -130,7 +130,8 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
 {
     gla__config *c = im->cfg;
     gla_arch_layer *l = gla__set_mixer(im, b, "attention");
-    const int64_t heads = gla__config_int(c, "num_attention_heads", 32, 1, GLA__MAX_HEADS);
+    const int64_t heads =
+        gla__config_int(c, "num_attention_heads", a->heads ? a->heads : 32, 1, GLA__MAX_HEADS);
     const int64_t kv_heads = gla__config_int(c, "num_key_value_heads",
                                              a->kv_heads ? a->kv_heads : heads, 1, GLA__MAX_HEADS);
     const int64_t usual = gla__hidden_size(im) / heads;

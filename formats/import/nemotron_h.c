@@ -109,6 +109,7 @@ static void arch(gla__import *im)
     gla__config_ignore(c, "mtp_hybrid_override_pattern");
     gla__only_silu(im, "mamba_hidden_act");
     gla__model(im, &defaults);
+    gla__never_tied(im);
     if (!layers)
         layers = (uint32_t)strlen(pattern(im));
     if (!layers || layers > GLA__MAX_LAYERS)

@@ -41,6 +41,7 @@ static void linear(gla__import *im, gla_arch_layer *l)
 static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
 {
     const gla__llama_attention attention = {
+        .heads = 30,
         .qk_norm = "whole",
         .no_rope = !gla__config_has(im->cfg, "rope_parameters.rope_theta|rope_theta"),
     };

@@ -65,13 +65,17 @@ static void linear(gla__import *im, gla_arch_layer *l)
 
 static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
 {
-    static const gla__llama_attention next = {
-        .kv_heads = 2, .head_dim = 256, .qk_norm = "head", .rotary = 0.25};
+    const gla__llama_attention attention = {.heads = 16,
+                                            .kv_heads =
+                                                is_type(im, "next") || is_type(im, "moe") ? 2 : 4,
+                                            .head_dim = 256,
+                                            .qk_norm = "head",
+                                            .rotary = 0.25};
     gla__config *c = im->cfg;
     gla_arch_layer *l;
 
     if (kind & FULL) {
-        gla__llama_attention_set(im, b, &next);
+        gla__llama_attention_set(im, b, &attention);
         gla__set_number(im, &b->mixers[0], "qk_norm_offset", 1);
         if (gla__config_bool(c, "attn_output_gate", true))
             gla__set_text(im, &b->mixers[0], "output_gate", "head");

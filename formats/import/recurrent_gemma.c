@@ -44,7 +44,7 @@ static void recurrent(gla__import *im, gla_arch_layer *l)
 
 static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
 {
-    static const gla__llama_attention attention = {.rotary = 0.5};
+    static const gla__llama_attention attention = {.heads = 10, .rotary = 0.5};
     gla__config *c = im->cfg;
 
     if (kind == RECURRENT) {
