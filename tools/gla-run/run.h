@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * run.h - what the ways to use gla-run share
+ *
+ *     run_text.c      one text is continued (-p, -f, --resume)
+ *     run_batch.c     many texts are continued together (--sessions)
+ *     run_chat.c      turns from stdin, answers to stdout (--chat); run_chat_commands.c: /undo, ...
+ *     run_generate.c  what all of them do: read prompts, write tokens
+ *
+ * After ^C nothing fails: what was written so far stands, stop is "interrupted", sessions can be
+ * saved.  One thread.
+ */
+#ifndef GLA_RUN_H
+#define GLA_RUN_H
+
+#include "cli/model_args.h"
+
+#define RUN_MAX_STOPS 64
+
+typedef struct run_args {
+    const char *model, *prompt, *file, *kv, *save, *resume, *sessions, *template, *system;
+    uint32_t n, top_k;
+    uint64_t seed;
+    double temp, top_p;
+    bool greedy, bos, echo, ignore_eos, chat;
+} run_args;
+extern run_args run_arg;
+
+typedef struct run {
+    cli_model m;
+    int32_t stops[RUN_MAX_STOPS]; /* tokens that end a text */
+    uint32_t n_stops;
+    double prefill_seconds, decode_seconds;
+    bool context_noted; /* that a text is longer than the model was trained for */
+} run;
+
+/* A prompt and what is written after it.  The session belongs to the caller. */
+typedef struct continuation {
+    gla_session *session;
+    gla_sampler *sampler;
+    gla_detokenizer *detokenizer;
+    float *logits;   /* [vocab] of the next token */
+    int32_t *prompt; /* taken over: free() */
+    size_t n_prompt;
+    size_t n_skip; /* tokens of the prompt that the session has already */
+    int32_t *out;  /* [run_arg.n] */
+    size_t n_out;
+    char *text; /* what was written; NULL while empty */
+    size_t text_size, text_capacity;
+    bool stream;      /* also to stdout, as it comes */
+    const char *stop; /* NULL while going on; "length", "eos", "interrupted" */
+} continuation;
+
+/* Model, tokenizer and stop tokens. */
+gla_status run_open(run *r, gla_diag *diag);
+void run_close(run *r);
+gla_status run_session(const run *r, bool prefix_cache, gla_session **out, gla_diag *diag);
+
+/* Takes the prompt on success only. */
+gla_status continuation_init(const run *r, continuation *c, gla_session *session, int32_t *prompt,
+                             size_t n_prompt, uint64_t seed, gla_diag *diag);
+void continuation_deinit(continuation *c);
+
+/* Reads the first n[i] tokens of the prompts (n NULL: all of them, and the logits) as one batch. */
+gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, gla_diag *diag);
+/* Writes up to run_arg.n tokens after each, all together.  feed_last: the sessions take the last
+ * token in as well, so that they end exactly where their texts end. */
+gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, gla_diag *diag);
+
+/* The three ways; each returns the exit status. */
+int run_text(run *r);
+int run_batch(run *r);
+int run_chat(run *r);
+
+/* Tokens that two texts begin with alike. */
+size_t run_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
+
+/* Fills diag, returns status. */
+__attribute__((format(printf, 4, 5))) gla_status
+run_fail(gla_diag *diag, gla_status status, const char *where, const char *format, ...);
+
+/* For --json: ids, and what is the same in all three results (seed, speeds, versions, ...). */
+json_t *run_json_ids(const int32_t *ids, size_t n);
+json_t *run_json_memory(const gla_memory *memory);
+json_t *run_json_snapshots(const gla_session *s);
+json_t *run_json(const run *r, const char *schema, uint64_t n_read, uint64_t n_written);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * run_chat.c - turns from stdin, answers to stdout
+ */
+#include "gla-run/run_chat.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static gla_status first_messages(json_t **out, gla_diag *diag)
+{
+    if (run_arg.resume)
+        return chat_load_messages(run_arg.resume, out, diag);
+    *out = json_array();
+    if (run_arg.system && json_array_append_new(*out, json_pack("{s:s, s:s}", "role", "system",
+                                                                "content", run_arg.system))) {
+        json_decref(*out);
+        *out = NULL;
+        return run_fail(diag, GLA_E_INVALID, "--system", "not UTF-8");
+    }
+    return GLA_OK;
+}
+
+static gla_status open_template(chat *c, gla_diag *diag)
+{
+    const char *path = run_arg.template ? run_arg.template : run_arg.model;
+    const gla_arch *arch = gla_model_arch(c->r->m.model);
+    const gla_tokenizer *tok = c->r->m.tokenizer;
+    char *text;
+    size_t size;
+    gla_status st;
+
+    if (!run_arg.template) {
+        st = gla_chat_template_open(path, &c->template, diag);
+        if (st && !diag->hint[0])
+            snprintf(diag->hint, sizeof(diag->hint),
+                     "--template FILE gives another; a base model only continues texts: -p TEXT");
+        return st;
+    }
+    st = cli_read_file(path, &text, &size, diag);
+    if (st)
+        return st;
+    st = gla_chat_template_parse(
+        text, size, path, gla_tokenizer_token(tok, arch->bos_token),
+        c->r->n_stops ? gla_tokenizer_token(tok, c->r->stops[c->r->n_stops - 1]) : NULL,
+        &c->template, diag);
+    free(text);
+    return st;
+}
+
+gla_status chat_open(chat *c, gla_diag *diag)
+{
+    gla_session *session = NULL;
+    json_t *messages = NULL;
+    gla_status st = open_template(c, diag);
+
+    if (!st)
+        st = first_messages(&messages, diag);
+    if (!st)
+        st = run_session(c->r, true, &session, diag);
+    if (st) {
+        json_decref(messages);
+        return st;
+    }
+    return chat_add_branch(c, "main", session, messages, diag);
+}
+
+void chat_close(chat *c)
+{
+    for (size_t i = 0; i < c->n_branches; i++) {
+        free(c->branches[i].name);
+        gla_session_destroy(c->branches[i].session);
+        json_decref(c->branches[i].messages);
+    }
+    free(c->branches);
+    gla_chat_template_close(&c->template);
+}
+
+chat_branch *chat_here(chat *c)
+{
+    return &c->branches[c->now];
+}
+
+gla_status chat_add_branch(chat *c, const char *name, gla_session *session, json_t *messages,
+                           gla_diag *diag)
+{
+    chat_branch *more = realloc(c->branches, (c->n_branches + 1) * sizeof(*more));
+    char *copy = strdup(name);
+
+    c->branches = more ? more : c->branches;
+    if (!more || !copy || !messages) {
+        free(copy);
+        gla_session_destroy(session);
+        json_decref(messages);
+        return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+    }
+    c->now = c->n_branches++;
+    c->branches[c->now] = (chat_branch){copy, session, messages};
+    return GLA_OK;
+}
+
+/* ---- turns ---------------------------------------------------------------------------- */
+
+/* The messages as the template writes them, in tokens; free(*ids). */
+static gla_status render(const chat *c, const json_t *messages, uint32_t flags, int32_t **ids,
+                         size_t *n, gla_diag *diag)
+{
+    const size_t count = json_array_size(messages);
+    gla_chat_message *list = calloc(count + 1, sizeof(*list));
+    char *text = NULL;
+    size_t size;
+    gla_status st;
+
+    *ids = NULL;
+    *n = 0;
+    if (!list)
+        return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        const json_t *m = json_array_get(messages, i);
+
+        list[i].role = json_string_value(json_object_get(m, "role"));
+        list[i].content = json_string_value(json_object_get(m, "content"));
+    }
+    st = gla_chat_template_render(c->template, list, count, flags, NULL, &text, &size, diag);
+    if (!st) /* not with_bos: the template writes it */
+        st = cli_encode(&c->r->m, text, size, false, ids, n, diag);
+    gla_text_free(text);
+    free(list);
+    return st;
+}
+
+/* Cuts the session back to what it has in common with the tokens, at most `limit` of them. */
+static gla_status cut_to_common(chat *c, const int32_t *ids, size_t n, size_t limit, size_t *common,
+                                gla_diag *diag)
+{
+    gla_session *s = chat_here(c)->session;
+    const uint64_t position = gla_session_position(s);
+
+    *common = run_common(gla_session_tokens(s), position, ids, n < limit ? n : limit);
+    if (*common == position)
+        return GLA_OK;
+    c->replayed += gla_session_replay(s, *common);
+    return gla_session_truncate(s, *common, diag);
+}
+
+static gla_status append(json_t *messages, const char *role, const char *text, gla_diag *diag)
+{
+    json_t *content = json_string(text);
+
+    if (!content)
+        return run_fail(diag, GLA_E_INVALID, "this message", "not UTF-8");
+    if (json_array_append_new(messages, json_pack("{s:s, s:o}", "role", role, "content", content)))
+        return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+    return GLA_OK;
+}
+
+/* Reads what is new of the prompt and writes the answer. */
+static gla_status answer(chat *c, continuation *w, gla_diag *diag)
+{
+    gla_session *s = chat_here(c)->session;
+    gla_status st;
+
+    st = cut_to_common(c, w->prompt, w->n_prompt, w->n_prompt - 1, &w->n_skip, diag);
+    if (st)
+        return st;
+    c->reused += w->n_skip;
+    c->fed += w->n_prompt - w->n_skip;
+    st = run_read(c->r, w, 1, NULL, diag);
+    if (!st && !w->stop) /* the next turn, and /undo, come back to here */
+        st = gla_session_mark(s, diag);
+    w->stream = !cli.json;
+    return st ? st : run_write(c->r, w, 1, false, diag);
+}
+
+/* ^C before the first word: nothing was said.  The seed follows from the number of messages, so
+ * that what was undone leaves no trace in what comes. */
+gla_status chat_say(chat *c, const char *text, gla_diag *diag)
+{
+    json_t *messages = chat_here(c)->messages;
+    const size_t count = json_array_size(messages);
+    continuation w = {0};
+    int32_t *ids = NULL;
+    size_t n = 0;
+    gla_status st = append(messages, "user", text, diag);
+
+    if (st)
+        return st;
+    st = render(c, messages, GLA_CHAT_GENERATE, &ids, &n, diag);
+    if (!st && !n)
+        st = run_fail(diag, GLA_E_INVALID, "", "the template makes nothing of this chat");
+    if (!st)
+        st = continuation_init(c->r, &w, chat_here(c)->session, ids, n, run_arg.seed + count, diag);
+    if (st)
+        free(ids);
+    else
+        st = answer(c, &w, diag);
+    c->written += w.n_out;
+    if (!cli.json && w.n_out)
+        putchar('\n');
+    fflush(stdout);
+    if (!st && w.n_out)
+        st = append(messages, "assistant", w.text ? w.text : "", diag);
+    if (!st && !strcmp(w.stop, "length") && w.n_out)
+        cli_note("the answer is cut after %u tokens; -n N allows more", run_arg.n);
+    if (st || !w.n_out)
+        while (json_array_size(messages) > count)
+            json_array_remove(messages, count);
+    continuation_deinit(&w);
+    return st;
+}
+
+static bool is_from(const json_t *messages, size_t i, const char *role)
+{
+    const char *r = json_string_value(json_object_get(json_array_get(messages, i), "role"));
+
+    return r && !strcmp(r, role);
+}
+
+gla_status chat_undo(chat *c, gla_diag *diag)
+{
+    chat_branch *b = chat_here(c);
+    size_t n = json_array_size(b->messages), n_ids = 0, common;
+    int32_t *ids = NULL;
+    gla_status st = GLA_OK;
+
+    while (n && !is_from(b->messages, n - 1, "user"))
+        n--;
+    if (!n)
+        return run_fail(diag, GLA_E_INVALID, "/undo", "nothing has been said yet");
+    while (json_array_size(b->messages) >= n)
+        json_array_remove(b->messages, json_array_size(b->messages) - 1);
+    if (n > 1 && is_from(b->messages, n - 2, "assistant"))
+        st = render(c, b->messages, 0, &ids, &n_ids, diag);
+    if (!st)
+        st = cut_to_common(c, ids, n_ids, n_ids, &common, diag);
+    free(ids);
+    return st;
+}
+
+/* ---- the loop ------------------------------------------------------------------------ */
+
+static void print_json(chat *c)
+{
+    const chat_branch *b = chat_here(c);
+    json_t *o = run_json(c->r, "gla.chat/1", c->fed, c->written), *names = json_array();
+    gla_memory memory;
+
+    for (size_t i = 0; i < c->n_branches; i++)
+        json_array_append_new(names, json_string(c->branches[i].name));
+    gla_session_memory(b->session, &memory);
+    json_object_set_new(o, "branch", json_string(b->name));
+    json_object_set_new(o, "branches", names);
+    json_object_set(o, "messages", b->messages);
+    json_object_set_new(o, "tokens",
+                        json_pack("{s:I, s:I, s:I, s:I}", "read", (json_int_t)c->fed, "reused",
+                                  (json_int_t)c->reused, "replayed", (json_int_t)c->replayed,
+                                  "written", (json_int_t)c->written));
+    json_object_set_new(o, "position", json_integer((json_int_t)gla_session_position(b->session)));
+    json_object_set_new(o, "memory", run_json_memory(&memory));
+    json_object_set_new(o, "snapshots", run_json_snapshots(b->session));
+    cli_json_print(o, 2);
+}
+
+/* One line.  "//x" says "/x". */
+static gla_status take_line(chat *c, char *line, size_t size, gla_diag *diag)
+{
+    if (size && line[size - 1] == '\n')
+        line[--size] = '\0';
+    if (size && line[size - 1] == '\r')
+        line[--size] = '\0';
+    if (strlen(line) != size)
+        return run_fail(diag, GLA_E_INVALID, "this message", "it has a NUL byte");
+    if (!size)
+        return GLA_OK;
+    if (line[0] == '/' && line[1] != '/')
+        return chat_command(c, line, diag);
+    return chat_say(c, line + (line[0] == '/'), diag);
+}
+
+/* A line that cannot be taken is complained about, and the chat goes on. */
+static void converse(chat *c)
+{
+    const bool prompt = isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && !cli.quiet;
+    char *line = NULL;
+    size_t capacity = 0;
+    ssize_t size;
+
+    while (!c->quit && !cli_interrupted()) {
+        gla_diag diag = {.offset = UINT64_MAX};
+
+        if (prompt)
+            fputs("> ", stderr);
+        size = getline(&line, &capacity, stdin);
+        if (size < 0)
+            break;
+        if (take_line(c, line, (size_t)size, &diag)) {
+            cli_fail(&diag);
+            c->failed = true;
+        }
+    }
+    free(line);
+}
+
+int run_chat(run *r)
+{
+    chat c = {.r = r};
+    gla_diag diag = {.offset = UINT64_MAX};
+    gla_status st = chat_open(&c, &diag);
+    int status;
+
+    if (!st) {
+        converse(&c);
+        if (run_arg.save)
+            st = chat_save(&c, run_arg.save, &diag);
+    }
+    if (st) {
+        status = cli_fail(&diag);
+    } else {
+        if (cli.json)
+            print_json(&c);
+        status = cli_finish(cli_interrupted() ? 130 : c.failed);
+    }
+    chat_close(&c);
+    return status;
+}
