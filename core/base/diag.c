@@ -147,7 +147,9 @@ const char *gla_diag_format(const gla_diag *diag, char *buf, size_t size)
     if (diag->where[0])
         append(buf, size, &used, "%s", diag->where);
     if (diag->line)
-        append(buf, size, &used, ":%" PRIu32 ":%" PRIu32, diag->line, diag->column);
+        append(buf, size, &used, ":%" PRIu32, diag->line);
+    if (diag->line && diag->column)
+        append(buf, size, &used, ":%" PRIu32, diag->column);
     if (used)
         append(buf, size, &used, ": ");
     append(buf, size, &used, "%s",

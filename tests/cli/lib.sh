@@ -3,6 +3,7 @@
 #
 #   expect STATUS COMMAND...     runs it; its output is in $out, its messages in $err
 #   has TEXT FILE-VARIABLE       fails unless the text is in it:  has 'no such file' "$err"
+#   field NAME                   a value of the JSON in $out that stands on one line
 #   $work                        an empty folder, removed at the end
 #   $source                      the source tree; the programs are in PATH
 set -uo pipefail
@@ -30,5 +31,7 @@ has_not() { [[ $2 != *"$1"* ]] || fail "'$command' says '$1'"; }
 lines() { [ "$(printf '%s\n' "$2" | wc -l)" = "$1" ] || fail "'$command' prints more than $1 lines: $2"; }
 empty() { [ -z "$1" ] || fail "'$command' says: $1"; }
 same() { cmp "$1" "$2" || fail "$1 and $2 differ"; }
+
+field() { printf '%s\n' "$out" | sed -n "s/^ *\"$1\": \(.*[^,]\),\{0,1\}$/\1/p"; }
 
 finish() { [ "$failures" = 0 ]; }
