@@ -115,6 +115,8 @@ static void arch(gla__import *im)
     gla__config_ignore(c, "head_dim|qk_head_dim|num_key_value_heads|rope_theta|rope_scaling");
     gla__config_ignore(c, "rope_parameters|num_nextn_predict_layers|use_grouped_topk");
     gla__config_ignore(c, "first_k_dense_replace|moe_layer_freq|intermediate_size");
+    gla__config_ignore(c, "num_attention_heads|kv_lora_rank|q_lora_rank|v_head_dim");
+    gla__config_ignore(c, "qk_nope_head_dim|qk_rope_head_dim|moe_intermediate_size|num_experts");
     gla__config_only(c, "moe_router_activation_func", sigmoid);
     gla__config_not(c, "attention_bias");
     if (!gla__config_bool(c, "mla_use_nope", true))
