@@ -24,6 +24,7 @@ typedef struct part {
     gla__weight_rows rows; /* of the first group */
     const void *blob;      /* that rows lie in, held; or NULL */
     void *copy;            /* of rows that lie in no blob; or NULL */
+    void *scales;          /* I8: copy of scales that did not lie on a float's place; or NULL */
     const float *bias;     /* [groups, out] or NULL */
     int32_t *zero;         /* I8 [blocks of inputs, groups * out]; NULL: no 8-bit products */
 } part;
@@ -217,6 +218,23 @@ static gla_status keep_weights(gla_linear *l, part *p, const gla_tensor *w)
     return GLA_OK;
 }
 
+/* In a file the scales of an int8 tensor follow its values: after an odd number of those they lie
+ * where no float may. */
+static gla_status align_scales(gla_linear *l, part *p)
+{
+    const size_t bytes = l->groups * p->out * sizeof(float);
+
+    if (p->dtype != GLA_DTYPE_I8 || (uintptr_t)p->rows.aux % sizeof(float) == 0)
+        return GLA_OK;
+    p->scales = gla__alloc(bytes);
+    if (!p->scales)
+        return GLA_E_NOMEM;
+    l->bytes += bytes;
+    memcpy(p->scales, p->rows.aux, bytes);
+    p->rows.aux = p->scales;
+    return GLA_OK;
+}
+
 static gla_status copy_biases(gla_linear *l, const gla_linear_spec *spec)
 {
     size_t bytes;
@@ -300,6 +318,8 @@ gla_status gla__linear_create(const gla_host *h, const gla_linear_spec *spec, gl
         if (!spec->transpose)
             st = keep_weights(l, &l->parts[i], w);
         if (!st)
+            st = align_scales(l, &l->parts[i]);
+        if (!st)
             st = make_zero_sums(l, &l->parts[i]);
         if (st)
             goto fail;
@@ -323,6 +343,7 @@ void gla__linear_destroy(gla_linear *l)
         return;
     for (uint32_t i = 0; i < l->n_parts; i++) {
         gla__free(l->parts[i].zero);
+        gla__free(l->parts[i].scales);
         gla__blob_unref(l->parts[i].blob);
         gla__free(l->parts[i].copy);
     }

@@ -18,6 +18,7 @@ static void open_model(void)
 {
     gla_diag diag;
 
+    gla_set_threads(2);
     cr_assert_eq(gla_model_open(FOLDER, NULL, &model, &diag), GLA_OK, "%s: %s", diag.where,
                  diag.message);
     reference = json_load_file(FOLDER "/reference.json", 0, NULL);
