@@ -175,9 +175,20 @@ bool gla__has_tensor(const gla__import *im, bool def, const char *format, ...)
     return gla_weights_find(im->source, name) != NULL;
 }
 
+/* Tiny test models keep the token ids of the large model whose config they took. */
+static bool is_token(gla__import *im, const char *key, double id)
+{
+    if (id < 0 || id < im->arch->vocab_size)
+        return id >= 0;
+    gla__note(im, "%s %.0f is outside of the vocabulary: leaving it out", key, id);
+    return false;
+}
+
 static int32_t token(gla__import *im, const char *key)
 {
-    return (int32_t)gla__config_int(im->cfg, key, -1, -1, INT32_MAX);
+    const int64_t id = gla__config_int(im->cfg, key, -1, -1, INT32_MAX);
+
+    return is_token(im, key, (double)id) ? (int32_t)id : -1;
 }
 
 /* One number, or a list of them. */
@@ -187,9 +198,11 @@ static void read_eos(gla__import *im)
     int32_t one;
 
     if (gla__config_length(im->cfg, "eos_token_id")) {
-        im->arch->n_eos = gla__config_list(im->cfg, "eos_token_id", list, 8);
-        for (uint32_t i = 0; i < im->arch->n_eos; i++)
-            im->arch->eos_tokens[i] = (int32_t)list[i];
+        const uint32_t n = gla__config_list(im->cfg, "eos_token_id", list, 8);
+
+        for (uint32_t i = 0; i < n; i++)
+            if (is_token(im, "eos_token_id", list[i]))
+                im->arch->eos_tokens[im->arch->n_eos++] = (int32_t)list[i];
         return;
     }
     one = token(im, "eos_token_id");

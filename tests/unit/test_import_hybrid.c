@@ -98,6 +98,18 @@ Test(import_hybrid, qwen3_5_text_lies_inside)
                  "shared: {d_ff: 512, gate: true}");
 }
 
+Test(import_hybrid, tokens_outside_of_the_vocabulary_are_left_out)
+{
+    gla__import *im = open_config("{\"model_type\":\"qwen3_5_text\",\"vocab_size\":4096,"
+                                  "\"bos_token_id\":151643,\"eos_token_id\":[151645,7]}");
+
+    cr_expect_eq(im->arch->bos_token, -1);
+    cr_assert_eq(im->arch->n_eos, 1);
+    cr_expect_eq(im->arch->eos_tokens[0], 7);
+    cr_expect_eq(im->n_notes, 2);
+    gla__import_close(im);
+}
+
 Test(import_hybrid, what_qwen_cannot_do_is_refused)
 {
     expect_refused("{\"model_type\":\"qwen3_next\",\"hidden_act\":\"gelu\"}",
