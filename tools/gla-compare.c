@@ -3,15 +3,19 @@
  * gla-compare - which mix is worth having: several models side by side
  *
  * Candidates are model folders, arch.yaml files, and sweeps over one architecture.  What they cost
- * in memory and FLOPs is exact and needs no running.
+ * in memory and FLOPs is exact and needs no running; --text says how well trained ones predict,
+ * --measure how fast they are here.
  */
 #include "gla-compare/compare.h"
 
+#include <stdlib.h>
+
 static struct {
-    const char *arch, *mix, *mixers, *context, *kv, *weights;
+    const char *arch, *mix, *mixers, *context, *kv, *weights, *text;
     uint64_t memory;
-    bool csv;
-} args = {.context = "4K,32K,128K", .kv = "bf16"};
+    uint32_t window, rounds, decode;
+    bool csv, measure;
+} args = {.rounds = 3, .decode = 16, .context = "4K,32K,128K", .kv = "bf16"};
 
 static comparison c;
 
@@ -26,6 +30,7 @@ static const char *const examples[] = {
     "gla-compare configs/gla-1.3b.yaml configs/llama-1.3b.yaml --memory 8G",
     "gla-compare --arch configs/gla-340m-hybrid-3-1.yaml --mix 1:0,7:1,3:1,1:1,0:1",
     "gla-compare --arch configs/gla-340m-hybrid-3-1.yaml --mixers gla,mamba2 --json",
+    "gla-compare mix-a mix-b --text val.txt --measure --context 1K,4K",
     NULL,
 };
 static const cli_option options[] = {
@@ -50,6 +55,18 @@ static const cli_option options[] = {
      .def = "as stored; bf16 for bare architectures", .choices = weight_choices},
     {0, "memory", "SIZE", CLI_SIZE, &args.memory,
      .help = "say which context fits in so much memory beside the weights"},
+    CLI_HEADING("Quality"),
+    {0, "text", "FILE", CLI_STRING, &args.text,
+     .help = "nll and perplexity of trained candidates on this UTF-8 text"},
+    {0, "window", "N", CLI_U32, &args.window, .help = "tokens per window of --text",
+     .def = "1024, or the shortest context if that is less", .min = 1, .max = 1 << 24},
+    CLI_HEADING("Speed"),
+    {0, "measure", NULL, CLI_FLAG, &args.measure,
+     .help = "prefill and decode at each context; bare architectures get random weights"},
+    {0, "rounds", "N", CLI_U32, &args.rounds, .help = "times each candidate is measured",
+     .def = "3", .min = 1, .max = MAX_ROUNDS},
+    {0, "decode", "N", CLI_U32, &args.decode, .help = "tokens decoded at each context", .def = "16",
+     .min = 1, .max = 4096},
     CLI_HEADING("Output"),
     {0, "csv", NULL, CLI_FLAG, &args.csv, .help = "print one line a candidate, for spreadsheets"},
     CLI_COMMON_OPTIONS,
@@ -58,13 +75,20 @@ static const cli_option options[] = {
 };
 static const cli_program program = {
     .name = "gla-compare",
-    .summary = "Shows what mixes of linear and softmax layers cost, side by side.",
+    .summary = "Shows what mixes of linear and softmax layers cost and give, side by side.",
     .usage = usage,
     .options = options,
     .examples = examples,
     .max_operands = MAX_CANDIDATES,
     .operand = "DIR|arch.yaml",
 };
+
+static int by_number(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
 
 static int check_usage(void)
 {
@@ -79,6 +103,14 @@ static int check_usage(void)
     if (!cli_parse_list(args.context, c.contexts, MAX_CONTEXTS, &c.n_contexts))
         return cli_usage_error("--context: '%s' is no list of up to %d numbers", args.context,
                                MAX_CONTEXTS);
+    qsort(c.contexts, c.n_contexts, sizeof(*c.contexts), by_number);
+    if (args.measure && c.contexts[c.n_contexts - 1] > 1 << 24)
+        return cli_usage_error("--measure: contexts up to 16M");
+    c.text = args.text;
+    c.window = args.window;
+    c.measured = args.measure;
+    c.rounds = args.rounds;
+    c.decode_tokens = args.decode;
     c.kv_dtype = gla_dtype_parse(args.kv);
     c.weights_dtype = args.weights ? gla_dtype_parse(args.weights) : 0;
     c.memory = args.memory;
@@ -108,6 +140,12 @@ int main(int argc, char **argv)
         status = collect();
     if (!status)
         status = compare_cost(&c);
+    if (!status && (args.text || args.measure))
+        status = compare_open(&c, args.measure);
+    if (!status && args.text)
+        status = compare_quality(&c);
+    if (!status && args.measure && !c.interrupted)
+        status = compare_speed(&c);
     if (!status) {
         if (cli.json)
             cli_json_print(compare_json(&c), 2);
@@ -115,7 +153,9 @@ int main(int argc, char **argv)
             compare_print_csv(&c);
         else
             compare_print_table(&c);
-        status = cli_finish(0);
+        if (c.interrupted)
+            cli_note("interrupted: this is what had been measured");
+        status = cli_finish(c.interrupted ? 130 : 0);
     }
     compare_free(&c);
     return status;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # gla-compare: the table to the letter, JSON and CSV that say the same, and what is refused.
 . "$(dirname "$0")/lib.sh"
+export GLA_NUM_THREADS=1 OMP_WAIT_POLICY=passive # other tests run beside this one
 
 cat >"$work/arch.yaml" <<'YAML'
 gla: 1
@@ -113,7 +114,63 @@ json '[.candidates[].name] == ["gla 3:1", "0:1", "gated_deltanet 3:1", "deltanet
 expect 0 gla-compare "$work/arch.yaml" "$work/arch.yaml" --json
 json '[.candidates[].name] == ["small", "small #2"]'
 
+# quality: what gla-eval says, differences paired, the same again in a second run
+head -c 900 "$source/tests/data/val_stories.txt" >"$work/text"
+tiny=$source/models/tiny-hybrid
+expect 0 gla-convert "$tiny" -o "$work/int4" -w int4 --quiet
+expect 0 gla-eval -m "$work/int4" --text "$work/text" --window 64 --json
+nll=$(jq .nll <<<"$out")
+quality=(gla-compare "$tiny" "$work/int4" "$work/arch.yaml" --text "$work/text" --window 64)
+expect 0 "${quality[@]}" --json
+cp "$work/.out" "$work/first"
+json ".candidates[1].nll - $nll | fabs < 1e-6" '.candidates[0].nll < .candidates[1].nll' \
+    '.candidates[2].nll == null' '.windows > 2' '.candidates[0].nll_difference == 0' \
+    '.candidates[1] | .nll_interval[0] < .nll and .nll < .nll_interval[1]' \
+    '.candidates[1] | .nll_difference_interval[0] < .nll_difference' \
+    '.candidates[1].nll_by_position | map(.end) == [16, 32, 64]' \
+    '.candidates[0].contexts[0].decode_tokens_per_s == null'
+expect 0 "${quality[@]}" --json
+same "$work/first" "$work/.out"
+expect 0 "${quality[@]}"
+has "nll against the first" "$out"
+expect 0 "${quality[@]}" --csv
+has ",nll,nll_low,nll_high,perplexity," "$out"
+[ "$(awk -F, '{print NF}' "$work/.out" | sort -u | wc -l)" = 1 ] || fail "CSV: ragged lines"
+
+# speed: every context of every candidate, more than nothing
+expect 0 gla-compare "${sweep[@]}" --measure --context 0,64,16 --rounds 2 --decode 2 --json
+json '[.candidates[0].contexts[].tokens] == [0, 16, 64]' '.rounds == 2' \
+    'all(.candidates[].contexts[]; .decode_tokens_per_s > 0)' \
+    'all(.candidates[].contexts[1:][]; .prefill_tokens_per_s > 0)' \
+    'all(.candidates[].contexts[0]; .prefill_tokens_per_s == null)' \
+    'all(.candidates[]; .memory_used_bytes > .weight_bytes / 2)' \
+    'all(.candidates[].contexts[]; .decode_tokens_per_s_spread[0] <= .decode_tokens_per_s)'
+
+# interrupted: what was measured is printed
+gla-compare "$tiny" --measure --context 64 --rounds 32 --decode 4096 --json \
+    --progress >"$work/.out" 2>"$work/.err" &
+for ((i = 0; i < 300; i++)); do
+    grep -q 'measuring speed' "$work/.err" && break
+    sleep 0.1
+done
+kill -INT $!
+wait $!
+[ $? = 130 ] || fail "an interrupted comparison ends otherwise than with 130"
+jq -e '.interrupted' "$work/.out" >/dev/null || fail "interrupted: $(cat "$work/.out")"
+
 # refused with the reason
+mkdir "$work/other"
+ln -s "$tiny/arch.yaml" "$tiny/weights.glaw" "$work/other/"
+jq '.model.vocab |= (.["Ġthe"] as $a | .["Ġthe"] = .["Ġand"] | .["Ġand"] = $a)' \
+    "$tiny/tokenizer.json" >"$work/other/tokenizer.json"
+expect 1 gla-compare "$tiny" "$work/other" --text "$work/text"
+has "tiny-hybrid and other read the text as different tokens" "$err"
+expect 1 gla-compare "$work/arch.yaml" --text "$work/text"
+has "no candidate has trained weights" "$err"
+expect 1 gla-compare "$tiny" --text "$work/nowhere"
+has "$work/nowhere" "$err"
+expect 1 gla-compare "$tiny" --measure --weights int4
+has "measured as stored, not as int4" "$err"
 expect 1 gla-compare --arch "$work/arch.yaml" --mix 2:1
 has "--mix 2:1 comes in groups of 3 layers, which do not divide 8 layers" "$err"
 lines 1 "$err"

@@ -11,15 +11,32 @@
 #ifndef GLA_COMPARE_H
 #define GLA_COMPARE_H
 
-#include "cli/cli.h"
+#include "cli/model_args.h"
 
 enum {
     MAX_CANDIDATES = 32,
     MAX_CONTEXTS = 16,
+    MAX_ROUNDS = 32,
+    POSITION_BINS = 24, /* of the place in the window: below 16, below 32, below 64, ... */
 };
 
 /* What a block does along the sequence, as gla_describe() tells. */
 typedef enum block_kind { BLOCK_PLAIN = 0, BLOCK_LINEAR, BLOCK_SOFTMAX, BLOCK_BOTH } block_kind;
+
+/* How well it predicts the text. */
+typedef struct quality {
+    double nll, low, high; /* nats per token, 95 % interval; NAN: not measured */
+    double difference, difference_low, difference_high; /* against the first one measured */
+    double by_position[POSITION_BINS];
+    double *window_sum; /* [windows] nats */
+} quality;
+
+/* Samples of rounds and what they come to. */
+typedef struct rate {
+    double sample[MAX_ROUNDS];
+    uint32_t n;
+    double median, low, high; /* tokens/s; NAN: not measured */
+} rate;
 
 typedef struct candidate {
     char label[64];
@@ -34,6 +51,12 @@ typedef struct candidate {
     uint64_t fits;      /* tokens; UINT64_MAX: any context */
     uint64_t kv_bytes[MAX_CONTEXTS];
     double flops[MAX_CONTEXTS]; /* to process the token that follows a context */
+
+    cli_model open; /* when something is measured */
+    quality quality;
+    rate prefill[MAX_CONTEXTS], decode[MAX_CONTEXTS];
+    uint64_t
+        memory_used; /* weights, workspace, KV, state at the longest context; 0: not measured */
 } candidate;
 
 typedef struct comparison {
@@ -45,6 +68,14 @@ typedef struct comparison {
     uint32_t kv_dtype;
     uint32_t weights_dtype; /* 0: as stored, or as arch.yaml says */
     uint64_t memory;        /* --memory; 0: not asked */
+
+    const char *text; /* --text; NULL: quality was not asked for */
+    uint32_t window;  /* tokens; 0: at most 1024, and no more than every candidate was made for */
+    uint32_t windows; /* that all candidates have been through */
+    uint64_t tokens;  /* predicted in them */
+    bool measured;
+    uint32_t rounds, decode_tokens;
+    bool interrupted; /* what is there is what was measured until then */
 } comparison;
 
 /* ---- candidates ---------------------------------------------------------- */
@@ -62,6 +93,13 @@ bool compare_mix_is_softmax(uint32_t i, uint32_t linear, uint32_t softmax);
 /* ---- cost ---------------------------------------------------------------- */
 
 int compare_cost(comparison *c);
+
+/* ---- measuring ----------------------------------------------------------- */
+
+/* Opens the folders; bare architectures get random weights, when `bare` asks for it. */
+int compare_open(comparison *c, bool bare);
+int compare_quality(comparison *c);
+int compare_speed(comparison *c);
 
 /* ---- outputs ------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
  */
 #include "compare.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -74,6 +75,9 @@ static int add(comparison *c, gla_arch *arch, const char *label, const char *sou
     c->n++;
     x->arch = arch;
     x->trained = trained;
+    x->quality.nll = NAN;
+    for (uint32_t i = 0; i < MAX_CONTEXTS; i++)
+        x->prefill[i].median = x->decode[i].median = NAN;
     snprintf(x->source, sizeof(x->source), "%s", source);
     snprintf(x->label, sizeof(x->label), "%.48s", label);
     for (uint32_t i = 0; i + 1 < c->n; i++)
@@ -103,6 +107,8 @@ void compare_free(comparison *c)
         gla_description_free(c->items[i].description);
         gla_arch_free(c->items[i].arch);
         free(c->items[i].kinds);
+        free(c->items[i].quality.window_sum);
+        cli_model_close(&c->items[i].open);
     }
     gla_registry_unref(c->registry);
     memset(c, 0, sizeof(*c));

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_COLUMNS = 16 + 8 * MAX_CONTEXTS };
+enum { MAX_COLUMNS = 16 + 8 * MAX_CONTEXTS, CELL = 96 };
 
-typedef enum number_unit { UNIT_COUNT, UNIT_BYTES, UNIT_TOKENS } number_unit;
+typedef enum number_unit { UNIT_COUNT, UNIT_BYTES, UNIT_TOKENS, UNIT_NATS, UNIT_RATE } number_unit;
 
 typedef struct column {
     const char *group; /* columns of one group stand in one table */
@@ -18,6 +18,8 @@ typedef struct column {
     number_unit unit;
     int better;                   /* -1: less, 1: more, 0: neither */
     double value[MAX_CANDIDATES]; /* NAN: not measured; INFINITY: no limit */
+    bool spread;                  /* there are bounds too */
+    double low[MAX_CANDIDATES], high[MAX_CANDIDATES];
 } column;
 
 typedef struct columns {
@@ -105,12 +107,75 @@ static void add_by_context(columns *t)
     }
 }
 
+static void add_quality(columns *t)
+{
+    static const char group[] = "quality on the text, 95 % intervals over its windows";
+    const comparison *c = t->c;
+    column *nll = add(t, group, "nll", "nll", UNIT_NATS, -1);
+    column *perplexity = add(t, group, "perplexity", "perplexity", UNIT_NATS, -1);
+    column *difference = add(t, group, "nll against the first", "nll_difference", UNIT_NATS, 0);
+
+    nll->spread = perplexity->spread = difference->spread = true;
+    for (uint32_t i = 0; i < c->n; i++) {
+        const quality *q = &c->items[i].quality;
+        const bool known = !isnan(q->nll);
+
+        nll->value[i] = q->nll;
+        nll->low[i] = q->low;
+        nll->high[i] = q->high;
+        perplexity->value[i] = exp(q->nll);
+        perplexity->low[i] = exp(q->low);
+        perplexity->high[i] = exp(q->high);
+        difference->value[i] = known ? q->difference : NAN;
+        difference->low[i] = q->difference_low;
+        difference->high[i] = q->difference_high;
+    }
+}
+
+static void add_rates(columns *t, bool decode)
+{
+    const comparison *c = t->c;
+
+    for (uint32_t k = 0; k < c->n_contexts; k++) {
+        column *x = decode ? add_at(t, "decode tokens/s, by context", "decode_tokens_per_s", k,
+                                    UNIT_RATE, 1)
+                           : add_at(t, "prefill tokens/s, by length of the prompt",
+                                    "prefill_tokens_per_s", k, UNIT_RATE, 1);
+
+        x->spread = true;
+        for (uint32_t i = 0; i < c->n; i++) {
+            const rate *r = decode ? &c->items[i].decode[k] : &c->items[i].prefill[k];
+
+            x->value[i] = r->median;
+            x->low[i] = r->low;
+            x->high[i] = r->high;
+        }
+    }
+}
+
+static void add_measured(columns *t)
+{
+    const comparison *c = t->c;
+    column *used;
+
+    add_rates(t, false);
+    add_rates(t, true);
+    used = add(t, "memory in use at the longest context", "bytes", "memory_used_bytes", UNIT_BYTES,
+               -1);
+    for (uint32_t i = 0; i < c->n; i++)
+        used->value[i] = c->items[i].memory_used ? (double)c->items[i].memory_used : NAN;
+}
+
 static void make_columns(columns *t, const comparison *c)
 {
     t->c = c;
     t->n = 0;
     add_static(t);
     add_by_context(t);
+    if (c->text)
+        add_quality(t);
+    if (c->measured)
+        add_measured(t);
 }
 
 /* ---- values ------------------------------------------------------------------ */
@@ -128,12 +193,12 @@ const char *compare_format_tokens(char buf[32], uint64_t tokens)
     return buf;
 }
 
-static const char *format_value(char buf[32], const column *x, uint32_t i)
+static const char *format_value(char buf[CELL], const column *x, uint32_t i)
 {
-    const double v = x->value[i];
+    const double v = x->value[i], low = x->low[i], high = x->high[i];
 
     if (isnan(v)) {
-        snprintf(buf, 32, "-");
+        snprintf(buf, CELL, "-");
         return buf;
     }
     switch (x->unit) {
@@ -142,10 +207,13 @@ static const char *format_value(char buf[32], const column *x, uint32_t i)
     case UNIT_BYTES:
         return cli_format_bytes(buf, (uint64_t)v);
     case UNIT_TOKENS:
-        if (isinf(v))
-            snprintf(buf, 32, "any");
-        else
-            snprintf(buf, 32, "%.0f", v);
+        snprintf(buf, CELL, isinf(v) ? "any" : "%.0f", v);
+        break;
+    case UNIT_NATS:
+        snprintf(buf, CELL, isnan(low) ? "%.4f" : "%.4f [%.3f, %.3f]", v, low, high);
+        break;
+    case UNIT_RATE:
+        snprintf(buf, CELL, v < 100 ? "%.1f [%.1f, %.1f]" : "%.0f [%.0f, %.0f]", v, low, high);
         break;
     }
     return buf;
@@ -212,7 +280,7 @@ static void print_group(const columns *t, uint32_t first, uint32_t end)
     const bool bold = isatty(STDOUT_FILENO);
     const int label = label_width(t->c);
     int width[MAX_COLUMNS];
-    char buf[32];
+    char buf[CELL];
 
     printf("\n%-*s", label, first ? t->list[first].group : "candidate");
     if (first)
@@ -258,6 +326,13 @@ void compare_print_table(const comparison *c)
     if (c->memory)
         printf("fits: tokens of one sequence beside the weights in %s.\n",
                cli_format_bytes(memory, c->memory));
+    if (c->windows)
+        printf("quality: %llu tokens in %u windows of %u that do not overlap.\n",
+               (unsigned long long)c->tokens, c->windows, c->window);
+    if (c->measured)
+        printf("speed: medians of %u interleaved rounds [slowest, fastest], %u tokens decoded, "
+               "%u threads.\n",
+               c->rounds, c->decode_tokens, gla_threads());
 }
 
 /* ---- CSV --------------------------------------------------------------------- */
@@ -278,28 +353,40 @@ static void print_cell(const char *text)
     putchar('"');
 }
 
+static void print_number(double v)
+{
+    if (isnan(v))
+        putchar(',');
+    else if (isinf(v))
+        printf(",inf");
+    else
+        printf(v == floor(v) ? ",%.0f" : ",%.9g", v);
+}
+
 void compare_print_csv(const comparison *c)
 {
     static columns t;
 
     make_columns(&t, c);
     printf("candidate,source");
-    for (uint32_t k = 0; k < t.n; k++)
+    for (uint32_t k = 0; k < t.n; k++) {
         printf(",%s", t.list[k].key);
+        if (t.list[k].spread)
+            printf(",%s_low,%s_high", t.list[k].key, t.list[k].key);
+    }
     printf("\n");
     for (uint32_t i = 0; i < c->n; i++) {
         print_cell(c->items[i].label);
         putchar(',');
         print_cell(c->items[i].source);
         for (uint32_t k = 0; k < t.n; k++) {
-            const double v = t.list[k].value[i];
+            const column *x = &t.list[k];
 
-            if (isnan(v))
-                putchar(',');
-            else if (isinf(v))
-                printf(",inf");
-            else
-                printf(v == floor(v) ? ",%.0f" : ",%.9g", v);
+            print_number(x->value[i]);
+            if (x->spread)
+                print_number(isnan(x->value[i]) ? NAN : x->low[i]);
+            if (x->spread)
+                print_number(isnan(x->value[i]) ? NAN : x->high[i]);
         }
         printf("\n");
     }
