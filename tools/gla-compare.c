@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 static struct {
-    const char *arch, *mix, *mixers, *context, *kv, *weights, *text;
+    const char *arch, *mix, *mixers, *context, *kv, *weights, *text, *html, *plots;
     uint64_t memory;
     uint32_t window, rounds, decode;
     bool csv, measure;
@@ -69,6 +69,9 @@ static const cli_option options[] = {
      .min = 1, .max = 4096},
     CLI_HEADING("Output"),
     {0, "csv", NULL, CLI_FLAG, &args.csv, .help = "print one line a candidate, for spreadsheets"},
+    {0, "html", "FILE", CLI_STRING, &args.html,
+     .help = "write one page with plots; it needs no network"},
+    {0, "plots", "DIR", CLI_STRING, &args.plots, .help = "write the plots as SVG files"},
     CLI_COMMON_OPTIONS,
     CLI_MODEL_OPTIONS,
     CLI_END,
@@ -153,9 +156,13 @@ int main(int argc, char **argv)
             compare_print_csv(&c);
         else
             compare_print_table(&c);
+        if (args.plots)
+            status = compare_write_plots(&c, args.plots);
+        if (args.html && !status)
+            status = compare_write_page(&c, args.html, argc, argv);
         if (c.interrupted)
             cli_note("interrupted: this is what had been measured");
-        status = cli_finish(c.interrupted ? 130 : 0);
+        status = cli_finish(status ? status : c.interrupted ? 130 : 0);
     }
     compare_free(&c);
     return status;

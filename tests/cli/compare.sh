@@ -137,6 +137,37 @@ expect 0 "${quality[@]}" --csv
 has ",nll,nll_low,nll_high,perplexity," "$out"
 [ "$(awk -F, '{print NF}' "$work/.out" | sort -u | wc -l)" = 1 ] || fail "CSV: ragged lines"
 
+# the page: every tag closed, nothing from the network, names escaped; the plots are XML
+mkdir "$work/a&b<c>"
+ln -s "$tiny"/{arch.yaml,weights.glaw,tokenizer.json} "$work/a&b<c>/"
+expect 0 gla-compare "$tiny" "$work/a&b<c>" "$work/arch.yaml" --text "$work/text" --window 64 \
+    --html "$work/page.html" --plots "$work/plots" --quiet
+python3 - "$work" <<'PYTHON' >&2 || fail "the page or the plots are not well-formed"
+import html.parser, pathlib, sys, xml.dom.minidom
+work = pathlib.Path(sys.argv[1])
+text = (work / "page.html").read_text()
+class Reader(html.parser.HTMLParser):
+    open, figures = [], 0
+    def handle_starttag(self, tag, attrs):
+        self.figures += tag == "figure"
+        assert tag not in ("script", "link", "img", "iframe"), tag
+        if tag != "meta":
+            self.open.append(tag)
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, (tag, self.getpos())
+reader = Reader()
+reader.feed(text)
+assert not reader.open and reader.figures == 4, (reader.open, reader.figures)
+assert "a&amp;b&lt;c&gt;" in text and "a&b<c>" not in text
+assert text.count("http") == text.count("http://www.w3.org/2000/svg") and "nan" not in text
+plots = sorted(p.stem for p in (work / "plots").iterdir())
+assert plots == ["layers", "memory", "positions", "quality"], plots
+for p in (work / "plots").iterdir():
+    xml.dom.minidom.parse(str(p))
+PYTHON
+expect 1 gla-compare "$tiny" --html "$work/nowhere/page.html"
+has "nowhere/page.html" "$err"
+
 # speed: every context of every candidate, more than nothing
 expect 0 gla-compare "${sweep[@]}" --measure --context 0,64,16 --rounds 2 --decode 2 --json
 json '[.candidates[0].contexts[].tokens] == [0, 16, 64]' '.rounds == 2' \
@@ -147,7 +178,7 @@ json '[.candidates[0].contexts[].tokens] == [0, 16, 64]' '.rounds == 2' \
     'all(.candidates[].contexts[]; .decode_tokens_per_s_spread[0] <= .decode_tokens_per_s)'
 
 # interrupted: what was measured is printed
-gla-compare "$tiny" --measure --context 64 --rounds 32 --decode 4096 --json \
+gla-compare "$tiny" --measure --context 64 --rounds 32 --decode 256 --json \
     --progress >"$work/.out" 2>"$work/.err" &
 for ((i = 0; i < 300; i++)); do
     grep -q 'measuring speed' "$work/.err" && break

@@ -110,4 +110,26 @@ void compare_print_table(const comparison *c);
 void compare_print_csv(const comparison *c);
 json_t *compare_json(const comparison *c);
 
+/* The same tables as HTML. */
+void compare_write_tables(const comparison *c, FILE *f);
+/* With &, <, > and quotes as HTML wants them. */
+void compare_escape(FILE *f, const char *text);
+
+/* ---- pictures ------------------------------------------------------------ */
+
+typedef struct compare_picture {
+    const char *name, *title;
+    /* One <svg>; alone: with its own style.  False: nothing to draw, and nothing is written. */
+    bool (*draw)(const comparison *c, FILE *f, bool alone);
+    bool needs_text, needs_speed;
+} compare_picture;
+
+extern const compare_picture compare_pictures[]; /* ended by name NULL */
+bool compare_has_picture(const comparison *c, const compare_picture *p);
+void compare_plot_style(FILE *f);
+
+/* Exit status; what is wrong has been said. */
+int compare_write_plots(const comparison *c, const char *dir);
+int compare_write_page(const comparison *c, const char *path, int argc, char **argv);
+
 #endif

@@ -4,6 +4,7 @@
  */
 #include "compare.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -333,6 +334,44 @@ void compare_print_table(const comparison *c)
         printf("speed: medians of %u interleaved rounds [slowest, fastest], %u tokens decoded, "
                "%u threads.\n",
                c->rounds, c->decode_tokens, gla_threads());
+}
+
+/* ---- HTML -------------------------------------------------------------------- */
+
+static void write_group(const columns *t, uint32_t first, uint32_t end, FILE *f)
+{
+    char buf[CELL];
+
+    fprintf(f, "<h2>%c%s</h2>\n<div class=\"scroll\"><table><tr><th>candidate</th>",
+            toupper((unsigned char)t->list[first].group[0]), t->list[first].group + 1);
+    for (uint32_t k = first; k < end; k++) {
+        fputs("<th>", f);
+        compare_escape(f, t->list[k].head);
+        fputs("</th>", f);
+    }
+    fputs("</tr>\n", f);
+    for (uint32_t i = 0; i < t->c->n; i++) {
+        fputs("<tr><th>", f);
+        compare_escape(f, t->c->items[i].label);
+        fputs("</th>", f);
+        for (uint32_t k = first; k < end; k++)
+            fprintf(f, "<td%s>%s</td>", is_best(t, &t->list[k], i) ? " class=\"best\"" : "",
+                    format_value(buf, &t->list[k], i));
+        fputs("</tr>\n", f);
+    }
+    fputs("</table></div>\n", f);
+}
+
+void compare_write_tables(const comparison *c, FILE *f)
+{
+    static columns t;
+
+    make_columns(&t, c);
+    for (uint32_t first = 0, end; first < t.n; first = end) {
+        for (end = first; end < t.n && t.list[end].group == t.list[first].group; end++)
+            ;
+        write_group(&t, first, end, f);
+    }
 }
 
 /* ---- CSV --------------------------------------------------------------------- */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * compare_page.c - the comparison as one HTML file that needs nothing else
+ */
+#include "compare.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+static const char style[] =
+    ":root{color-scheme:light dark;--ink:#222;--paper:#fff;--line:#ddd;--soft:#666;--best:#e3f2e6}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#ddd;--paper:#16181b;--line:#363a40;"
+    "--soft:#999;--best:#1e3a2a}}"
+    "body{margin:0 auto;padding:1rem;max-width:68rem;background:var(--paper);color:var(--ink);"
+    "font:16px/1.5 system-ui,sans-serif}"
+    "h1{font-size:1.5rem;margin:.3rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}"
+    ".plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));"
+    "gap:1rem 2rem}figure{margin:0}figcaption{font-size:.95rem;margin-bottom:.3rem}"
+    "svg{width:100%;height:auto;display:block}.scroll{overflow-x:auto}"
+    "table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}"
+    "th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line);"
+    "white-space:nowrap}th:first-child{text-align:left}td.best{background:var(--best);"
+    "font-weight:600}footer,.soft{color:var(--soft);font-size:.85rem}"
+    "code{overflow-wrap:anywhere}";
+
+/* The processor as Linux calls it; empty when it does not say. */
+static void processor(char *buf, size_t size)
+{
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[256];
+
+    buf[0] = '\0';
+    while (f && fgets(line, sizeof(line), f)) {
+        const char *colon = strchr(line, ':');
+
+        if (strncmp(line, "model name", 10) || !colon)
+            continue;
+        snprintf(buf, size, "%s", colon + 2);
+        buf[strcspn(buf, "\n")] = '\0';
+        break;
+    }
+    if (f)
+        fclose(f);
+}
+
+static void write_command(FILE *f, int argc, char **argv)
+{
+    fputs("<p class=\"soft\"><code>", f);
+    for (int i = 0; i < argc; i++) {
+        const bool quote = !argv[i][0] || strpbrk(argv[i], " \"'$;&|<>*?()") != NULL;
+
+        fputs(i ? " " : "", f);
+        fputs(quote ? "'" : "", f);
+        compare_escape(f, argv[i]);
+        fputs(quote ? "'" : "", f);
+    }
+    fputs("</code></p>\n", f);
+}
+
+static void write_footer(const comparison *c, FILE *f)
+{
+    const time_t now = time(NULL);
+    char date[64] = "", cpu[256];
+    struct tm utc;
+
+    processor(cpu, sizeof(cpu));
+    if (gmtime_r(&now, &utc))
+        strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", &utc);
+    fprintf(f, "<footer><p>%s. ", date);
+    compare_escape(f, cpu);
+    fprintf(f, ", %u threads. KV cache in %s.", gla_threads(), gla_dtype_name(c->kv_dtype));
+    if (c->windows)
+        fprintf(f, " Quality: %llu tokens in %u windows of %u that do not overlap.",
+                (unsigned long long)c->tokens, c->windows, c->window);
+    if (c->measured)
+        fprintf(f, " Speed: medians of %u interleaved rounds, %u tokens decoded.", c->rounds,
+                c->decode_tokens);
+    if (c->interrupted)
+        fputs(" Interrupted: this is what had been measured.", f);
+    fputs("</p><p>", f);
+    compare_escape(f, gla_build_info());
+    fputs("</p></footer>\n", f);
+}
+
+int compare_write_page(const comparison *c, const char *path, int argc, char **argv)
+{
+    FILE *f = fopen(path, "w");
+    bool bad;
+
+    if (!f)
+        return cli_error("%s: %s", path, strerror(errno));
+    fprintf(f,
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+            "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+            "<title>gla-compare: %u candidates</title>\n<style>%s",
+            c->n, style);
+    compare_plot_style(f);
+    fprintf(f, "</style></head><body>\n<h1>%u candidates side by side</h1>\n", c->n);
+    write_command(f, argc, argv);
+    fputs("<div class=\"plots\">\n", f);
+    for (const compare_picture *p = compare_pictures; p->name; p++) {
+        if (!compare_has_picture(c, p))
+            continue;
+        fprintf(f, "<figure><figcaption>%s</figcaption>\n", p->title);
+        p->draw(c, f, false);
+        fputs("</figure>\n", f);
+    }
+    fputs("</div>\n", f);
+    compare_write_tables(c, f);
+    write_footer(c, f);
+    fputs("</body></html>\n", f);
+    bad = ferror(f) != 0;
+    if (fclose(f) || bad)
+        return cli_error("%s: cannot write", path);
+    return 0;
+}
