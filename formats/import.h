@@ -44,6 +44,7 @@ typedef struct gla__piece {
     const char *source;          /* published tensor */
     const gla_tensor_info *info; /* NULL: the checkpoint has no such tensor */
     uint64_t first, count;       /* elements */
+    bool log_negated;            /* ours is log(-x): gguf keeps -exp(A_log) */
 } gla__piece;
 
 typedef struct gla__mapped {
@@ -123,6 +124,8 @@ void gla__map(gla__import *im, const char *ours, const char *source);
 /* Appends elements [first, first + count) of source to ours. */
 void gla__map_range(gla__import *im, const char *ours, const char *source, uint64_t first,
                     uint64_t count);
+/* As gla__map(), with the one change of values that there is: log(-x). */
+void gla__map_log_negated(gla__import *im, const char *ours, const char *source);
 /* Renames under two prefixes: entries "ours=source", ended by NULL.  An entry that starts with '?'
  * counts only if the source has it (older and newer names of one tensor). */
 void gla__map_names(gla__import *im, const char *our_prefix, const char *source_prefix,

@@ -228,6 +228,7 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
                     gla__config_float(c, "norm_eps|rms_norm_eps|layer_norm_epsilon", d->norm_eps));
     tie = gla__config_bool(c, "tie_word_embeddings|tie_embedding", d->tie);
     if (!tie && !gla__has_tensor(im, true, "lm_head.weight") &&
+        !gla__has_tensor(im, false, "output.weight") && /* gguf */
         !gla__has_tensor(im, true, "head.weight")) {
         gla__note(im, "config.json says tie_word_embeddings false, but there is no lm_head.weight: "
                       "the head uses the embedding");

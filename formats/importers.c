@@ -9,7 +9,9 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "formats/gguf.h"
 #include "formats/import.h"
+#include "formats/import_gguf.h"
 
 #define XX(name) extern const gla__importer gla__importer_##name;
 #include "importers.inc"
@@ -101,6 +103,8 @@ static gla_status make_arch(gla__import *im, gla_diag *diag)
     if (im->source && gla__config_has(im->cfg, "quantization"))
         gla__config_refuse(im->cfg, "quantization", "MLX's quantised weights cannot be read");
     im->importer->arch(im);
+    if (im->source && gla__is_gguf(im->source))
+        gla__gguf_arch(im);
     st = check(im, diag);
     if (st)
         return st;
@@ -126,10 +130,12 @@ gla_status gla__import_open(const char *json, size_t size, const char *name,
         st = make_arch(im, diag);
     if (!st && source) {
         im->map = gla__mapping_new(source);
-        if (im->map)
-            im->importer->tensors(im);
-        else
+        if (!im->map)
             im->status = GLA_E_NOMEM;
+        else if (gla__is_gguf(source))
+            gla__gguf_tensors(im);
+        else
+            im->importer->tensors(im);
         st = check(im, diag);
     }
     if (st) {

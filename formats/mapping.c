@@ -21,6 +21,7 @@ typedef struct row {
     char *ours, *source;
     uint64_t first, count;
     size_t order;
+    bool log_negated;
 } row;
 
 typedef struct rule {
@@ -153,6 +154,13 @@ void gla__map(gla__import *im, const char *ours, const char *source)
     gla__map_range(im, ours, source, 0, info ? info->n_elements : 0);
 }
 
+void gla__map_log_negated(gla__import *im, const char *ours, const char *source)
+{
+    gla__map(im, ours, source);
+    if (!im->status)
+        im->map->rows[im->map->n_rows - 1].log_negated = true;
+}
+
 void gla__map_names(gla__import *im, const char *our_prefix, const char *source_prefix,
                     const char *const *renamed)
 {
@@ -254,7 +262,10 @@ static gla_status fill_from_rows(gla__mapping *m, answer *a, size_t first)
     for (size_t i = 0; i < n; i++) {
         const row *r = &m->rows[first + i];
 
-        a->pieces[i] = (gla__piece){.source = r->source, .first = r->first, .count = r->count};
+        a->pieces[i] = (gla__piece){.source = r->source,
+                                    .first = r->first,
+                                    .count = r->count,
+                                    .log_negated = r->log_negated};
     }
     a->mapped.n_pieces = (uint32_t)n;
     return GLA_OK;

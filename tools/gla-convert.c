@@ -46,6 +46,7 @@ static const cli_option options[] = {
 // clang-format off
 static const char *const usage[] = {
     "FOLDER -o DIR [--weights TYPE]     published (or model) -> model",
+    "FILE.gguf -o DIR                   gguf -> model",
     "MODEL --to safetensors -o DIR      model folder -> published files",
     "config.json --arch-only [-o FILE]  config.json -> architecture",
     NULL};

@@ -40,6 +40,7 @@ typedef struct gla__convert_item {
 
 typedef struct gla__conversion {
     const char *src, *dst;
+    char *folder; /* of a source that is a file; NULL: src is the folder */
     gla_convert_options options;
     gla_diag *diag;
     gla_registry *registry;

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "formats/import_gguf.h"
 #include "runtime/conversion.h"
 
 #define MAX_CONFIG (16u << 20)
@@ -75,6 +76,8 @@ char *gla__convert_name(const char *path)
     if (end >= 12 && !strncmp(path + end - 12, "/config.json", 12))
         end -= 12;
     else if (end > 5 && !strncmp(path + end - 5, ".json", 5))
+        end -= 5;
+    else if (end > 5 && !strncmp(path + end - 5, ".gguf", 5))
         end -= 5;
     for (start = end; start && path[start - 1] != '/'; start--)
         ;
@@ -154,6 +157,44 @@ static gla_status open_published(gla__conversion *c)
     return set_name(c->arch, c->src, c->diag);
 }
 
+static bool is_gguf_file(const char *path)
+{
+    const size_t n = strlen(path);
+
+    return n > 5 && !strcmp(path + n - 5, ".gguf") && gla__exists(path) && !gla__is_dir(path);
+}
+
+/* The metadata takes the place of config.json; a tokenizer may lie beside the file. */
+static gla_status open_gguf(gla__conversion *c)
+{
+    const char *slash = strrchr(c->src, '/');
+    bool tokenizer = false;
+    gla_status st;
+
+    c->folder = slash ? gla__strndup(c->src, (size_t)(slash - c->src) + 1) : gla__strdup(".");
+    if (!c->folder)
+        return gla__fail_nomem(c->diag, "a path");
+    st = gla_weights_open(c->src, &c->options.limits, &c->weights, c->diag);
+    if (st)
+        return st;
+    st = gla__gguf_config(c->weights, &c->config, &c->config_size, c->diag);
+    if (!st)
+        st = gla__import_open(c->config, c->config_size, "metadata", c->weights, &c->import,
+                              c->diag);
+    if (st) {
+        gla__at(c->diag, c->src);
+        return st;
+    }
+    c->arch = c->import->arch;
+    report_import(&c->options, c->import);
+    st = has(c->folder, "tokenizer.json", &tokenizer, c->diag);
+    if (!st && !tokenizer)
+        gla__convert_note(&c->options,
+                          "no tokenizer: the one inside gguf is not read; put the model's "
+                          "tokenizer.json beside the file, or into the folder afterwards");
+    return st ? st : set_name(c->arch, c->src, c->diag);
+}
+
 static gla_status open_model_folder(gla__conversion *c)
 {
     gla_status st = gla_arch_read(c->src, &c->arch, c->diag);
@@ -193,6 +234,8 @@ gla_status gla__convert_open(gla__conversion *c)
         st = open_model_folder(c);
     else if (is_published)
         st = open_published(c);
+    else if (is_gguf_file(c->src))
+        st = open_gguf(c);
     else
         st = refuse_source(c->src, c->diag);
     if (st)
@@ -215,6 +258,7 @@ void gla__convert_deinit(gla__conversion *c)
     gla_weights_close(&c->weights);
     gla_registry_unref(c->registry);
     gla__free(c->config);
+    gla__free(c->folder);
 }
 
 /* ---- config.json alone ------------------------------------------------------------------ */

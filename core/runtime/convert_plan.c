@@ -45,7 +45,7 @@ static gla_status whole_piece(gla__convert_item *item, const gla_tensor_info *in
     item->own = gla__alloc_array(1, sizeof(*item->own));
     if (!item->own)
         return GLA_E_NOMEM;
-    item->own[0] = (gla__piece){info->name, info, 0, info->n_elements};
+    item->own[0] = (gla__piece){info->name, info, 0, info->n_elements, false};
     item->read = item->own;
     item->n_read = 1;
     return GLA_OK;
@@ -62,7 +62,7 @@ static gla_status published_pieces(const gla_weights *w, gla__convert_item *item
         return GLA_E_NOMEM;
     gla__free(item->own);
     item->own = own;
-    own[0] = (gla__piece){info->name, info, 0, info->n_elements};
+    own[0] = (gla__piece){info->name, info, 0, info->n_elements, false};
     for (uint32_t i = 0; i < n; i++)
         own[1 + i].source = gla__glaw_piece(w, info, i, &own[1 + i].first, &own[1 + i].count);
     item->read = own;
@@ -154,7 +154,7 @@ static gla_status check_pieces(gla__conversion *c, gla__convert_item *item, uint
             gla__at(c->diag, c->src);
             return GLA_E_UNSUPPORTED;
         }
-        if (p->info->dtype != item->stored)
+        if (p->info->dtype != item->stored || p->log_negated)
             item->stored = GLA_DTYPE_F32;
     }
     return have == want ? GLA_OK : wrong_size(c, item, want, have);

@@ -5,6 +5,7 @@
  * Memory stays within a few parts of PART numbers, whatever the size of a tensor, where the source
  * can be read in ranges (safetensors); from other files one tensor is held.
  */
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -115,6 +116,8 @@ static gla_status read_wide(stream *s, uint64_t first, uint64_t count, float *ds
             if (!st)
                 st = gla__to_f32(p->info->dtype, s->raw, n, dst, s->c->diag);
         }
+        for (uint64_t j = 0; j < n && p->log_negated && !st; j++)
+            dst[j] = logf(-dst[j]);
         dst += n;
         first += n;
         count -= n;
@@ -246,7 +249,7 @@ static gla_status write_item(stream *s)
     gla_status st;
 
     for (uint32_t i = 0; i < item->n_read; i++)
-        converts |= item->read[i].info->dtype != item->out.dtype;
+        converts |= item->read[i].info->dtype != item->out.dtype || item->read[i].log_negated;
     s->cols = item->out.ndim ? (uint64_t)item->out.dims[item->out.ndim - 1] : 1;
     s->rows = 1;
     for (uint32_t i = 0; i + 1 < item->out.ndim; i++)
@@ -327,7 +330,7 @@ static gla_status stage_small_files(gla__conversion *c, gla__staged *staged)
     gla_status st = gla_arch_print(c->arch, &yaml, &n, c->diag);
 
     if (!st)
-        st = gla__staged_copy(staged, c->src, c->diag);
+        st = gla__staged_copy(staged, c->folder ? c->folder : c->src, c->diag);
     if (!st)
         st = gla__staged_add(staged, "arch.yaml", yaml, n, c->diag);
     gla_text_free(yaml);
