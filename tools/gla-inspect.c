@@ -48,9 +48,9 @@ static const cli_program program = {
     .operand = "DIR|arch.yaml",
 };
 
-/* A block that stands for a run of equal ones. */
+/* A block that stands for all that are like it. */
 typedef struct row {
-    uint32_t first, last;
+    uint32_t first;
     char mixer[160], ffn[96];
     uint64_t params, state, kv_values;
 } row;
@@ -86,7 +86,7 @@ static void fill_row(const gla_arch *arch, const gla_description *d, uint32_t bl
     const gla_arch_block *b = &arch->blocks[arch->layers[block]];
 
     memset(r, 0, sizeof(*r));
-    r->first = r->last = block;
+    r->first = block;
     for (uint32_t i = 0; i < b->n_mixers; i++) {
         if (i)
             append(r->mixer, sizeof(r->mixer), " + ");
@@ -125,31 +125,55 @@ static void print_pattern(const gla_arch *arch, const gla_description *d)
     printf("    ░ recurrent  █ softmax  ◆ both  · neither\n");
 }
 
+/* "0-2, 4-6": the blocks that are like this one. */
+static void list_alike(const gla_arch *arch, const gla_description *d, const row *like, char *text,
+                       size_t size)
+{
+    uint32_t run = 0;
+
+    text[0] = '\0';
+    for (uint32_t i = 0; i <= arch->n_layers; i++) {
+        char part[32];
+        row r;
+
+        if (i < arch->n_layers) {
+            fill_row(arch, d, i, &r);
+            if (same_row(like, &r)) {
+                run++;
+                continue;
+            }
+        }
+        if (!run)
+            continue;
+        snprintf(part, sizeof(part), run > 1 ? "%s%u-%u" : "%s%u", text[0] ? ", " : "", i - run,
+                 i - 1);
+        append(text, size, part);
+        run = 0;
+    }
+}
+
+/* Every kind of block once, where it first stands. */
 static void print_blocks(const gla_arch *arch, const gla_description *d)
 {
-    char a[32], b[32];
-    row open = {0}, r;
+    printf("\n  %-10s %-11s %-12s %s\n", "params", "state/seq", "KV/token", "blocks");
+    for (uint32_t i = 0; i < arch->n_layers; i++) {
+        char a[32], b[32], kv[32], blocks[160];
+        bool seen = false;
+        row r, before;
 
-    printf("\n  %-9s %-10s %-11s %-9s %s\n", "blocks", "params", "state/seq", "KV/token", "layers");
-    for (uint32_t i = 0; i <= arch->n_layers; i++) {
-        if (i < arch->n_layers)
-            fill_row(arch, d, i, &r);
-        if (i && (i == arch->n_layers || !same_row(&open, &r))) {
-            char range[24], kv[32];
-
-            snprintf(range, sizeof(range), open.first == open.last ? "%u" : "%u-%u", open.first,
-                     open.last);
-            snprintf(kv, sizeof(kv), "%llu val", (unsigned long long)open.kv_values);
-            printf("  %-9s %-10s %-11s %-9s %s", range, cli_format_count(a, (double)open.params),
-                   open.state ? cli_format_bytes(b, open.state) : "-", open.kv_values ? kv : "-",
-                   open.mixer[0] ? open.mixer : "(no mixer)");
-            printf(open.ffn[0] ? "\n  %-42s | %s\n" : "\n", "", open.ffn);
-            open = r;
-        } else if (i) {
-            open.last = i;
-        } else {
-            open = r;
+        fill_row(arch, d, i, &r);
+        for (uint32_t k = 0; k < i && !seen; k++) {
+            fill_row(arch, d, k, &before);
+            seen = same_row(&before, &r);
         }
+        if (seen)
+            continue;
+        list_alike(arch, d, &r, blocks, sizeof(blocks));
+        snprintf(kv, sizeof(kv), "%llu values", (unsigned long long)r.kv_values);
+        printf("  %-10s %-11s %-12s %s\n", cli_format_count(a, (double)r.params),
+               r.state ? cli_format_bytes(b, r.state) : "-", r.kv_values ? kv : "-", blocks);
+        printf("  %36s %s\n", "mixer", r.mixer[0] ? r.mixer : "none");
+        printf("  %36s %s\n", "ffn", r.ffn[0] ? r.ffn : "none");
     }
 }
 
