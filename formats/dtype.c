@@ -45,7 +45,7 @@ static bool quantised_row(uint32_t dtype, uint64_t cols, uint64_t *bytes)
 
 uint64_t gla_dtype_bytes(uint32_t dtype, uint64_t rows, uint64_t cols)
 {
-    uint64_t row, total;
+    uint64_t row = 0, total = 0;
 
     for (size_t i = 0; i < N_TYPES; i++) {
         if (types[i].dtype != dtype)
