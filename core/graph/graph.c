@@ -462,14 +462,14 @@ static gla_status run_step(runner *r, const gla__step *step)
 {
     const gla__instance *in = &r->g->program.instances[step->instance];
     float *const *buffers = r->w->buffers;
+    gla_status st;
 
     switch ((gla__step_kind)step->kind) {
     case GLA__STEP_LAYER:
-        if (step->mixer && step->mixer == r->run->bypass) {
+        st = forward(r, in, buffers[step->src], buffers[step->dst], r->n_rows);
+        if (!st && step->mixer && step->mixer == r->run->bypass)
             memset(buffers[step->dst], 0, (size_t)r->n_rows * in->d_out * sizeof(float));
-            return GLA_OK;
-        }
-        return forward(r, in, buffers[step->src], buffers[step->dst], r->n_rows);
+        return st;
     case GLA__STEP_COMBINE:
         run_combine(r, step);
         return GLA_OK;

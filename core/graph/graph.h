@@ -62,7 +62,8 @@ typedef struct gla__run {
     const uint32_t *logit_rows; /* [n_logits], ascending */
     float *const *logits;       /* [n_logits] -> [vocab_size] each */
     double *seconds;            /* NULL or [GLA__WORK_COUNT] */
-    uint32_t bypass;            /* 1 + number of a mixer whose output is taken as zero (ablation) */
+    uint32_t bypass; /* 1 + number of a mixer whose output is taken as zero (ablation); it runs, so
+                        that its states and what it shares with later layers are there */
 } gla__run;
 
 typedef struct gla__graph gla__graph;

@@ -24,6 +24,7 @@ typedef struct feed {
     uint32_t max_sequences, max_rows;
     /* the batch */
     uint32_t n_sequences, n_rows, n_logits;
+    uint32_t bypass;      /* the same for all of its sessions */
     size_t *item;         /* [max_sequences] */
     uint32_t *row_offset; /* [max_sequences + 1] */
     uint64_t *position;   /* [max_sequences] */
@@ -167,11 +168,16 @@ static gla_status fill(feed *f, gla_diag *diag)
         f->first++;
     for (size_t i = f->first;
          i < f->n_items && f->n_rows < f->max_rows && f->n_sequences < f->max_sequences; i++) {
-        const uint32_t n = next_tokens(f, i);
+        const uint32_t bypass = f->items[i].session->bypass;
+        uint32_t n;
         gla_status st;
 
+        if (f->n_sequences && bypass != f->bypass)
+            continue;
+        n = next_tokens(f, i);
         if (!n)
             continue;
+        f->bypass = bypass;
         st = take(f, i, n, diag);
         if (st)
             return st;
@@ -197,7 +203,8 @@ static gla_status run_batch(feed *f, gla_diag *diag)
                           .n_logits = f->n_logits,
                           .logit_rows = f->logit_rows,
                           .logits = f->logits,
-                          .seconds = f->seconds};
+                          .seconds = f->seconds,
+                          .bypass = f->bypass};
     const gla_status st = gla__model_run(f->model, f->workspace, &run, diag);
 
     for (uint32_t s = 0; s < f->n_sequences; s++) {

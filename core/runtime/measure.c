@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/diag.h"
+#include "base/half.h"
 #include "base/parallel.h"
 #include "math/dnnl_compat.h"
 #include "math/ops.h"
@@ -138,4 +139,93 @@ gla_status gla_measure_feed(const gla_feed_item *items, size_t n_items, int (*ca
                             void *ctx, double *seconds, gla_diag *diag)
 {
     return gla__feed(items, n_items, cancel, ctx, seconds, diag);
+}
+
+/* ---- a session at depth ---- */
+
+enum { FILL_TOKENS = 4096 }; /* filled at once */
+
+/* Numbers in [-1, 1) as the cache of this dtype has them; int8: of 1/127 each. */
+static void make_noise(uint32_t dtype, size_t n, uint8_t *out)
+{
+    uint32_t random = 2463534242u;
+
+    for (size_t i = 0; i < n; i++) {
+        float x;
+        uint16_t half;
+
+        random ^= random << 13; /* xorshift32 */
+        random ^= random >> 17;
+        random ^= random << 5;
+        x = (float)(int32_t)random * 0x1p-31f;
+        half = gla__f32_bf16(x);
+        if (dtype == GLA_DTYPE_F32)
+            memcpy(out + i * sizeof(x), &x, sizeof(x));
+        else if (dtype == GLA_DTYPE_BF16)
+            memcpy(out + i * sizeof(half), &half, sizeof(half));
+        else
+            out[i] = (uint8_t)(int8_t)(x * 127);
+    }
+}
+
+static void make_page(const gla__kv_view *v, uint8_t *page)
+{
+    const size_t rows = (size_t)v->kv_heads * GLA__KV_PAGE_TOKENS;
+    const float scale = 1.0f / 127;
+    gla__kv_page_layout l;
+
+    gla__kv_page(v->dtype, v->kv_heads, v->k_dim, v->v_dim, &l);
+    make_noise(v->dtype, rows * v->k_dim, page);
+    make_noise(v->dtype, rows * v->v_dim, page + l.v_offset);
+    for (size_t i = 0; i < rows && v->dtype == GLA_DTYPE_I8; i++) {
+        memcpy(page + l.k_scale_offset + i * sizeof(scale), &scale, sizeof(scale));
+        if (v->v_dim)
+            memcpy(page + l.v_scale_offset + i * sizeof(scale), &scale, sizeof(scale));
+    }
+}
+
+/* The pages of n tokens that were reserved; what the first of them had before is lost. */
+static gla_status fill_pages(gla__sequence *q, gla_diag *diag)
+{
+    for (uint32_t i = 0; i < q->n_tables; i++) {
+        const gla__kv_table *t = &q->tables[i];
+        const uint64_t first = q->position / GLA__KV_PAGE_TOKENS;
+        uint8_t *noise = gla__alloc_zero(t->page_bytes);
+
+        if (!noise)
+            return gla__fail_nomem(diag, "a page of noise");
+        make_page(&q->views[i], noise);
+        for (size_t k = first > t->first ? (size_t)(first - t->first) : 0; k < t->n; k++)
+            memcpy(t->pages[k], noise, t->page_bytes);
+        gla__free(noise);
+    }
+    return GLA_OK;
+}
+
+gla_status gla_measure_fill(gla_session *s, uint64_t n, gla_diag *diag)
+{
+    int32_t *tokens;
+    gla_status st = GLA_OK;
+
+    if (s->prefix_cache || s->feeding)
+        return gla__fail(diag, GLA_E_INVALID,
+                         "a session that uses the prefix cache or is being fed cannot be filled");
+    tokens = gla__alloc_zero(FILL_TOKENS * sizeof(*tokens));
+    if (!tokens)
+        return gla__fail_nomem(diag, "tokens to fill with");
+    while (n && !st) {
+        size_t step = n < FILL_TOKENS ? (size_t)n : FILL_TOKENS;
+
+        if (step > gla__session_border(s))
+            step = gla__session_border(s);
+        st = gla__session_reserve(s, step, diag);
+        if (!st)
+            st = fill_pages(&s->seq, diag);
+        if (!st)
+            gla__session_advance(s, tokens, step, false);
+        n -= step;
+    }
+    gla__sequence_trim(&s->seq);
+    gla__free(tokens);
+    return st;
 }

@@ -96,7 +96,8 @@ static void set_options(gla_session *s, const gla_session_options *o)
     const uint64_t four = 4 * (uint64_t)s->model->layout.fixed_bytes;
     const uint64_t budget = four > DEFAULT_SNAPSHOT_BYTES ? four : DEFAULT_SNAPSHOT_BYTES;
 
-    s->prefix_cache = o->prefix_cache != 0;
+    s->bypass = o->bypass;
+    s->prefix_cache = o->prefix_cache && !o->bypass;
     s->ring.budget = o->snapshot_bytes ? o->snapshot_bytes : budget;
     if (gla__snapshot_needed(&s->model->layout))
         s->stride = o->snapshot_stride ? o->snapshot_stride : DEFAULT_STRIDE;
@@ -114,6 +115,9 @@ gla_status gla_session_create(gla_model *m, const gla_session_options *options, 
     if (!is_kv_dtype(kv_dtype))
         return gla__fail(diag, GLA_E_INVALID, "KV caches are f32, bf16 or int8, not %s",
                          gla_dtype_name(kv_dtype));
+    if (o.bypass > gla__graph_program(m->graph)->n_mixers)
+        return gla__fail(diag, GLA_E_INVALID, "no mixer %" PRIu32 " to bypass, there are %" PRIu32,
+                         o.bypass - 1, gla__graph_program(m->graph)->n_mixers);
     st = new_session(m, &s, diag);
     if (st)
         return st;
@@ -241,6 +245,7 @@ gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *d
     if (st)
         return st;
     fork->stride = s->stride;
+    fork->bypass = s->bypass;
     fork->prefix_cache = s->prefix_cache;
     st = gla__sequence_copy(&fork->seq, &s->seq, diag);
     if (!st && !gla__ring_copy(&fork->ring, &s->ring))
@@ -273,6 +278,7 @@ static gla_status cut_and_replay(gla_session *s, uint64_t n, gla_diag *diag)
     if (st)
         return st;
     r->stride = s->stride;
+    r->bypass = s->bypass;
     st = gla__snapshot_resume(&r->seq, &s->seq, gla__ring_find(&s->ring, n), diag);
     if (!st && !gla__ring_copy(&r->ring, &s->ring))
         st = gla__fail_nomem(diag, "the snapshots of a session");
@@ -402,6 +408,8 @@ void gla_session_memory(const gla_session *s, gla_memory *out)
 
 gla_status gla_session_save(const gla_session *s, const char *path, gla_diag *diag)
 {
+    if (s->bypass)
+        return gla__fail(diag, GLA_E_INVALID, "a session that bypasses a mixer cannot be saved");
     return gla__session_file_save(&s->seq, s->model->hash, path, diag);
 }
 

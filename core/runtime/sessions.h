@@ -23,6 +23,7 @@ struct gla_session {
     gla__sequence seq;
     gla__ring ring;
     uint32_t stride; /* 0: the model needs no snapshots */
+    uint32_t bypass; /* as in gla_session_options */
     bool prefix_cache;
     bool feeding; /* listed in the items of a running gla_feed */
     gla__prefix_match match;

@@ -115,3 +115,43 @@ Test(measure, a_model_says_what_its_weights_are_a_description_does_not)
     gla_registry_unref(registry);
     gla_model_close(&model);
 }
+
+Test(measure, a_filled_session_stands_where_it_was_put)
+{
+    static const uint32_t dtypes[] = {GLA_DTYPE_F32, GLA_DTYPE_BF16, GLA_DTYPE_I8};
+    const int32_t token = 5;
+    gla_model *model = small_model();
+    gla_diag diag;
+    gla_session *cached;
+
+    for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++) {
+        const gla_session_options o = {.kv_dtype = dtypes[i], .snapshot_stride = 512};
+        float logits[64], other[64];
+        gla_memory filled, fed;
+        gla_session *s, *t;
+        static int32_t zeros[5001];
+
+        cr_assert_eq(gla_session_create(model, &o, &s, NULL), GLA_OK);
+        cr_assert_eq(gla_session_create(model, &o, &t, NULL), GLA_OK);
+        cr_assert_eq(gla_session_feed(s, zeros, 1, NULL, NULL), GLA_OK);
+        cr_assert_eq(gla_measure_fill(s, 5000, NULL), GLA_OK);
+        cr_assert_eq(gla_session_feed(t, zeros, 5001, other, NULL), GLA_OK);
+        cr_expect_eq(gla_session_position(s), 5001);
+        cr_expect_eq(gla_session_tokens(s)[5000], 0);
+        gla_session_memory(s, &filled);
+        gla_session_memory(t, &fed);
+        cr_expect_eq(filled.kv, fed.kv);
+        cr_assert_eq(gla_session_feed(s, &token, 1, logits, NULL), GLA_OK);
+        cr_assert_eq(gla_session_feed(t, &token, 1, other, NULL), GLA_OK);
+        cr_expect(logits[0] == logits[0] && logits[0] != other[0]); /* finite, and of the noise */
+        gla_session_destroy(s);
+        gla_session_destroy(t);
+    }
+    cr_assert_eq(
+        gla_session_create(model, &(gla_session_options){.prefix_cache = 1}, &cached, NULL),
+        GLA_OK);
+    cr_expect_eq(gla_measure_fill(cached, 10, &diag), GLA_E_INVALID);
+    cr_expect_eq(gla_session_position(cached), 0);
+    gla_session_destroy(cached);
+    gla_model_close(&model);
+}

@@ -504,3 +504,37 @@ Test(session, takes_the_memory_that_the_description_says)
             gla_model_close(&t.m);
         }
 }
+
+Test(session, a_bypassed_mixer_gives_nothing_whoever_shares_the_batch)
+{
+    told t = tell(MIX_ALL, 48);
+    gla_session_options o = {.bypass = 2, .prefix_cache = 1, .snapshot_stride = 64};
+    gla_session *whole = mix_session(t.m, NULL), *without = mix_session(t.m, &o), *fork;
+    float a[VOCAB], b[VOCAB], alone[VOCAB], again[VOCAB];
+    const gla_feed_item items[] = {{whole, t.tokens, 150, a, 1}, {without, t.tokens, 150, b, 1}};
+    const char *path = "/tmp/gla-test-bypass.session";
+    gla_cache_stats stats;
+    gla_diag diag;
+
+    must(gla_feed(items, 2, NULL, NULL, &diag), &diag);
+    fresh_logits(t.m, NULL, t.tokens, 150, alone);
+    assert_close(a, alone, VOCAB, "nothing bypassed");
+    fresh_logits(t.m, &o, t.tokens, 150, alone);
+    assert_close(b, alone, VOCAB, "alone or beside others");
+    cr_assert_neq(memcmp(a, b, sizeof(a)), 0);
+    gla_session_cache_stats(without, &stats);
+    cr_expect_eq(stats.lookups, 0);
+    /* forks and what comes back from a snapshot leave it out too */
+    must(gla_session_fork(without, &fork, &diag), &diag);
+    must(gla_session_truncate(fork, 149, &diag), &diag);
+    feed(fork, t.tokens + 149, 1, again);
+    assert_close(again, b, VOCAB, "forked and cut back");
+    cr_expect_eq(gla_session_save(without, path, &diag), GLA_E_INVALID);
+    gla_session_destroy(fork);
+    gla_session_destroy(without);
+    gla_session_destroy(whole);
+    o.bypass = 5; /* there are four */
+    cr_expect_eq(gla_session_create(t.m, &o, &without, &diag), GLA_E_INVALID);
+    cr_expect_null(without);
+    gla_model_close(&t.m);
+}

@@ -54,6 +54,12 @@ GLA_API GLA_NODISCARD gla_status gla_measure_feed(const gla_feed_item *items, si
                                                   int (*cancel)(void *ctx), void *ctx,
                                                   double *seconds, gla_diag *diag);
 
+/* Puts a session n tokens further on without computing them: token 0 throughout, KV caches of
+ * noise, recurrent states as they were.  What it says from here on is nonsense; what it costs is
+ * what any session at that position costs, so decoding after a long context can be timed without a
+ * long prefill.  Refused for sessions that use the prefix cache. */
+GLA_API GLA_NODISCARD gla_status gla_measure_fill(gla_session *s, uint64_t n, gla_diag *diag);
+
 #ifdef __cplusplus
 }
 #endif

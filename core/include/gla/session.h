@@ -35,7 +35,9 @@ typedef struct gla_session_options {
     uint32_t prefix_cache; /* 1: take from the model's prefix cache and give to it */
     uint32_t
         snapshot_stride; /* tokens between snapshots; 0 = 512; GLA_SNAPSHOT_NONE = only marks */
-    uint32_t reserved;
+    uint32_t bypass; /* ablation: 1 + number of a mixer, counted in gla_description.layers from 0;
+                        it runs, but what it gives is taken as zero.  0 = none.  Such a session
+                        uses no prefix cache and cannot be saved */
     uint64_t snapshot_bytes; /* budget of this session's snapshots; 0 = 64 MiB, or four of
                                 them where that is more */
 } gla_session_options;
