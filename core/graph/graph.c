@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/graph.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -177,10 +176,7 @@ static void count_needs(gla__graph *g, const gla__instance *in)
         } else if (s->kind == GLA_STATE_PER_TOKEN) {
             const uint32_t v = s->v_dim ? s->v_dim : s->k_dim;
 
-            /* flops = 2 heads (k + v): the only place that knows the query heads */
-            n->attn_heads =
-                max_u32(n->attn_heads, clamp_u32(ceil(s->flops / (2.0 * (s->k_dim + v)))));
-            n->attn_heads = max_u32(n->attn_heads, s->kv_heads);
+            n->attn_heads = max_u32(n->attn_heads, s->q_heads);
             n->attn_k_dim = max_u32(n->attn_k_dim, s->k_dim);
             n->attn_v_dim = max_u32(n->attn_v_dim, v);
         }

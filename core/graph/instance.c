@@ -99,6 +99,10 @@ static gla_status check_state(const collector *c, const gla_state_desc *s, gla_d
         return gla__fail(diag, GLA_E_PLUGIN,
                          "state '%s': %" PRIu32 " heads of %" PRIu32 " + %" PRIu32 " numbers",
                          s->name, s->kv_heads, s->k_dim, s->v_dim);
+    if (s->q_heads < 1 || s->q_heads > 65536 || s->q_heads % s->kv_heads)
+        return gla__fail(diag, GLA_E_PLUGIN,
+                         "state '%s': %" PRIu32 " query heads, a multiple of %" PRIu32 " expected",
+                         s->name, s->q_heads, s->kv_heads);
     return GLA_OK;
 }
 

@@ -337,6 +337,9 @@ static gla_status check(const gla_batch *b, const gla_attention *a)
     if (!first->kv_heads || !a->heads || a->heads % first->kv_heads)
         return gla_host_fail(b->host, GLA_E_INVALID,
                              "attention: heads must be a multiple of the state's kv_heads");
+    if (a->heads > first->q_heads)
+        return gla_host_fail(b->host, GLA_E_INVALID,
+                             "attention: more heads than the state declares as q_heads");
     if (!first->v_dim && (!a->v_out_dim || a->v_out_dim > first->k_dim))
         return gla_host_fail(b->host, GLA_E_INVALID,
                              "attention: v_out_dim must be 1 to k_dim when the values are keys");

@@ -19,13 +19,13 @@
 #define GLA__KV_PAGE_TOKENS 64u
 
 typedef struct gla__kv_view {
-    uint32_t dtype; /* GLA_DTYPE_F32, BF16, I8 */
+    uint32_t dtype;   /* GLA_DTYPE_F32, BF16, I8 */
+    uint32_t q_heads; /* that read it, at most: attention's scratch is for so many */
     uint32_t kv_heads, k_dim, v_dim, window;
     uint64_t first_token;  /* of pages[0]; a multiple of page_tokens: earlier ones fell out of the
                               window */
     uint8_t *const *pages; /* enough of them, writable, for position + the tokens of this batch */
     uint32_t n_pages;
-    uint32_t reserved;
 } gla__kv_view;
 
 typedef struct gla__kv_page_layout {

@@ -30,6 +30,7 @@ static gla_status init_tables(gla__sequence *q, gla_diag *diag)
         gla__kv_page(q->kv_dtype, d->kv_heads, d->k_dim, d->v_dim, &page);
         q->tables[n] = (gla__kv_table){.page_bytes = page.bytes, .window = d->window, .entry = i};
         q->views[n] = (gla__kv_view){.dtype = q->kv_dtype,
+                                     .q_heads = d->q_heads,
                                      .kv_heads = d->kv_heads,
                                      .k_dim = d->k_dim,
                                      .v_dim = d->v_dim,

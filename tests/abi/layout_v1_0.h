@@ -55,7 +55,9 @@
     X(gla_state_desc, k_dim, 84); \
     X(gla_state_desc, v_dim, 88); \
     X(gla_state_desc, window, 92); \
-    X(gla_state_desc, flops, 96); \
+    X(gla_state_desc, q_heads, 96); \
+    X(gla_state_desc, reserved, 100); \
+    X(gla_state_desc, flops, 104); \
     X(gla_declare, struct_size, 0); \
     X(gla_declare, reserved, 4); \
     X(gla_declare, ctx, 8); \
@@ -231,6 +233,7 @@
     X(gla_math, scale_channels, 160); \
     X(gla_math, clamp, 168); \
     X(gla_math, for_rows, 176); \
+    X(gla_math, shift, 184); \
     X(gla_layer_desc, struct_size, 0); \
     X(gla_layer_desc, revision, 4); \
     X(gla_layer_desc, type_id, 8); \
@@ -272,7 +275,7 @@
     X(gla_param_desc, 56); \
     X(gla_param_value, 32); \
     X(gla_weight_desc, 96); \
-    X(gla_state_desc, 104); \
+    X(gla_state_desc, 112); \
     X(gla_declare, 48); \
     X(gla_layer_config, 56); \
     X(gla_batch, 96); \
@@ -284,7 +287,7 @@
     X(gla_attention, 104); \
     X(gla_selective_scan, 112); \
     X(gla_scan, 64); \
-    X(gla_math, 184); \
+    X(gla_math, 192); \
     X(gla_layer_desc, 88); \
     X(gla_plugin_entry, 88);
 

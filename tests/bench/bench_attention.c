@@ -63,7 +63,7 @@ static int cache_make(cache *c, const shape *s, uint32_t dtype, uint32_t tokens)
     memset(c->memory, 0x3c, n * l.bytes); /* 0.0117 as f32 and as bf16, and as an int8 scale */
     for (uint32_t i = 0; i < n; i++)
         c->pages[i] = c->memory + i * l.bytes;
-    c->view = (gla__kv_view){dtype, s->kv_heads, s->k_dim, s->v_dim, 0, 0, c->pages, n, 0};
+    c->view = (gla__kv_view){dtype, s->heads, s->kv_heads, s->k_dim, s->v_dim, 0, 0, c->pages, n};
     return 0;
 }
 

@@ -93,8 +93,8 @@ static bench *bench_new(const setup *s)
         q->kept_k = calloc((size_t)q->total * s->kv_heads * s->k_dim, sizeof(float));
         q->kept_v = calloc((size_t)q->total * s->kv_heads * s->v_dim + 1, sizeof(float));
         q->pages = calloc(q->total / PAGE + 1, sizeof(*q->pages));
-        q->view =
-            (gla__kv_view){s->dtype, s->kv_heads, s->k_dim, s->v_dim, s->window, 0, q->pages, 0, 0};
+        q->view = (gla__kv_view){s->dtype,  s->heads, s->kv_heads, s->k_dim, s->v_dim,
+                                 s->window, 0,        q->pages,    0};
     }
     return b;
 }
@@ -635,7 +635,7 @@ Test(attention, cache_rounds_as_promised)
 Test(attention, refuses_what_does_not_fit)
 {
     uint8_t *page = NULL;
-    gla__kv_view view = {GLA_DTYPE_F32, 2, 8, 8, 0, 0, &page, 0, 0};
+    gla__kv_view view = {GLA_DTYPE_F32, 4, 2, 8, 8, 0, 0, &page, 0};
     void *states[] = {&view};
     const uint32_t offset[] = {0, 1};
     const uint64_t position[] = {0};
@@ -651,6 +651,9 @@ Test(attention, refuses_what_does_not_fit)
 
     cr_assert_eq(gla__attention(&batch, &a), GLA_E_INVALID); /* no page for the token */
     a.heads = 3;
+    cr_assert_eq(gla__attention(&batch, &a), GLA_E_INVALID);
+    a.heads = 6; /* more than declared */
+    view.n_pages = 1;
     cr_assert_eq(gla__attention(&batch, &a), GLA_E_INVALID);
     a.heads = 4;
     view.v_dim = 0; /* v_out_dim missing */

@@ -235,8 +235,10 @@ typedef struct gla_state_desc {
     /* PER_TOKEN only: one cached token is kv_heads keys of k_dim and kv_heads values of v_dim
      * numbers. v_dim 0: the value is the first part of the key (MLA). */
     uint32_t kv_heads, k_dim, v_dim;
-    uint32_t window; /* PER_TOKEN: only the last so many tokens are needed; 0 = all */
-    double flops;    /* per token; PER_TOKEN: per token and cached token.  For the cost model. */
+    uint32_t window;  /* PER_TOKEN: only the last so many tokens are needed; 0 = all */
+    uint32_t q_heads; /* PER_TOKEN: query heads at most, a multiple of kv_heads */
+    uint32_t reserved;
+    double flops; /* per token; PER_TOKEN: per token and cached token.  For the cost model. */
 } gla_state_desc;
 
 /* Valid during create() only.  Functions return the index of what was declared; the first error
@@ -435,7 +437,7 @@ typedef struct gla_recurrence {
 typedef struct gla_attention {
     uint32_t struct_size;
     uint32_t state;
-    uint32_t heads; /* query heads; kv_heads, k_dim, v_dim, window as declared by the state */
+    uint32_t heads; /* query heads, q_heads at most; the rest as declared by the state */
     float scale;
     float soft_cap;     /* 0 = none; scores = cap * tanh(scores / cap) */
     const float *sinks; /* [heads] extra logit in the denominator, or NULL */
@@ -712,12 +714,13 @@ static inline uint32_t gla_declare_vector(const gla_layer_config *c, const char 
 static inline uint32_t gla_declare_fixed(const gla_layer_config *c, const char *name, int64_t d0,
                                          int64_t d1, int64_t d2, double flops)
 {
-    gla_state_desc s = {name, GLA_STATE_FIXED, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 0, 0, 0, 0, flops};
+    gla_state_desc s = {name, GLA_STATE_FIXED, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0,
+                        flops};
     s.ndim = d2 ? 3 : d1 ? 2 : 1;
     return c->declare->state(c->declare, &s);
 }
 
-/* A KV cache; q_heads for the cost model. */
+/* A KV cache that q_heads query heads read. */
 static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *name, uint32_t q_heads,
                                       uint32_t kv_heads, uint32_t k_dim, uint32_t v_dim,
                                       uint32_t window)
@@ -730,6 +733,8 @@ static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *nam
                         k_dim,
                         v_dim,
                         window,
+                        q_heads,
+                        0,
                         2.0 * q_heads * (k_dim + (v_dim ? v_dim : k_dim))};
     return c->declare->state(c->declare, &s);
 }
