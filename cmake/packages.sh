@@ -7,7 +7,7 @@ set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config git ca-certificates libdnnl-dev libyaml-dev libzstd-dev
        libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev"
-test="g++ libcriterion-dev python3 zstd jq"
+test="g++ libcriterion-dev python3 zstd jq mandoc zsh fish"
 
 wanted=""
 for need in "$@"; do

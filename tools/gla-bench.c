@@ -68,12 +68,22 @@ static const cli_option options[] = {
     CLI_MODEL_OPTIONS,
     CLI_END,
 };
+static const char *const description[] = {
+    "Every round measures the rate of reading memory and the rate of the model's own matrix "
+    "products on this machine, then prefill, decode at depths, and several sessions that "
+    "decode together; the report sets each speed beside the limit that memory or arithmetic "
+    "would allow.",
+    "With --arch nothing needs to be downloaded: the weights are random, which costs as "
+    "much time as trained ones.",
+    NULL,
+};
 static const cli_program program = {
     .name = "gla-bench",
     .summary = "Measures a model beside the limits of the machine it runs on.",
     .usage = usage,
     .options = options,
     .examples = examples,
+    .description = description,
 };
 
 /* ---- the plan ---- */
@@ -192,7 +202,7 @@ static gla_status allocate(bench *b, gla_diag *diag)
     b->tokens = malloc(b->n_tokens * sizeof(*b->tokens));
     b->logits = malloc((size_t)batch * vocab * sizeof(*b->logits));
     if (!b->tokens || !b->logits)
-        return bench_fail(diag, GLA_E_NOMEM, "tokens and logits");
+        return cli_diag(diag, GLA_E_NOMEM, "", "tokens and logits");
     for (uint64_t i = 0; i < b->n_tokens; i++) {
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         b->tokens[i] = (int32_t)((state >> 33) % vocab);
@@ -232,7 +242,7 @@ static gla_status warm_up(bench *b, gla_diag *diag)
     bench *scratch = st ? NULL : malloc(sizeof(*scratch));
 
     if (st || !scratch)
-        return st ? st : bench_fail(diag, GLA_E_NOMEM, "the warm-up");
+        return st ? st : cli_diag(diag, GLA_E_NOMEM, "", "the warm-up");
     *scratch = *b;
     scratch->decode_tokens = b->decode_tokens < 2 ? b->decode_tokens : 2;
     bench_progress("warming up");
@@ -275,7 +285,7 @@ static gla_status measure(bench *b, gla_diag *diag)
         return st;
     b->memory = malloc(b->read_bytes);
     if (!b->memory)
-        return bench_fail(diag, GLA_E_NOMEM, "memory to read; hint: give a smaller --read-bytes");
+        return cli_diag(diag, GLA_E_NOMEM, "", "memory to read; hint: give a smaller --read-bytes");
     memset(b->memory, 0x3c, b->read_bytes); /* untouched pages would all be the same one */
     while (b->done < b->rounds && !st && !cli_interrupted()) {
         st = measure_round(b, diag);

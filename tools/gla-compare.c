@@ -76,6 +76,14 @@ static const cli_option options[] = {
     CLI_MODEL_OPTIONS,
     CLI_END,
 };
+static const char *const description[] = {
+    "Candidates are model folders, architectures, and sweeps over the mix of linear and "
+    "softmax layers of one architecture. What they cost in memory and FLOPs is exact and "
+    "needs no running; --text adds how well trained ones predict, with intervals, and "
+    "--measure how fast they are on this machine.",
+    "The result is a table, JSON, CSV, or one page with plots that needs no network.",
+    NULL,
+};
 static const cli_program program = {
     .name = "gla-compare",
     .summary = "Shows what mixes of linear and softmax layers cost and give, side by side.",
@@ -84,6 +92,7 @@ static const cli_program program = {
     .examples = examples,
     .max_operands = MAX_CANDIDATES,
     .operand = "DIR|arch.yaml",
+    .description = description,
 };
 
 static int by_number(const void *a, const void *b)

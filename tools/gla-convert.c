@@ -56,15 +56,27 @@ static const char *const examples[] = {
     "gla-convert config.json --arch-only > arch.yaml",
     NULL};
 // clang-format on
+static const char *const description[] = {
+    "A published checkpoint is a folder with config.json and safetensors files as "
+    "flash-linear-attention and transformers write them, or a gguf file. It becomes a model "
+    "folder: arch.yaml, which a person can read, weights.glaw, compressed and checksummed, "
+    "and the tokenizer.",
+    "Nothing of the checkpoint is lost: unless weights were quantised, --to safetensors "
+    "gives back the published files byte for byte. A folder is replaced only when asked to "
+    "(--overwrite), and then as a whole: whatever happens on the way, it holds the old "
+    "model or the new one.",
+    NULL,
+};
 static const cli_program program = {
     .name = "gla-convert",
-    .summary = "turns published checkpoints into model folders, and model folders back",
+    .summary = "Turns published checkpoints into model folders, and model folders back.",
     .usage = usage,
     .options = options,
     .examples = examples,
     .min_operands = 1,
     .max_operands = 1,
     .operand = "FOLDER",
+    .description = description,
 };
 
 /* ---- results --------------------------------------------------------------------- */

@@ -61,6 +61,14 @@ static const cli_option options[] = {
     CLI_MODEL_OPTIONS,
     CLI_END,
 };
+static const char *const description[] = {
+    "The likelihood of a text is the mean over windows that do not overlap, in nats per "
+    "token: a model of another vocabulary is better compared by the bits per byte that "
+    "--json gives as well.",
+    "--check feeds the tokens of a reference to the model, at once, in pieces and one by "
+    "one, and compares the logits with those that the reference implementation computed.",
+    NULL,
+};
 static const cli_program program = {
     .name = "gla-eval",
     .summary = "Measures the likelihood of a text, or checks logits against a reference.",
@@ -68,6 +76,7 @@ static const cli_program program = {
     .options = options,
     .examples = examples,
     .exits = exits,
+    .description = description,
 };
 
 /* ---- likelihood ------------------------------------------------------------ */
@@ -87,10 +96,8 @@ static gla_status window_nll(gla_session *s, const int32_t *ids, size_t n, nll_s
     float *logits = malloc(step * vocab * sizeof(*logits));
     gla_status st = GLA_OK;
 
-    if (!logits) {
-        memset(diag, 0, sizeof(*diag));
-        return diag->status = GLA_E_NOMEM;
-    }
+    if (!logits)
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
     gla_session_reset(s);
     for (size_t i = 0; i < n && !st; i += step) {
         const size_t m = n - i < step ? n - i : step;
@@ -114,12 +121,9 @@ static gla_status text_nll(gla_model *model, const int32_t *ids, size_t n, uint3
     for (size_t i = 0; i + 1 < n && !st; i += window) {
         const size_t m = n - 1 - i < window ? n - 1 - i : window;
 
-        if (cli_progress(NULL, "evaluating", i, n)) {
-            memset(diag, 0, sizeof(*diag));
-            st = diag->status = GLA_E_CANCELLED;
-        } else {
-            st = window_nll(s, ids + i, m, out, diag);
-        }
+        st = cli_progress_count("evaluating", i, n, "tokens")
+                 ? cli_diag(diag, GLA_E_CANCELLED, "", "interrupted")
+                 : window_nll(s, ids + i, m, out, diag);
     }
     cli_progress_clear();
     gla_session_destroy(s);
@@ -232,20 +236,16 @@ static gla_status golden_read(const char *path, golden *g, gla_diag *diag)
     memset(g, 0, sizeof(*g));
     if (!st && (!ids || !logits || ids->dtype != GLA_DTYPE_I32 || ids->ndim != 1 ||
                 logits->dtype != GLA_DTYPE_F32 || logits->ndim != 2 ||
-                logits->dims[0] != ids->dims[0] || !ids->n_elements)) {
-        memset(diag, 0, sizeof(*diag));
-        diag->offset = UINT64_MAX;
-        st = diag->status = GLA_E_SHAPE;
-        snprintf(diag->where, sizeof(diag->where), "%s", path);
-        snprintf(diag->message, sizeof(diag->message),
-                 "needs input_ids (I32 [T]) and logits (F32 [T, vocabulary])");
-    }
+                logits->dims[0] != ids->dims[0] || !ids->n_elements))
+        st = cli_diag(diag, GLA_E_SHAPE, path,
+                      "needs input_ids (I32 [T]) and logits (F32 [T, vocabulary])");
     if (!st) {
         g->n = (size_t)ids->n_elements;
         g->vocab = (size_t)logits->dims[1];
         g->ids = malloc((size_t)ids->raw_bytes);
         g->logits = malloc((size_t)logits->raw_bytes);
-        st = !g->ids || !g->logits ? GLA_E_NOMEM : gla_weights_read(w, ids, g->ids, diag);
+        st = !g->ids || !g->logits ? cli_diag(diag, GLA_E_NOMEM, path, "out of memory")
+                                   : gla_weights_read(w, ids, g->ids, diag);
         if (!st)
             st = gla_weights_read(w, logits, g->logits, diag);
     }

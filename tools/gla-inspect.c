@@ -37,6 +37,15 @@ static const cli_option options[] = {
     CLI_MODEL_OPTIONS,
     CLI_END,
 };
+static const char *const description[] = {
+    "The argument is a model folder, its arch.yaml, or an architecture written by hand. "
+    "Parameters, FLOPs, states and KV caches come from what the layers declare; no weights "
+    "are read and nothing runs, so a model that is too large for this machine can be "
+    "inspected on it.",
+    "A mistake in the file is reported with its line and column, and what was expected "
+    "there.",
+    NULL,
+};
 static const cli_program program = {
     .name = "gla-inspect",
     .summary = "Says what a model is made of and what it costs, without running it.",
@@ -46,6 +55,7 @@ static const cli_program program = {
     .min_operands = 1,
     .max_operands = 1,
     .operand = "DIR|arch.yaml",
+    .description = description,
 };
 
 /* A block that stands for all that are like it. */

@@ -69,12 +69,22 @@ static const cli_option options[] = {
     CLI_MODEL_OPTIONS,
     CLI_END,
 };
+static const char *const description[] = {
+    "A model folder (arch.yaml, weights.glaw, tokenizer.json) continues a text and prints "
+    "what it writes as it writes. With --sessions every line of a file is continued, all of "
+    "them in the same batches; with --chat the model's own chat template turns lines from "
+    "stdin into a conversation.",
+    "A session can be saved and resumed: what was read once is not read again. The file "
+    "belongs to the model it was made with; another model refuses it.",
+    NULL,
+};
 static const cli_program program = {
     .name = "gla-run",
     .summary = "Continues texts with a model and chats, streaming what it writes.",
     .usage = usage,
     .options = options,
     .examples = examples,
+    .description = description,
 };
 
 /* What cannot be meant together; NULL: nothing. */

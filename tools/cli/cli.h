@@ -2,9 +2,9 @@
  *
  * cli.h - what all programs share: options, help, errors, progress, JSON, signals
  *
- * A program is one const table of options and one cli_program; the table alone makes the parser,
- * -h, --help and what the man pages and completions are made of.  Values land where the table
- * points; what the table does not name cannot be given.
+ * A program is one const table of options and one cli_program; these alone make the parser, -h,
+ * --help, the man page and the completions (--generate), so that none can lag behind.  Values land
+ * where the table points; what the table does not name cannot be given.
  *
  *     static struct { const char *out; uint64_t n; } args = {.n = 128};
  *     static const cli_option options[] = {
@@ -50,7 +50,7 @@ typedef enum cli_kind {
     CLI_FLOAT,       /* double *, finite, within [min, max] */
     CLI_CHOICE,      /* const char **: one of .choices */
     CLI_LIST,        /* cli_list *: may be given again and again */
-    CLI_ACTION       /* void (**)(void): not for programs; --help and --version */
+    CLI_ACTION       /* not for programs: --help, --version, --generate */
 } cli_kind;
 
 typedef struct cli_list {
@@ -61,13 +61,13 @@ typedef struct cli_list {
 typedef struct cli_option {
     char letter; /* 0: long form only */
     const char *name;
-    const char *arg; /* "DIR"; NULL for flags */
+    const char *arg; /* NULL for flags; "DIR" and "FILE..." complete as such */
     cli_kind kind;
     void *to;
     const char *help;           /* lower case, no period; wrapped to the terminal's 80 columns */
     const char *def;            /* shown as [default: ...] */
     double min, max;            /* numbers; 0, 0 = any */
-    const char *const *choices; /* NULL-terminated */
+    const char *const *choices; /* NULL-terminated; .help must name them (a test checks) */
 } cli_option;
 
 // clang-format off
@@ -78,13 +78,17 @@ typedef struct cli_option {
 typedef struct cli_program {
     const char *name;
     const char *summary;           /* one sentence */
-    const char *const *usage;      /* what follows the name, a line each; NULL-terminated */
+    const char *const *usage;      /* what follows the name, a line each; NULL-terminated; after
+                                      two blanks comes a remark */
     const cli_option *options;     /* ended by CLI_END */
     const char *const *examples;   /* command lines; NULL-terminated; may be NULL */
     const char *const (*exits)[2]; /* {"1", "the logits differ"}, ended by NULL; NULL: as usual */
     uint32_t min_operands, max_operands; /* arguments that are no options */
     const char *operand;                 /* "SRC": for the message when one is missing */
+    const char *const *description;      /* paragraphs of the man page; NULL-terminated */
 } cli_program;
+
+extern const char *const cli__generated_kinds[];
 
 /* What the common options fill. */
 typedef struct cli_common {
@@ -101,6 +105,8 @@ extern cli_common cli;
     {'q', "quiet", NULL, CLI_FLAG, &cli.quiet, .help = "no remarks on stderr, errors only"},       \
     {0, "progress", NULL, CLI_TOGGLE, &cli.progress, .help = "show progress on stderr",            \
      .def = "on a terminal"},                                                                      \
+    {0, "generate", "KIND", CLI_ACTION, NULL, .choices = cli__generated_kinds,                     \
+     .help = "print the man page or a completion script: man, bash, zsh, fish"},                   \
     {'h', "help", NULL, CLI_ACTION, NULL, .help = "-h: short help; --help: all of it"},            \
     {'V', "version", NULL, CLI_ACTION, NULL, .help = "print versions and CPU features"}
 
@@ -134,14 +140,19 @@ int cli_fail(const gla_diag *diag);
 __attribute__((format(printf, 1, 2))) int cli_error(const char *format, ...);
 /* "gla-x: ..." and "Try 'gla-x --help'."; returns 2. */
 __attribute__((format(printf, 1, 2))) int cli_usage_error(const char *format, ...);
+/* Fills *diag with what a program itself found; returns status. */
+__attribute__((format(printf, 4, 5))) gla_status
+cli_diag(gla_diag *diag, gla_status status, const char *where, const char *format, ...);
 /* A remark on stderr, unless --quiet. */
 __attribute__((format(printf, 1, 2))) void cli_note(const char *format, ...);
 /* As gla_note_fn; ctx is not used. */
 void cli_note_fn(void *ctx, const char *note);
 
-/* As gla_progress_fn; ctx is not used.  A line on stderr at most 6 times a second, if it is a
- * terminal; non-zero after ^C. */
+/* As the library's progress functions: done of total bytes; ctx is not used.  A line on stderr at
+ * most 6 times a second, if it is a terminal; non-zero after ^C. */
 int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
+/* The same for what the program itself counts: unit "tokens", say. */
+int cli_progress_count(const char *what, uint64_t done, uint64_t total, const char *unit);
 void cli_progress_clear(void);
 
 /* True after the first SIGINT or SIGTERM; the second one kills. */
@@ -168,6 +179,10 @@ const char *cli_format_count(char buf[32], double n);
 extern const cli_program *cli__program;
 void cli__print_help(const cli_program *p, bool full, FILE *f);
 void cli__catch_signals(void);
-uint32_t cli__option_label(const cli_option *o, char *buf, uint32_t size);
+const char *const (*cli__exits(const cli_program *p))[2];
+extern const char *const cli__environment[][2]; /* {variable, meaning}, ended by NULL */
+/* "bash", "zsh" or "fish" */
+void cli__print_completion(const cli_program *p, const char *shell, FILE *f);
+void cli__print_manual(const cli_program *p, FILE *f);
 
 #endif

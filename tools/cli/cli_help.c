@@ -30,7 +30,7 @@ static void print_wrapped(FILE *f, const char *text, size_t at, size_t indent)
     putc('\n', f);
 }
 
-uint32_t cli__option_label(const cli_option *o, char *buf, uint32_t size)
+static uint32_t option_label(const cli_option *o, char *buf, uint32_t size)
 {
     const char letter[] = {'-', o->letter, ',', ' ', 0};
     const int n = snprintf(buf, size, "%s--%s%s%s%s", o->letter ? letter : "    ",
@@ -43,7 +43,7 @@ uint32_t cli__option_label(const cli_option *o, char *buf, uint32_t size)
 static void print_option(FILE *f, const cli_option *o)
 {
     char label[96], text[512], range[64] = "";
-    uint32_t n = cli__option_label(o, label, sizeof(label));
+    uint32_t n = option_label(o, label, sizeof(label));
 
     if (o->max > 0)
         snprintf(range, sizeof(range), " (%.9g to %.9g)", o->min, o->max);
@@ -60,27 +60,32 @@ static void print_option(FILE *f, const cli_option *o)
     print_wrapped(f, text, INDENT, INDENT);
 }
 
-static void print_environment(FILE *f)
-{
-    static const char *const variables[][2] = {
-        {"GLA_PLUGIN_PATH", "folders and files of plugins, separated by colons"},
-        {"GLA_NUM_THREADS", "threads to compute with, if --threads is not given"},
-        {"GLA_CPU", "c, avx2 or avx512: use no newer instructions than these"},
-        {"GLA_VALIDATE", "1: check every layer's use of memory and state (slow)"}};
+const char *const cli__environment[][2] = {
+    {"GLA_PLUGIN_PATH", "folders and files of plugins, separated by colons"},
+    {"GLA_NUM_THREADS", "threads to compute with, if --threads is not given"},
+    {"GLA_CPU", "c, avx2 or avx512: use no newer instructions than these"},
+    {"GLA_VALIDATE", "1: check every layer's use of memory and state (slow)"},
+    {NULL, NULL}};
 
-    fputs("\nEnvironment:\n", f);
-    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-        fprintf(f, "  %-*s", INDENT - 2, variables[i][0]);
-        print_wrapped(f, variables[i][1], INDENT, INDENT);
+const char *const (*cli__exits(const cli_program *p))[2]
+{
+    static const char *const usual[][2] = {
+        {"0", "done"}, {"1", "failed"}, {"2", "wrong usage"}, {"130", "interrupted"}, {NULL, NULL}};
+
+    return p->exits ? p->exits : usual;
+}
+
+static void print_pairs(FILE *f, const char *heading, const char *const (*pairs)[2])
+{
+    fprintf(f, "\n%s:\n", heading);
+    for (; (*pairs)[0]; pairs++) {
+        fprintf(f, "  %-*s", INDENT - 2, (*pairs)[0]);
+        print_wrapped(f, (*pairs)[1], INDENT, INDENT);
     }
 }
 
 void cli__print_help(const cli_program *p, bool full, FILE *f)
 {
-    static const char *const usual[][2] = {
-        {"0", "done"}, {"1", "failed"}, {"2", "wrong usage"}, {"130", "interrupted"}, {NULL, NULL}};
-    const char *const(*exits)[2] = p->exits ? p->exits : usual;
-
     fprintf(f, "%s:", p->name);
     print_wrapped(f, p->summary, strlen(p->name) + 1, 0);
     fputs("\nUsage:\n", f);
@@ -98,10 +103,6 @@ void cli__print_help(const cli_program *p, bool full, FILE *f)
         fputs("\nExamples:\n", f);
     for (const char *const *e = p->examples; e && *e; e++)
         fprintf(f, "  %s\n", *e);
-    fputs("\nExit status:\n", f);
-    for (; (*exits)[0]; exits++) {
-        fprintf(f, "  %-*s", INDENT - 2, (*exits)[0]);
-        print_wrapped(f, (*exits)[1], INDENT, INDENT);
-    }
-    print_environment(f);
+    print_pairs(f, "Exit status", cli__exits(p));
+    print_pairs(f, "Environment", cli__environment);
 }

@@ -61,23 +61,33 @@ void cli_progress_clear(void)
     line_shown = false;
 }
 
-int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+int cli_progress_count(const char *what, uint64_t done, uint64_t total, const char *unit)
 {
     static double last;
-    char a[32], b[32];
 
-    (void)ctx;
     if (cli.progress && now() - last > 1.0 / 6) {
+        const double percent = total ? 100.0 * (double)done / (double)total : 0.0;
+        char a[32], b[32];
+
         last = now();
-        fprintf(stderr, "\r\033[K%3.0f%%  %s of %s  %.40s",
-                total ? 100.0 * (double)done / (double)total : 0.0, cli_format_bytes(a, done),
-                cli_format_bytes(b, total), what ? what : "");
+        if (unit)
+            fprintf(stderr, "\r\033[K%3.0f%%  %llu of %llu %s  %.40s", percent,
+                    (unsigned long long)done, (unsigned long long)total, unit, what);
+        else
+            fprintf(stderr, "\r\033[K%3.0f%%  %s of %s  %.40s", percent, cli_format_bytes(a, done),
+                    cli_format_bytes(b, total), what);
         fflush(stderr);
         line_shown = true;
     }
     if (done >= total)
         cli_progress_clear();
     return interrupted;
+}
+
+int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
+{
+    (void)ctx;
+    return cli_progress_count(what ? what : "", done, total, NULL);
 }
 
 /* ---- remarks and errors ---------------------------------------------------------- */
@@ -133,16 +143,34 @@ int cli_fail(const gla_diag *diag)
     return diag->status == GLA_E_CANCELLED && interrupted ? 130 : 1;
 }
 
+__attribute__((format(printf, 4, 0))) static gla_status
+fill_diag(gla_diag *diag, gla_status status, const char *where, const char *format, va_list args)
+{
+    memset(diag, 0, sizeof(*diag));
+    diag->status = status;
+    diag->offset = UINT64_MAX;
+    snprintf(diag->where, sizeof(diag->where), "%s", where);
+    vsnprintf(diag->message, sizeof(diag->message), format, args);
+    return status;
+}
+
+gla_status cli_diag(gla_diag *diag, gla_status status, const char *where, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fill_diag(diag, status, where, format, args);
+    va_end(args);
+    return status;
+}
+
 int cli_error(const char *format, ...)
 {
     gla_diag diag;
     va_list args;
 
-    memset(&diag, 0, sizeof(diag));
-    diag.status = GLA_E_INVALID;
-    diag.offset = UINT64_MAX;
     va_start(args, format);
-    vsnprintf(diag.message, sizeof(diag.message), format, args);
+    fill_diag(&diag, GLA_E_INVALID, "", format, args);
     va_end(args);
     return cli_fail(&diag);
 }

@@ -255,6 +255,31 @@ static int bad_option(const getopt_table *t, char **argv, int code)
     return cli_usage_error("unknown option %s", given);
 }
 
+const char *const cli__generated_kinds[] = {"man", "bash", "zsh", "fish", NULL};
+
+/* --help, --version, --generate */
+static int act(const cli_program *p, const cli_option *o, bool by_letter)
+{
+    const char *kind = NULL;
+
+    if (o->choices) {
+        const cli_option choice = {.name = o->name, .to = &kind, .choices = o->choices};
+        const int st = set_choice(&choice, optarg);
+
+        if (st)
+            return st;
+    }
+    if (kind && !strcmp(kind, "man"))
+        cli__print_manual(p, stdout);
+    else if (kind)
+        cli__print_completion(p, kind, stdout);
+    else if (o->letter == 'V')
+        printf("%s %s\n%s\n", p->name, gla_version(), gla_build_info());
+    else
+        cli__print_help(p, !by_letter, stdout);
+    return cli_finish(0);
+}
+
 static int parse_options(const cli_program *p, int argc, char **argv, bool *stop)
 {
     getopt_table t;
@@ -275,11 +300,7 @@ static int parse_options(const cli_program *p, int argc, char **argv, bool *stop
         o = &p->options[i];
         if (o->kind == CLI_ACTION) {
             *stop = true;
-            if (o->letter == 'V')
-                printf("%s %s\n%s\n", p->name, gla_version(), gla_build_info());
-            else
-                cli__print_help(p, !by_letter, stdout);
-            return cli_finish(0);
+            return act(p, o, by_letter);
         }
         st = set_option(o, optarg, (code & NEGATED) != 0);
         if (st)

@@ -5,16 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static gla_status fail(gla_diag *diag, gla_status status, const char *where, const char *message)
-{
-    memset(diag, 0, sizeof(*diag));
-    diag->status = status;
-    diag->offset = UINT64_MAX;
-    snprintf(diag->where, sizeof(diag->where), "%s", where);
-    snprintf(diag->message, sizeof(diag->message), "%s", message);
-    return status;
-}
-
 gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool with_tokenizer,
                           gla_diag *diag)
 {
@@ -60,7 +50,7 @@ gla_status cli_encode(const cli_model *m, const char *text, size_t size, bool wi
     *ids = malloc((n_found + lead + 1) * sizeof(**ids));
     if (!*ids) {
         gla_ids_free(found);
-        return fail(diag, GLA_E_NOMEM, "the text", "out of memory");
+        return cli_diag(diag, GLA_E_NOMEM, "the text", "out of memory");
     }
     (*ids)[0] = bos;
     if (n_found)
@@ -80,14 +70,14 @@ gla_status cli_read_file(const char *path, char **data, size_t *size, gla_diag *
     *data = NULL;
     *size = 0;
     if (!f)
-        return fail(diag, GLA_E_IO, path, strerror(errno));
+        return cli_diag(diag, GLA_E_IO, path, "%s", strerror(errno));
     do {
         more = capacity <= limit ? realloc(buf, capacity *= 2) : NULL;
         if (!more) {
             free(buf);
             if (f != stdin)
                 fclose(f);
-            return fail(diag, GLA_E_LIMIT, path, "larger than 1 GiB, or out of memory");
+            return cli_diag(diag, GLA_E_LIMIT, path, "larger than 1 GiB, or out of memory");
         }
         buf = more;
         got = fread(buf + *size, 1, capacity - *size - 1, f);
@@ -98,7 +88,7 @@ gla_status cli_read_file(const char *path, char **data, size_t *size, gla_diag *
         *size = 0;
         if (f != stdin)
             fclose(f);
-        return fail(diag, GLA_E_IO, path, "cannot read");
+        return cli_diag(diag, GLA_E_IO, path, "cannot read");
     }
     if (f != stdin)
         fclose(f);

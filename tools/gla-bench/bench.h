@@ -127,7 +127,6 @@ double bench_now(void);
 int bench_cancel(void *ctx);
 /* A line on stderr, if progress is wanted. */
 __attribute__((format(printf, 1, 2))) void bench_progress(const char *format, ...);
-gla_status bench_fail(gla_diag *diag, gla_status status, const char *message);
 
 /* ---- accounts ---- */
 

@@ -85,14 +85,6 @@ void bench_progress(const char *format, ...)
     fflush(stderr);
 }
 
-gla_status bench_fail(gla_diag *diag, gla_status status, const char *message)
-{
-    memset(diag, 0, sizeof(*diag));
-    diag->offset = UINT64_MAX;
-    snprintf(diag->message, sizeof(diag->message), "%s", message);
-    return diag->status = status;
-}
-
 /* ---- limits of the machine ---- */
 
 gla_status bench_reading(bench *b, gla_diag *diag)

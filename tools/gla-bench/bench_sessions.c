@@ -127,7 +127,7 @@ static gla_status measure_files(const bench *b, session_item *s, const gla_sessi
     snprintf(path, sizeof(path), "%s/gla-bench-XXXXXX", dir && *dir ? dir : "/tmp");
     fd = mkstemp(path);
     if (fd < 0)
-        return bench_fail(diag, GLA_E_IO, "no temporary file can be made; hint: set TMPDIR");
+        return cli_diag(diag, GLA_E_IO, "", "no temporary file can be made; hint: set TMPDIR");
     close(fd);
     for (uint32_t i = 0; i < b->rounds && !st && !cli_interrupted(); i++)
         st = measure_file(b, s, base, path, diag);

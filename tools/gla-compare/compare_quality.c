@@ -128,8 +128,8 @@ static int run_window(comparison *c, gla_session **sessions, float *logits, text
     for (uint32_t i = 0; i < c->n; i++) {
         if (!sessions[i])
             continue;
-        if (cli_progress(NULL, "predicting the text", (first * c->n + i * n) * sizeof(*t->ids),
-                         t->n * c->n * sizeof(*t->ids))) {
+        if (cli_progress_count("predicting the text", first * c->n + i * n, t->n * c->n,
+                               "tokens")) {
             c->interrupted = true;
             return 0;
         }

@@ -189,8 +189,8 @@ int compare_speed(comparison *c)
     }
     for (uint32_t r = 0; r < c->rounds && !status; r++)
         for (uint32_t i = 0; i < c->n && !status && !c->interrupted; i++) {
-            cli_progress(NULL, "measuring speed", (uint64_t)r * c->n + i,
-                         (uint64_t)c->rounds * c->n);
+            cli_progress_count("measuring speed", (uint64_t)r * c->n + i,
+                               (uint64_t)c->rounds * c->n, "visits");
             status = visit_candidate(c, &c->items[(i + r) % c->n], noise, n);
         }
     cli_progress_clear();

@@ -75,10 +75,6 @@ int run_chat(run *r);
 /* Tokens that two texts begin with alike. */
 size_t run_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
 
-/* Fills diag, returns status. */
-__attribute__((format(printf, 4, 5))) gla_status
-run_fail(gla_diag *diag, gla_status status, const char *where, const char *format, ...);
-
 /* For --json: ids, and what is the same in all three results (seed, speeds, versions, ...). */
 json_t *run_json_ids(const int32_t *ids, size_t n);
 json_t *run_json_memory(const gla_memory *memory);

@@ -21,7 +21,7 @@ typedef struct batch {
 
 static gla_status fail_nomem(gla_diag *diag)
 {
-    return run_fail(diag, GLA_E_NOMEM, run_arg.sessions, "out of memory");
+    return cli_diag(diag, GLA_E_NOMEM, run_arg.sessions, "out of memory");
 }
 
 /* A JSON string takes the place of the line that it was written on: it is never longer. */
@@ -31,7 +31,7 @@ static gla_status unquote(char *line, size_t *size, gla_diag *diag)
     json_t *v = json_loadb(line, *size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 
     if (!v)
-        return run_fail(diag, GLA_E_INVALID, "", "not a JSON string: %s", error.text);
+        return cli_diag(diag, GLA_E_INVALID, "", "not a JSON string: %s", error.text);
     *size = json_string_length(v);
     memcpy(line, json_string_value(v), *size);
     json_decref(v);
@@ -51,7 +51,7 @@ static gla_status add(batch *b, char *line, size_t size, gla_diag *diag)
     if (!st)
         st = cli_encode(&b->r->m, line, size, run_arg.bos, &ids, &n, diag);
     if (!st && !n)
-        st = run_fail(diag, GLA_E_INVALID, "", "nothing to continue: the prompt is empty");
+        st = cli_diag(diag, GLA_E_INVALID, "", "nothing to continue: the prompt is empty");
     if (!st)
         st = run_session(b->r, true, &session, diag);
     if (!st)
@@ -103,7 +103,7 @@ static gla_status read_prompts(batch *b, gla_diag *diag)
         }
     }
     if (!st && !b->n)
-        st = run_fail(diag, GLA_E_INVALID, run_arg.sessions, "no prompts: one a line is needed");
+        st = cli_diag(diag, GLA_E_INVALID, run_arg.sessions, "no prompts: one a line is needed");
     return st;
 }
 

@@ -17,7 +17,7 @@ static gla_status first_messages(json_t **out, gla_diag *diag)
                                                                 "content", run_arg.system))) {
         json_decref(*out);
         *out = NULL;
-        return run_fail(diag, GLA_E_INVALID, "--system", "not UTF-8");
+        return cli_diag(diag, GLA_E_INVALID, "--system", "not UTF-8");
     }
     return GLA_OK;
 }
@@ -93,7 +93,7 @@ gla_status chat_add_branch(chat *c, const char *name, gla_session *session, json
         free(copy);
         gla_session_destroy(session);
         json_decref(messages);
-        return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
     }
     c->now = c->n_branches++;
     c->branches[c->now] = (chat_branch){copy, session, messages};
@@ -115,7 +115,7 @@ static gla_status render(const chat *c, const json_t *messages, uint32_t flags, 
     *ids = NULL;
     *n = 0;
     if (!list)
-        return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
     for (size_t i = 0; i < count; i++) {
         const json_t *m = json_array_get(messages, i);
 
@@ -149,9 +149,9 @@ static gla_status append(json_t *messages, const char *role, const char *text, g
     json_t *content = json_string(text);
 
     if (!content)
-        return run_fail(diag, GLA_E_INVALID, "this message", "not UTF-8");
+        return cli_diag(diag, GLA_E_INVALID, "this message", "not UTF-8");
     if (json_array_append_new(messages, json_pack("{s:s, s:o}", "role", role, "content", content)))
-        return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
     return GLA_OK;
 }
 
@@ -188,7 +188,7 @@ gla_status chat_say(chat *c, const char *text, gla_diag *diag)
         return st;
     st = render(c, messages, GLA_CHAT_GENERATE, &ids, &n, diag);
     if (!st && !n)
-        st = run_fail(diag, GLA_E_INVALID, "", "the template makes nothing of this chat");
+        st = cli_diag(diag, GLA_E_INVALID, "", "the template makes nothing of this chat");
     if (!st)
         st = continuation_init(c->r, &w, chat_here(c)->session, ids, n, run_arg.seed + count, diag);
     if (st)
@@ -227,7 +227,7 @@ gla_status chat_undo(chat *c, gla_diag *diag)
     while (n && !is_from(b->messages, n - 1, "user"))
         n--;
     if (!n)
-        return run_fail(diag, GLA_E_INVALID, "/undo", "nothing has been said yet");
+        return cli_diag(diag, GLA_E_INVALID, "/undo", "nothing has been said yet");
     while (json_array_size(b->messages) >= n)
         json_array_remove(b->messages, json_array_size(b->messages) - 1);
     if (n > 1 && is_from(b->messages, n - 2, "assistant"))
@@ -270,7 +270,7 @@ static gla_status take_line(chat *c, char *line, size_t size, gla_diag *diag)
     if (size && line[size - 1] == '\r')
         line[--size] = '\0';
     if (strlen(line) != size)
-        return run_fail(diag, GLA_E_INVALID, "this message", "it has a NUL byte");
+        return cli_diag(diag, GLA_E_INVALID, "this message", "it has a NUL byte");
     if (!size)
         return GLA_OK;
     if (line[0] == '/' && line[1] != '/')

@@ -28,9 +28,9 @@ static gla_status save_messages(const json_t *messages, const char *path, gla_di
     gla_status st = GLA_OK;
 
     if (!file || !part)
-        st = run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+        st = cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
     else if (json_dump_file(messages, part, JSON_INDENT(1)) || rename(part, file))
-        st = run_fail(diag, GLA_E_IO, file, "cannot write: %s", strerror(errno));
+        st = cli_diag(diag, GLA_E_IO, file, "cannot write: %s", strerror(errno));
     if (st && part)
         remove(part);
     free(file);
@@ -70,16 +70,16 @@ gla_status chat_load_messages(const char *path, json_t **out, gla_diag *diag)
 
     *out = NULL;
     if (!file)
-        return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
     st = cli_read_file(file, &text, &size, diag);
     if (st) {
         snprintf(diag->hint, sizeof(diag->hint), "--save writes it in a chat, beside the session");
     } else {
         *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
         if (!*out)
-            st = run_fail(diag, GLA_E_CORRUPT, file, "%s", error.text);
+            st = cli_diag(diag, GLA_E_CORRUPT, file, "%s", error.text);
         else if (!are_messages(*out))
-            st = run_fail(diag, GLA_E_CORRUPT, file, "not a list of messages with role, content");
+            st = cli_diag(diag, GLA_E_CORRUPT, file, "not a list of messages with role, content");
     }
     if (st) {
         json_decref(*out);
@@ -118,7 +118,7 @@ static gla_status fork_chat(chat *c, const char *name, gla_diag *diag)
     gla_status st;
 
     if (find(c, name))
-        return run_fail(diag, GLA_E_INVALID, "/fork", "there is a '%s' already", name);
+        return cli_diag(diag, GLA_E_INVALID, "/fork", "there is a '%s' already", name);
     st = gla_session_fork(b->session, &session, diag);
     if (!st)
         st = chat_add_branch(c, name, session, json_deep_copy(b->messages), diag);
@@ -139,7 +139,7 @@ static gla_status switch_chat(chat *c, const char *name, gla_diag *diag)
 
             snprintf(names + n, sizeof(names) - n, " %s", c->branches[i].name);
         }
-        return run_fail(diag, GLA_E_INVALID, "/switch", "there is no '%s', but:%s", name, names);
+        return cli_diag(diag, GLA_E_INVALID, "/switch", "there is no '%s', but:%s", name, names);
     }
     c->now = (size_t)(b - c->branches);
     cli_note("now in '%s', %zu messages", b->name, json_array_size(b->messages));
@@ -198,9 +198,9 @@ gla_status chat_command(chat *c, const char *line, gla_diag *diag)
         if (strlen(commands[i].name) != n || strncmp(commands[i].name, line, n))
             continue;
         if (commands[i].arg && !*arg)
-            return run_fail(diag, GLA_E_INVALID, commands[i].name, "%s is missing",
+            return cli_diag(diag, GLA_E_INVALID, commands[i].name, "%s is missing",
                             commands[i].arg);
         return commands[i].run(c, arg, diag);
     }
-    return run_fail(diag, GLA_E_INVALID, "", "no command '%.*s'; /help lists them", (int)n, line);
+    return cli_diag(diag, GLA_E_INVALID, "", "no command '%.*s'; /help lists them", (int)n, line);
 }

@@ -1,29 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gla-run/run.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-gla_status run_fail(gla_diag *diag, gla_status status, const char *where, const char *format, ...)
-{
-    va_list list;
-
-    memset(diag, 0, sizeof(*diag));
-    diag->status = status;
-    diag->offset = UINT64_MAX;
-    snprintf(diag->where, sizeof(diag->where), "%s", where);
-    va_start(list, format);
-    vsnprintf(diag->message, sizeof(diag->message), format, list);
-    va_end(list);
-    return status;
-}
-
 static gla_status fail_nomem(gla_diag *diag)
 {
-    return run_fail(diag, GLA_E_NOMEM, "", "out of memory");
+    return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
 }
 
 static double now(void)
@@ -69,7 +54,7 @@ static gla_status read_config(const char *name, json_t **out, gla_diag *diag)
         if (!st)
             *out = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
         if (!st && !*out)
-            st = run_fail(diag, GLA_E_CORRUPT, path, "line %d: %s", error.line, error.text);
+            st = cli_diag(diag, GLA_E_CORRUPT, path, "line %d: %s", error.line, error.text);
     }
     free(text);
     free(path);
@@ -207,8 +192,8 @@ static int between_batches(void *ctx)
     const reading *p = ctx;
 
     if (p->total > 512)
-        cli_progress(NULL, "reading the prompt", positions(p->items, p->n_items) - p->start,
-                     p->total);
+        cli_progress_count("reading the prompt", positions(p->items, p->n_items) - p->start,
+                           p->total, "tokens");
     return cli_interrupted();
 }
 

@@ -41,7 +41,7 @@ static gla_status last_logits(continuation *c, gla_diag *diag)
     if (c->n_prompt)
         return GLA_OK;
     if (!position)
-        return run_fail(diag, GLA_E_INVALID, "", "nothing to continue: the prompt is empty");
+        return cli_diag(diag, GLA_E_INVALID, "", "nothing to continue: the prompt is empty");
     token = gla_session_tokens(c->session)[position - 1];
     st = gla_session_truncate(c->session, position - 1, diag);
     return st ? st : gla_session_feed(c->session, &token, 1, c->logits, diag);
