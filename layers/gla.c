@@ -134,18 +134,9 @@ static void declare_inputs(gla_layer *l, const gla_layer_config *cfg)
 
 static void declare(gla_layer *l, const gla_layer_config *cfg)
 {
-    static const char *const taps[3] = {"q_conv1d.weight", "k_conv1d.weight", "v_conv1d.weight"};
-    static const char *const taps_bias[3] = {"q_conv1d.bias", "k_conv1d.bias", "v_conv1d.bias"};
-    const uint32_t conv_channels = l->channels[W_Q] + l->channels[W_K] + l->channels[W_V];
-
     declare_inputs(l, cfg);
-    for (uint32_t i = 0; i < 3; i++) {
-        l->w_conv[i] = l->b_conv[i] = GLA_ABSENT;
-        if (l->conv_width)
-            l->w_conv[i] = gla_declare_taps(cfg, taps[i], l->channels[i], l->conv_width);
-        if (l->conv_width && cfg->params[P_CONV_BIAS].i)
-            l->b_conv[i] = gla_declare_vector(cfg, taps_bias[i], l->channels[i]);
-    }
+    l->s_conv = gla_declare_convs(cfg, "qkv", l->channels, l->conv_width,
+                                  (int)cfg->params[P_CONV_BIAS].i, l->w_conv, l->b_conv);
     l->w_norm = l->b_out = GLA_ABSENT;
     if (l->output_norm && cfg->params[P_NORM_WEIGHT].i)
         l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->v);
@@ -156,9 +147,6 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
     l->s_state = gla_declare_fixed(cfg, "S", l->heads, l->k, l->v, 5.0 * l->channels[W_Q] * l->v);
     if (l->normaliser)
         l->s_z = gla_declare_fixed(cfg, "z", l->heads, l->k, 0, 5.0 * l->channels[W_Q]);
-    if (l->conv_width)
-        l->s_conv = gla_declare_fixed(cfg, "conv", l->conv_width - 1, conv_channels, 0,
-                                      2.0 * conv_channels * l->conv_width);
     l->t_in = gla_declare_rows(cfg, l->width);
     l->t_decay = gla_declare_rows(cfg, l->ac);
     l->t_out = gla_declare_rows(cfg, l->oc);

@@ -60,24 +60,14 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
 {
     static const char *const proj[] = {"q_proj.weight", "k_proj.weight", "v_proj.weight",
                                        "f_proj.weight"};
-    static const char *const taps[] = {"q_conv1d.weight", "k_conv1d.weight", "v_conv1d.weight"};
-    static const char *const bias[] = {"q_conv1d.bias", "k_conv1d.bias", "v_conv1d.bias"};
-    uint32_t conv_channels = 0;
 
     for (uint32_t i = 0; i < N_IN; i++) {
         l->w_in[i] = i == W_F ? gla_declare_gate(cfg, proj[i], l->channels[i], l->d)
                               : gla_declare_matrix(cfg, proj[i], l->channels[i], l->d);
         l->width += l->channels[i];
     }
-    for (uint32_t i = 0; i < 3; i++) {
-        l->w_conv[i] = l->b_conv[i] = GLA_ABSENT;
-        conv_channels += l->channels[i];
-        if (!l->conv_width)
-            continue;
-        l->w_conv[i] = gla_declare_taps(cfg, taps[i], l->channels[i], l->conv_width);
-        if (cfg->params[P_CONV_BIAS].i)
-            l->b_conv[i] = gla_declare_vector(cfg, bias[i], l->channels[i]);
-    }
+    l->s_conv = gla_declare_convs(cfg, "qkv", l->channels, l->conv_width,
+                                  (int)cfg->params[P_CONV_BIAS].i, l->w_conv, l->b_conv);
     l->w_norm = GLA_ABSENT;
     if (cfg->params[P_NORM_WEIGHT].i)
         l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->oc);
@@ -86,9 +76,6 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
         gla_declare_fixed(cfg, "K", l->heads, l->k, l->slots, 5.0 * l->heads * l->k * l->slots);
     l->s_values =
         gla_declare_fixed(cfg, "V", l->heads, l->slots, l->v, 5.0 * l->heads * l->v * l->slots);
-    if (l->conv_width)
-        l->s_conv = gla_declare_fixed(cfg, "conv", l->conv_width - 1, conv_channels, 0,
-                                      2.0 * conv_channels * l->conv_width);
     l->t_in = gla_declare_rows(cfg, l->width);
     l->t_write = gla_declare_rows(cfg, l->channels[W_F]);
     l->t_slots = gla_declare_rows(cfg, (size_t)l->heads * l->slots);

@@ -49,10 +49,7 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
 {
     static const char *const proj[] = {"q_proj.weight", "f_proj.weight", "i_proj.weight",
                                        "g_proj.weight"};
-    static const char *const taps[] = {"q_conv1d.weight", "f_conv1d.weight", "i_conv1d.weight"};
-    static const char *const bias[] = {"q_conv1d.bias", "f_conv1d.bias", "i_conv1d.bias"};
     const gla_param_value *p = cfg->params;
-    uint32_t conv_channels = 0;
 
     for (uint32_t i = 0; i < N_IN; i++) {
         l->w_in[i] =
@@ -60,15 +57,8 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
         l->offset[i] = l->width;
         l->width += l->channels[i];
     }
-    for (uint32_t i = 0; i < 3; i++) {
-        l->w_conv[i] = l->b_conv[i] = GLA_ABSENT;
-        conv_channels += l->channels[i];
-        if (!l->conv_width || !l->channels[i])
-            continue;
-        l->w_conv[i] = gla_declare_taps(cfg, taps[i], l->channels[i], l->conv_width);
-        if (p[P_CONV_BIAS].i)
-            l->b_conv[i] = gla_declare_vector(cfg, bias[i], l->channels[i]);
-    }
+    l->s_conv = gla_declare_convs(cfg, "qfi", l->channels, l->conv_width, (int)p[P_CONV_BIAS].i,
+                                  l->w_conv, l->b_conv);
     l->w_bounds = GLA_ABSENT;
     if (p[P_LOWER_BOUND].i && l->layer_index > 0)
         l->w_bounds = gla_declare_taps(cfg, "/lower_bounds", l->n_layers, l->fc);
@@ -81,9 +71,6 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
     else
         l->s_state = gla_declare_fixed(cfg, "S", l->heads, l->fc / l->heads, l->ic / l->heads,
                                        5.0 * l->fc * (l->ic / l->heads));
-    if (l->conv_width)
-        l->s_conv = gla_declare_fixed(cfg, "conv", l->conv_width - 1, conv_channels, 0,
-                                      2.0 * conv_channels * l->conv_width);
     l->t_in = gla_declare_rows(cfg, l->width);
     l->t_decay = gla_declare_rows(cfg, l->fc);
     l->t_out = gla_declare_rows(cfg, l->ic);

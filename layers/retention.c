@@ -69,31 +69,19 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
 {
     static const char *const proj[] = {"q_proj.weight", "k_proj.weight", "v_proj.weight",
                                        "g_proj.weight"};
-    static const char *const taps[] = {"q_conv1d.weight", "k_conv1d.weight", "v_conv1d.weight"};
-    static const char *const bias[] = {"q_conv1d.bias", "k_conv1d.bias", "v_conv1d.bias"};
-    uint32_t conv_channels = 0;
 
     for (uint32_t i = 0; i < N_IN; i++) {
         l->w_in[i] =
             l->channels[i] ? gla_declare_matrix(cfg, proj[i], l->channels[i], l->d) : GLA_ABSENT;
         l->width += l->channels[i];
     }
-    for (uint32_t i = 0; i < 3; i++) {
-        l->w_conv[i] = l->b_conv[i] = GLA_ABSENT;
-        if (l->conv_width)
-            l->w_conv[i] = gla_declare_taps(cfg, taps[i], l->channels[i], l->conv_width);
-        if (l->conv_width && cfg->params[P_CONV_BIAS].i)
-            l->b_conv[i] = gla_declare_vector(cfg, bias[i], l->channels[i]);
-        conv_channels += l->channels[i];
-    }
+    l->s_conv = gla_declare_convs(cfg, "qkv", l->channels, l->conv_width,
+                                  (int)cfg->params[P_CONV_BIAS].i, l->w_conv, l->b_conv);
     l->w_norm = GLA_ABSENT;
     if (cfg->params[P_NORM_WEIGHT].i)
         l->w_norm = gla_declare_vector(cfg, "g_norm.weight", l->norm.width);
     l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->oc);
     l->s_state = gla_declare_fixed(cfg, "S", l->heads, l->k, l->v, 5.0 * l->heads * l->k * l->v);
-    if (l->conv_width)
-        l->s_conv = gla_declare_fixed(cfg, "conv", l->conv_width - 1, conv_channels, 0,
-                                      2.0 * conv_channels * l->conv_width);
     l->t_in = gla_declare_rows(cfg, l->width);
     l->t_out = gla_declare_rows(cfg, l->oc);
 }

@@ -674,6 +674,9 @@ static inline gla_status gla_host_fail(const gla_host *h, gla_status st, const c
     return st;
 }
 
+/* An optional weight or part: declared nowhere. */
+#define GLA_ABSENT UINT32_MAX
+
 static inline uint32_t gla_declare_weight(const gla_layer_config *c, const char *name,
                                           uint32_t role, uint32_t flags, int64_t d0, int64_t d1,
                                           int64_t d2)
@@ -739,13 +742,35 @@ static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *nam
     return c->declare->state(c->declare, &s);
 }
 
+/* Short convolutions over the parts of an input projection, one for each letter of `parts` ("qkv"):
+ * taps "q_conv1d.weight" [channels[i], width] and, if asked, "q_conv1d.bias"; GLA_ABSENT where a
+ * part has no channels.  For gla_make_conv(); returns the state that math->conv1d() wants.  Nothing
+ * is declared when width is 0. */
+static inline uint32_t gla_declare_convs(const gla_layer_config *c, const char *parts,
+                                         const uint32_t *channels, uint32_t width, int has_bias,
+                                         uint32_t *taps, uint32_t *biases)
+{
+    char weight[] = "x_conv1d.weight", bias[] = "x_conv1d.bias";
+    uint32_t all = 0;
+
+    for (uint32_t i = 0; parts[i]; i++) {
+        weight[0] = bias[0] = parts[i];
+        taps[i] = biases[i] = GLA_ABSENT;
+        all += channels[i];
+        if (!width || !channels[i])
+            continue;
+        taps[i] = gla_declare_taps(c, weight, channels[i], width);
+        if (has_bias)
+            biases[i] = gla_declare_vector(c, bias, channels[i]);
+    }
+    return width ? gla_declare_fixed(c, "conv", width - 1, all, 0, 2.0 * all * width) : GLA_ABSENT;
+}
+
 static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_row)
 {
     return c->declare->scratch(c->declare, per_row, 0, 0);
 }
 
-/* An optional weight or part: declared nowhere. */
-#define GLA_ABSENT    UINT32_MAX
 #define GLA_MAX_PARTS 8
 
 /* One linear map over the declared weights parts[i] (outputs stacked in this order, absent ones
