@@ -31,7 +31,7 @@ struct gla_layer {
     uint32_t w_mu, w_mix_in, w_mix_out, w_mix_bias, w_maps[N_MIXES], w_decay_up, b_decay_up,
         w_bonus;
     uint32_t w_norm, b_norm, w_out;
-    uint32_t s_state, s_shift, t_delta, t_low, t_mu, t_mixed, t_decay_low, t_map[N_MIXES], t_o;
+    uint32_t s_state, s_shift, t_before, t_low, t_mu, t_mixed, t_decay_low, t_map[N_MIXES], t_o;
     gla_linear *mix_in, *mix_out[N_MIXES], *maps[N_MIXES], *decay_up, *out;
     const float *mu, *bonus;
     gla_norm norm;
@@ -61,7 +61,7 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
     l->w_out = gla_declare_matrix(cfg, "o_proj.weight", cfg->d_out, l->vc);
     l->s_state = gla_declare_fixed(cfg, "S", l->heads, l->k, l->v, 7.0 * l->kc * l->v);
     l->s_shift = gla_declare_fixed(cfg, "shift", l->d, 0, 0, 13.0 * l->d);
-    l->t_delta = gla_declare_rows(cfg, l->d);
+    l->t_before = gla_declare_rows(cfg, l->d);
     l->t_low = gla_declare_rows(cfg, N_MIXES * (size_t)l->rank);
     l->t_mu = gla_declare_rows(cfg, l->d);
     l->t_mixed = gla_declare_rows(cfg, l->d);
@@ -158,67 +158,44 @@ static gla_status bind(gla_layer *l, const gla_tensor *weights)
     return st;
 }
 
-typedef struct job {
-    uint32_t d;
-    const float *x, *mu;
-    size_t ld_mu; /* 0: the same for every row */
-    float *delta, *y;
-} job;
-
-static void delta_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const job *j = arg;
-
-    for (size_t i = (size_t)first * j->d; i < (size_t)last * j->d; i++)
-        j->delta[i] -= j->x[i];
-}
-
-static void mix_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const job *j = arg;
-
-    for (uint32_t r = first; r < last; r++)
-        for (uint32_t c = 0; c < j->d; c++) {
-            const size_t i = (size_t)r * j->d + c;
-
-            j->y[i] = j->x[i] + j->mu[r * j->ld_mu + c] * j->delta[i];
-        }
-}
+typedef struct decay_job {
+    float *w; /* [rows, width] */
+    uint32_t width;
+} decay_job;
 
 static void decay_rows(void *arg, uint32_t first, uint32_t last)
 {
-    const job *j = arg;
+    const decay_job *j = arg;
 
-    for (size_t i = (size_t)first * j->d; i < (size_t)last * j->d; i++)
-        j->y[i] = -expf(j->y[i]);
+    for (size_t i = (size_t)first * j->width; i < (size_t)last * j->width; i++)
+        j->w[i] = -expf(j->w[i]);
 }
 
 /* The five mixed inputs through their maps, into t_map. */
-static gla_status project(const gla_layer *l, const gla_batch *b, job *j)
+static gla_status project(const gla_layer *l, const gla_batch *b)
 {
     const gla_math *m = l->math;
     const uint32_t n = b->n_rows, d = l->d;
     const uint32_t widths[] = {l->kc, l->decay_rank, l->kc, l->vc, l->vc};
     const size_t ld_low = N_MIXES * (size_t)l->rank;
     float *low = b->scratch[l->t_low], *mu = b->scratch[l->t_mu], *w = b->scratch[l->t_map[X_W]];
-    float *decay_low = b->scratch[l->t_decay_low];
-    job decay = {.d = l->kc, .y = w};
-    gla_status st = m->for_rows(b, n, mix_rows, j);
+    float *decay_low = b->scratch[l->t_decay_low], *mixed = b->scratch[l->t_mixed];
+    const float *before = b->scratch[l->t_before];
+    decay_job decay = {w, l->kc};
+    gla_status st = m->mix(b, n, d, b->x, d, before, d, l->mu, 0, mixed, d);
 
     if (!st)
-        st = m->linear(b, l->mix_in, n, j->y, d, low, ld_low);
+        st = m->linear(b, l->mix_in, n, mixed, d, low, ld_low);
     if (!st)
         st = m->activation(b, GLA_ACT_TANH, n, (uint32_t)ld_low, low, ld_low, low, ld_low);
-    j->mu = mu;
-    j->ld_mu = d;
     for (uint32_t i = 0; i < N_MIXES && !st; i++) {
         float *y = i == X_W ? decay_low : b->scratch[l->t_map[i]];
 
         st = m->linear(b, l->mix_out[i], n, low + (size_t)i * l->rank, ld_low, mu, d);
         if (!st)
-            st = m->for_rows(b, n, mix_rows, j);
+            st = m->mix(b, n, d, b->x, d, before, d, mu, d, mixed, d);
         if (!st)
-            st = m->linear(b, l->maps[i], n, j->y, d, y, widths[i]);
+            st = m->linear(b, l->maps[i], n, mixed, d, y, widths[i]);
     }
     if (!st)
         st = m->activation(b, GLA_ACT_TANH, n, l->decay_rank, decay_low, l->decay_rank, decay_low,
@@ -232,7 +209,6 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
     const gla_math *m = l->math;
     const uint32_t n = b->n_rows, d = l->d;
-    job j = {d, b->x, l->mu, 0, b->scratch[l->t_delta], b->scratch[l->t_mixed]};
     float *o = b->scratch[l->t_o];
     const gla_recurrence r = {
         .struct_size = sizeof(r),
@@ -257,12 +233,10 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
         .ld_o = l->vc,
     };
     gla_norm norm = l->norm;
-    gla_status st = m->shift(b, l->s_shift, d, b->x, d, j.delta, d);
+    gla_status st = m->shift(b, l->s_shift, d, b->x, d, b->scratch[l->t_before], d);
 
     if (!st)
-        st = m->for_rows(b, n, delta_rows, &j);
-    if (!st)
-        st = project(l, b, &j);
+        st = project(l, b);
     if (!st)
         st = m->recurrence(b, &r);
     norm.gate = b->scratch[l->t_map[X_G]];

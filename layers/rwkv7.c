@@ -176,23 +176,8 @@ static gla_status bind(gla_layer *l, const gla_tensor *weights)
 
 typedef struct job {
     const gla_layer *l;
-    const float *x, *before, *mu; /* of one mix */
-    float *mixed;
     float *r, *k, *v, *a, *g, *kk, *b, *o, *v_first, *v_gate;
 } job;
-
-static void mix_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const job *j = arg;
-    const uint32_t d = j->l->d;
-
-    for (uint32_t r = first; r < last; r++)
-        for (uint32_t c = 0; c < d; c++) {
-            const size_t i = (size_t)r * d + c;
-
-            j->mixed[i] = j->x[i] + j->mu[c] * (j->before[i] - j->x[i]);
-        }
-}
 
 static void residual_rows(void *arg, uint32_t first, uint32_t last)
 {
@@ -250,21 +235,20 @@ static void output_rows(void *arg, uint32_t first, uint32_t last)
 }
 
 /* x + mu (before - x), then a plain map or a low-rank one */
-static gla_status mixed_map(const gla_layer *l, const gla_batch *b, job *j, uint32_t mix,
+static gla_status mixed_map(const gla_layer *l, const gla_batch *b, uint32_t mix,
                             const gla_linear *map, uint32_t lora, uint32_t inner, float *y,
                             size_t width)
 {
     const gla_math *m = l->math;
-    float *low = b->scratch[l->t_low];
+    float *low = b->scratch[l->t_low], *mixed = b->scratch[l->t_mixed];
     const uint32_t n = b->n_rows, rank = lora < N_LORA ? l->rank[lora] : 0;
-    gla_status st;
+    gla_status st =
+        m->mix(b, n, l->d, b->x, l->d, b->scratch[l->t_before], l->d, l->mu[mix], 0, mixed, l->d);
 
-    j->mu = l->mu[mix];
-    st = m->for_rows(b, n, mix_rows, j);
     if (!st && map)
-        return m->linear(b, map, n, j->mixed, l->d, y, width);
+        return m->linear(b, map, n, mixed, l->d, y, width);
     if (!st)
-        st = m->linear(b, l->down[lora], n, j->mixed, l->d, low, rank);
+        st = m->linear(b, l->down[lora], n, mixed, l->d, low, rank);
     if (!st && inner)
         st = m->activation(b, inner, n, rank, low, rank, low, rank);
     return st ? st : m->linear(b, l->up[lora], n, low, rank, y, width);
@@ -274,30 +258,30 @@ static gla_status project(const gla_layer *l, const gla_batch *b, job *j, float 
 {
     const gla_math *m = l->math;
     const uint32_t n = b->n_rows, d = l->d, vc = l->vc;
-    gla_status st = mixed_map(l, b, j, X_R, l->r, N_LORA, 0, j->r, d);
+    gla_status st = mixed_map(l, b, X_R, l->r, N_LORA, 0, j->r, d);
 
     if (!st)
-        st = mixed_map(l, b, j, X_W, NULL, L_W, GLA_ACT_TANH, w, d);
+        st = mixed_map(l, b, X_W, NULL, L_W, GLA_ACT_TANH, w, d);
     if (!st)
         st = m->activation(b, GLA_ACT_SIGMOID, n, d, w, d, w, d);
     if (!st)
         st = m->scale(b, -0.6065306597126334f, n, d, w, d);
     if (!st)
-        st = mixed_map(l, b, j, X_K, l->kp, N_LORA, 0, j->k, d);
+        st = mixed_map(l, b, X_K, l->kp, N_LORA, 0, j->k, d);
     if (!st)
-        st = mixed_map(l, b, j, X_A, NULL, L_A, GLA_ACT_NONE, j->a, d);
+        st = mixed_map(l, b, X_A, NULL, L_A, GLA_ACT_NONE, j->a, d);
     if (!st)
         st = m->activation(b, GLA_ACT_SIGMOID, n, d, j->a, d, j->a, d);
     if (!st)
-        st = mixed_map(l, b, j, X_V, l->vp, N_LORA, 0, j->v, vc);
+        st = mixed_map(l, b, X_V, l->vp, N_LORA, 0, j->v, vc);
     if (!st && !l->first) {
-        st = mixed_map(l, b, j, X_V, NULL, L_V, GLA_ACT_NONE, j->v_gate, vc);
+        st = mixed_map(l, b, X_V, NULL, L_V, GLA_ACT_NONE, j->v_gate, vc);
         if (!st)
             st = m->activation(b, GLA_ACT_SIGMOID, n, vc, j->v_gate, vc, j->v_gate, vc);
     }
     if (!st)
         st = m->for_rows(b, n, residual_rows, j);
-    return st ? st : mixed_map(l, b, j, X_G, NULL, L_G, GLA_ACT_SIGMOID, j->g, vc);
+    return st ? st : mixed_map(l, b, X_G, NULL, L_G, GLA_ACT_SIGMOID, j->g, vc);
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
@@ -306,9 +290,6 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const uint32_t n = b->n_rows, d = l->d, vc = l->vc;
     float *const *t = b->scratch;
     job j = {.l = l,
-             .x = b->x,
-             .before = t[l->t_before],
-             .mixed = t[l->t_mixed],
              .r = t[l->t_r],
              .k = t[l->t_k],
              .v = t[l->t_v],

@@ -79,35 +79,16 @@ static gla_status bind(gla_layer *l, const gla_tensor *weights)
     return st;
 }
 
-typedef struct mix_job {
-    const float *x, *before, *mu;
-    float *y;
-    uint32_t d;
-} mix_job;
-
-static void mix_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const mix_job *j = arg;
-
-    for (uint32_t r = first; r < last; r++)
-        for (uint32_t c = 0; c < j->d; c++) {
-            const size_t i = (size_t)r * j->d + c;
-
-            j->y[i] = j->x[i] + j->mu[c] * (j->before[i] - j->x[i]);
-        }
-}
-
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
     const gla_math *m = l->math;
     const uint32_t n = b->n_rows, d = l->d, f = l->d_ff;
     float *before = b->scratch[l->t_before], *mixed = b->scratch[l->t_mixed],
           *inner = b->scratch[l->t_inner];
-    mix_job key = {b->x, before, l->mu_k, mixed, d}, gate = {b->x, before, l->mu_r, mixed, d};
     gla_status st = m->shift(b, l->s_shift, d, b->x, d, before, d);
 
     if (!st)
-        st = m->for_rows(b, n, mix_rows, &key);
+        st = m->mix(b, n, d, b->x, d, before, d, l->mu_k, 0, mixed, d);
     if (!st)
         st = m->linear(b, l->key, n, mixed, d, inner, f);
     if (!st)
@@ -116,7 +97,7 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
         st = m->linear(b, l->value, n, inner, f, b->y, d);
     if (st || !l->receptance)
         return st;
-    st = m->for_rows(b, n, mix_rows, &gate);
+    st = m->mix(b, n, d, b->x, d, before, d, l->mu_r, 0, mixed, d);
     if (!st)
         st = m->linear(b, l->gate, n, mixed, d, b->scratch[l->t_gate], d);
     return st ? st : m->glu(b, GLA_ACT_SIGMOID, n, d, b->scratch[l->t_gate], d, b->y, d, b->y, d);

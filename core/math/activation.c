@@ -39,8 +39,9 @@ gla_status gla__for_rows(const gla_batch *b, uint32_t rows,
 typedef struct element_call {
     const gla__row_kernels *kernels;
     const float *x, *up; /* up: NULL without a product; ld_up 0: the same for all rows */
+    const float *other;  /* to be mixed in by up */
     float *y;
-    size_t ld_x, ld_up, ld_y, width;
+    size_t ld_x, ld_up, ld_other, ld_y, width;
     uint32_t act;
     float low, high; /* clamp; scale by low */
 } element_call;
@@ -74,6 +75,20 @@ static void clamp_rows(void *arg, uint32_t first, uint32_t last)
 
     for (size_t r = first; r < last; r++)
         c->kernels->clamp(c->low, c->high, c->y + r * c->ld_y, c->width);
+}
+
+static void mix_rows(void *arg, uint32_t first, uint32_t last)
+{
+    const element_call *c = arg;
+
+    for (size_t r = first; r < last; r++) {
+        const float *x = c->x + r * c->ld_x, *other = c->other + r * c->ld_other;
+        const float *mu = c->up + r * c->ld_up;
+        float *y = c->y + r * c->ld_y;
+
+        for (size_t i = 0; i < c->width; i++)
+            y[i] = x[i] + mu[i] * (other[i] - x[i]);
+    }
 }
 
 /* Little work is not worth waking other threads. */
@@ -149,6 +164,23 @@ gla_status gla__clamp(const gla_batch *b, float low, float high, uint32_t rows, 
     const element_call c = {.y = x, .ld_y = ld_x, .width = width, .low = low, .high = high};
 
     return run(b, &c, rows, clamp_rows);
+}
+
+gla_status gla__mix(const gla_batch *b, uint32_t rows, uint32_t width, const float *x, size_t ld_x,
+                    const float *other, size_t ld_other, const float *mu, size_t ld_mu, float *y,
+                    size_t ld_y)
+{
+    const element_call c = {.x = x,
+                            .up = mu,
+                            .other = other,
+                            .y = y,
+                            .ld_x = ld_x,
+                            .ld_up = ld_mu,
+                            .ld_other = ld_other,
+                            .ld_y = ld_y,
+                            .width = width};
+
+    return run(b, &c, rows, mix_rows);
 }
 
 const gla__row_kernels *gla__row_kernels_for(gla__isa isa)

@@ -110,6 +110,9 @@ gla_status gla__scale_channels(const gla_batch *b, const float *factors, uint32_
                                uint32_t width, float *x, size_t ld_x);
 gla_status gla__clamp(const gla_batch *b, float low, float high, uint32_t rows, uint32_t width,
                       float *x, size_t ld_x);
+gla_status gla__mix(const gla_batch *b, uint32_t rows, uint32_t width, const float *x, size_t ld_x,
+                    const float *other, size_t ld_other, const float *mu, size_t ld_mu, float *y,
+                    size_t ld_y);
 gla_status gla__for_rows(const gla_batch *b, uint32_t rows,
                          void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
 

@@ -29,6 +29,7 @@ static const gla_math table = {
     .clamp = gla__clamp,
     .for_rows = gla__for_rows,
     .shift = gla__shift,
+    .mix = gla__mix,
 };
 
 const gla_math *gla__math_table(void)

@@ -221,3 +221,33 @@ Test(activation, for_rows_sees_each_row_once)
             cr_assert_eq(seen[r], r < rows);
     }
 }
+
+Test(activation, mixes_rows_into_rows)
+{
+    enum { ROWS = 70, WIDTH = 301, LD = 310 };
+    uint64_t seed = 8;
+    const gla_math *math = gla__math_table();
+    const gla__math_needs needs = {.rows = ROWS, .threads = 2};
+    math_test *t = math_test_new(&needs);
+    float *x = math_test_array(ROWS * LD, 2, &seed), *other = math_test_array(ROWS * LD, 2, &seed),
+          *mu = math_test_array(ROWS * WIDTH, 1, &seed), *y = gla__alloc(sizeof(float) * ROWS * LD);
+
+    for (size_t ld_mu = 0; ld_mu <= WIDTH; ld_mu += WIDTH) {
+        memcpy(y, other, sizeof(float) * ROWS * LD); /* in place */
+        cr_assert_eq(math->mix(&t->batch, ROWS, WIDTH, x, LD, y, LD, mu, ld_mu, y, LD), GLA_OK);
+        for (size_t r = 0; r < ROWS; r++)
+            for (size_t i = 0; i < LD; i++) {
+                const size_t at = r * LD + i;
+
+                if (i < WIDTH)
+                    cr_assert_eq(y[at], x[at] + mu[r * ld_mu + i] * (other[at] - x[at]));
+                else
+                    cr_assert_eq(y[at], other[at]);
+            }
+    }
+    gla__free(x);
+    gla__free(other);
+    gla__free(mu);
+    gla__free(y);
+    math_test_free(t);
+}

@@ -536,6 +536,11 @@ typedef struct gla_math {
      * then state = last row.  Zero before the first token.  (RWKV's token shift) */
     gla_status (*shift)(const gla_batch *b, uint32_t state, uint32_t width, const float *x,
                         size_t ld_x, float *y, size_t ld_y);
+    /* y = x + mu (other - x); ld_mu 0: the same mu for all rows; y may be x or other.  (RWKV: other
+     * is what shift() gave) */
+    gla_status (*mix)(const gla_batch *b, uint32_t rows, uint32_t width, const float *x,
+                      size_t ld_x, const float *other, size_t ld_other, const float *mu,
+                      size_t ld_mu, float *y, size_t ld_y);
 } gla_math;
 
 /* ---- layer ------------------------------------------------------------- */
