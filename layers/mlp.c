@@ -22,17 +22,16 @@ static const gla_param_desc params[] = {
 struct gla_layer {
     const gla_host *host;
     const gla_math *math;
-    uint32_t d_in, d_out, d_ff, activation, gated;
-    float gate_multiplier;
     uint32_t up[2], up_bias[2], down, down_bias; /* weights; up: gate, up */
     uint32_t inner;                              /* scratch */
-    gla_linear *in, *out;
+    gla_mlp net;
 };
 
 static gla_status create_mlp(const gla_host *host, const gla_layer_config *cfg, uint32_t gated,
                              gla_layer **out)
 {
     const gla_param_value *p = cfg->params;
+    const uint32_t d_ff = (uint32_t)p[P_D_FF].i;
     gla_layer *l = gla_host_new(host, sizeof(*l));
 
     *out = l;
@@ -40,24 +39,26 @@ static gla_status create_mlp(const gla_host *host, const gla_layer_config *cfg, 
         return GLA_E_NOMEM;
     l->host = host;
     l->math = gla_host_math(host);
-    l->d_in = cfg->d_in;
-    l->d_out = cfg->d_out;
-    l->d_ff = (uint32_t)p[P_D_FF].i;
-    l->activation = (uint32_t)p[P_ACTIVATION].i;
-    l->gate_multiplier = (float)p[P_GATE_MULTIPLIER].f;
-    l->gated = gated;
+    l->net = (gla_mlp){
+        .d_in = cfg->d_in,
+        .d_out = cfg->d_out,
+        .d_ff = d_ff,
+        .activation = (uint32_t)p[P_ACTIVATION].i,
+        .gated = gated,
+        .gate_multiplier = (float)p[P_GATE_MULTIPLIER].f,
+    };
     l->up[0] = l->up_bias[0] = l->up_bias[1] = l->down_bias = GLA_ABSENT;
     if (gated)
-        l->up[0] = gla_declare_matrix(cfg, "gate_proj.weight", l->d_ff, l->d_in);
-    l->up[1] = gla_declare_matrix(cfg, "up_proj.weight", l->d_ff, l->d_in);
-    l->down = gla_declare_matrix(cfg, "down_proj.weight", l->d_out, l->d_ff);
+        l->up[0] = gla_declare_matrix(cfg, "gate_proj.weight", d_ff, cfg->d_in);
+    l->up[1] = gla_declare_matrix(cfg, "up_proj.weight", d_ff, cfg->d_in);
+    l->down = gla_declare_matrix(cfg, "down_proj.weight", cfg->d_out, d_ff);
     if (p[P_BIAS].i) {
         if (gated)
-            l->up_bias[0] = gla_declare_vector(cfg, "gate_proj.bias", l->d_ff);
-        l->up_bias[1] = gla_declare_vector(cfg, "up_proj.bias", l->d_ff);
-        l->down_bias = gla_declare_vector(cfg, "down_proj.bias", l->d_out);
+            l->up_bias[0] = gla_declare_vector(cfg, "gate_proj.bias", d_ff);
+        l->up_bias[1] = gla_declare_vector(cfg, "up_proj.bias", d_ff);
+        l->down_bias = gla_declare_vector(cfg, "down_proj.bias", cfg->d_out);
     }
-    l->inner = gla_declare_rows(cfg, (gated ? 2u : 1u) * (size_t)l->d_ff);
+    l->inner = gla_declare_rows(cfg, (gated ? 2u : 1u) * (size_t)d_ff);
     return GLA_OK;
 }
 
@@ -75,33 +76,21 @@ static void destroy(gla_layer *l)
 {
     if (!l)
         return;
-    l->math->linear_destroy(l->in);
-    l->math->linear_destroy(l->out);
+    l->math->linear_destroy(l->net.in);
+    l->math->linear_destroy(l->net.out);
     gla_host_delete(l->host, l);
 }
 
 static gla_status bind(gla_layer *l, const gla_tensor *weights)
 {
-    const gla_status st = gla_make_linear(l->host, weights, 2, l->up, l->up_bias, &l->in);
+    const gla_status st = gla_make_linear(l->host, weights, 2, l->up, l->up_bias, &l->net.in);
 
-    return st ? st : gla_make_linear(l->host, weights, 1, &l->down, &l->down_bias, &l->out);
+    return st ? st : gla_make_linear(l->host, weights, 1, &l->down, &l->down_bias, &l->net.out);
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
-    const uint32_t n = b->n_rows;
-    const size_t ld = (l->gated ? 2u : 1u) * (size_t)l->d_ff;
-    float *inner = b->scratch[l->inner]; /* [rows, gate | up] or [rows, up] */
-    gla_status st = m->linear(b, l->in, n, b->x, l->d_in, inner, ld);
-
-    if (!st && l->gate_multiplier != 1.0f)
-        st = m->scale(b, l->gate_multiplier, n, l->d_ff, inner, ld);
-    if (!st)
-        st = l->gated
-                 ? m->glu(b, l->activation, n, l->d_ff, inner, ld, inner + l->d_ff, ld, inner, ld)
-                 : m->activation(b, l->activation, n, l->d_ff, inner, ld, inner, ld);
-    return st ? st : m->linear(b, l->out, n, inner, ld, b->y, l->d_out);
+    return gla_run_mlp(l->math, b, &l->net, b->scratch[l->inner], b->y);
 }
 
 GLA_LAYER_DESC(swiglu, "gla.swiglu/1", 1, "gated feed-forward network (arXiv 2002.05202)",

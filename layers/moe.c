@@ -55,11 +55,12 @@ struct gla_layer {
     const gla_math *math;
     uint32_t d_in, d_out, experts, top_k, d_ff, activation, gated, score, renormalise, groups,
         top_groups;
-    uint32_t shared_ff, shared_gate;
+    uint32_t shared_gate;
     float scaling;
     uint32_t w_router, w_bias, w_gate, w_up, w_down, w_shared[2], w_shared_down, w_shared_gate;
     uint32_t t_logits, t_slots, t_offsets, t_x, t_gate, t_up, t_y, t_shared;
-    gla_linear *router, *gate, *up, *down, *shared_in, *shared_out, *shared_sigmoid;
+    gla_linear *router, *gate, *up, *down, *shared_sigmoid;
+    gla_mlp shared; /* d_ff 0: none */
     const float *bias;
 };
 
@@ -84,16 +85,16 @@ static void declare(gla_layer *l, const gla_layer_config *cfg)
     l->w_up = declare_experts(l, cfg, "experts.up_proj.weight", l->d_ff, l->d_in);
     l->w_down = declare_experts(l, cfg, "experts.down_proj.weight", l->d_out, l->d_ff);
     l->w_shared[0] = l->w_shared_gate = GLA_ABSENT;
-    if (l->shared_ff) {
+    if (l->shared.d_ff) {
         if (l->gated)
             l->w_shared[0] =
-                gla_declare_matrix(cfg, "shared.gate_proj.weight", l->shared_ff, l->d_in);
-        l->w_shared[1] = gla_declare_matrix(cfg, "shared.up_proj.weight", l->shared_ff, l->d_in);
+                gla_declare_matrix(cfg, "shared.gate_proj.weight", l->shared.d_ff, l->d_in);
+        l->w_shared[1] = gla_declare_matrix(cfg, "shared.up_proj.weight", l->shared.d_ff, l->d_in);
         l->w_shared_down =
-            gla_declare_matrix(cfg, "shared.down_proj.weight", l->d_out, l->shared_ff);
+            gla_declare_matrix(cfg, "shared.down_proj.weight", l->d_out, l->shared.d_ff);
         if (l->shared_gate)
             l->w_shared_gate = gla_declare_gate(cfg, "shared.gate.weight", 1, l->d_in);
-        l->t_shared = gla_declare_rows(cfg, 2 * (size_t)l->shared_ff + l->d_out + 1);
+        l->t_shared = gla_declare_rows(cfg, 2 * (size_t)l->shared.d_ff + l->d_out + 1);
     }
     l->t_logits = gla_declare_rows(cfg, l->experts);
     l->t_slots = gla_declare_rows(cfg, 3 * k); /* expert, slot, weight of each choice */
@@ -126,7 +127,14 @@ static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_
     l->groups = (uint32_t)p[P_GROUPS].i;
     l->top_groups = (uint32_t)p[P_TOP_GROUPS].i;
     l->scaling = (float)p[P_SCALING].f;
-    l->shared_ff = (uint32_t)p[P_SHARED_D_FF].i;
+    l->shared = (gla_mlp){
+        .d_in = cfg->d_in,
+        .d_out = cfg->d_out,
+        .d_ff = (uint32_t)p[P_SHARED_D_FF].i,
+        .activation = l->activation,
+        .gated = l->gated,
+        .gate_multiplier = 1,
+    };
     l->shared_gate = (uint32_t)p[P_SHARED_GATE].i;
     if (l->experts % l->groups || l->top_groups > l->groups ||
         l->top_k > l->experts / l->groups * l->top_groups)
@@ -144,7 +152,7 @@ static void destroy(gla_layer *l)
     if (!l)
         return;
     linears[0] = l->router, linears[1] = l->gate, linears[2] = l->up, linears[3] = l->down;
-    linears[4] = l->shared_in, linears[5] = l->shared_out, linears[6] = l->shared_sigmoid;
+    linears[4] = l->shared.in, linears[5] = l->shared.out, linears[6] = l->shared_sigmoid;
     for (uint32_t i = 0; i < 7; i++)
         l->math->linear_destroy(linears[i]);
     gla_host_delete(l->host, l);
@@ -169,10 +177,10 @@ static gla_status bind(gla_layer *l, const gla_tensor *weights)
         st = bind_experts(l, weights, l->w_up, &l->up);
     if (!st)
         st = bind_experts(l, weights, l->w_down, &l->down);
-    if (!st && l->shared_ff)
-        st = gla_make_linear(l->host, weights, 2, l->w_shared, NULL, &l->shared_in);
-    if (!st && l->shared_ff)
-        st = gla_make_linear(l->host, weights, 1, &l->w_shared_down, NULL, &l->shared_out);
+    if (!st && l->shared.d_ff)
+        st = gla_make_linear(l->host, weights, 2, l->w_shared, NULL, &l->shared.in);
+    if (!st && l->shared.d_ff)
+        st = gla_make_linear(l->host, weights, 1, &l->w_shared_down, NULL, &l->shared.out);
     if (!st && l->w_shared_gate != GLA_ABSENT)
         st = gla_make_linear(l->host, weights, 1, &l->w_shared_gate, NULL, &l->shared_sigmoid);
     l->bias = gla_weight_f32(weights, l->w_bias);
@@ -381,18 +389,12 @@ static void add_rows(void *arg, uint32_t first, uint32_t last)
 static gla_status add_shared(const gla_layer *l, const gla_batch *b)
 {
     const gla_math *m = l->math;
-    const uint32_t n = b->n_rows, f = l->shared_ff;
-    const size_t ld = (l->gated ? 2u : 1u) * (size_t)f;
+    const uint32_t n = b->n_rows;
     float *inner = b->scratch[l->t_shared]; /* [rows, gate | up], then [rows, d_out], then [rows] */
-    float *y = inner + (size_t)n * 2 * f, *gate = y + (size_t)n * l->d_out;
+    float *y = inner + (size_t)n * 2 * l->shared.d_ff, *gate = y + (size_t)n * l->d_out;
     add_job add = {y, l->shared_sigmoid ? gate : NULL, b->y, l->d_out};
-    gla_status st = m->linear(b, l->shared_in, n, b->x, l->d_in, inner, ld);
+    gla_status st = gla_run_mlp(m, b, &l->shared, inner, y);
 
-    if (!st)
-        st = l->gated ? m->glu(b, l->activation, n, f, inner, ld, inner + f, ld, inner, ld)
-                      : m->activation(b, l->activation, n, f, inner, ld, inner, ld);
-    if (!st)
-        st = m->linear(b, l->shared_out, n, inner, ld, y, l->d_out);
     if (!st && l->shared_sigmoid) {
         st = m->linear(b, l->shared_sigmoid, n, b->x, l->d_in, gate, 1);
         if (!st)
@@ -421,7 +423,7 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
         st = run_experts(l, b, &j);
     if (!st)
         st = l->math->for_rows(b, b->n_rows, collect_rows, &j);
-    return st || !l->shared_ff ? st : add_shared(l, b);
+    return st || !l->shared.d_ff ? st : add_shared(l, b);
 }
 
 GLA_LAYER_DEFINE(moe, "gla.moe/1", 1, "mixture of experts (arXiv 1701.06538)", GLA_LAYER_FFN);

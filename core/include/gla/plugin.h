@@ -823,6 +823,29 @@ static inline gla_status gla_make_conv(const gla_host *h, const gla_tensor *weig
     return gla_host_math(h)->conv_create(h, &spec, out);
 }
 
+/* A feed-forward network: out(act(in x)), or out(act(gate) * up) of [gate | up] = in x. */
+typedef struct gla_mlp {
+    gla_linear *in, *out;
+    uint32_t d_in, d_out, d_ff, activation, gated;
+    float gate_multiplier; /* of gate before act; 1 = none */
+} gla_mlp;
+
+/* y [rows, d_out] of the batch's x; inner: scratch [rows, d_ff, twice that if gated]. */
+static inline gla_status gla_run_mlp(const gla_math *m, const gla_batch *b, const gla_mlp *f,
+                                     float *inner, float *y)
+{
+    const uint32_t n = b->n_rows, w = f->d_ff;
+    const size_t ld = (f->gated ? 2u : 1u) * (size_t)w;
+    gla_status st = m->linear(b, f->in, n, b->x, f->d_in, inner, ld);
+
+    if (!st && f->gate_multiplier != 1.0f)
+        st = m->scale(b, f->gate_multiplier, n, w, inner, ld);
+    if (!st)
+        st = f->gated ? m->glu(b, f->activation, n, w, inner, ld, inner + w, ld, inner, ld)
+                      : m->activation(b, f->activation, n, w, inner, ld, inner, ld);
+    return st ? st : m->linear(b, f->out, n, inner, ld, y, f->d_out);
+}
+
 /* The floats of a declared VECTOR weight; NULL if absent. */
 static inline const float *gla_weight_f32(const gla_tensor *weights, uint32_t i)
 {
