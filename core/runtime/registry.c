@@ -27,6 +27,8 @@ struct gla_registry {
     const gla_layer_desc **layers;
     uint32_t n_layers;
     size_t capacity;
+    struct in_use **used; /* [n_used] plugins with init() or deinit() */
+    size_t n_used, used_capacity;
 };
 
 gla_status gla__registry_create_empty(gla_registry **out, gla_diag *diag)
@@ -66,13 +68,91 @@ gla_registry *gla__registry_ref(gla_registry *r)
     return r;
 }
 
+/* ---- init() and deinit(): once, however many registries have the plugin ---- */
+
+typedef struct in_use {
+    struct in_use *next;
+    const gla_plugin_entry *entry;
+    size_t registries;
+} in_use;
+
+static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
+static in_use *all_in_use;
+
+/* The one of this entry, after init() if it is the first. */
+static gla_status begin_use(const gla_plugin_entry *entry, in_use **out, gla_diag *diag)
+{
+    gla_status st = GLA_OK;
+    in_use *i;
+
+    for (i = all_in_use; i && i->entry != entry; i = i->next)
+        ;
+    *out = i ? i : gla__alloc_zero(sizeof(*i));
+    if (i || !*out)
+        return i ? GLA_OK : gla__fail_nomem(diag, "a plugin");
+    gla__host_listen();
+    if (entry->init)
+        st = entry->init(gla__host());
+    if (st) {
+        gla__free(*out);
+        return gla__host_failed(st, "init", diag);
+    }
+    **out = (in_use){all_in_use, entry, 0};
+    all_in_use = *out;
+    return GLA_OK;
+}
+
+static void end_use(in_use *used)
+{
+    for (in_use **i = &all_in_use; *i; i = &(*i)->next)
+        if (*i == used) {
+            *i = used->next;
+            break;
+        }
+    if (used->entry->deinit)
+        used->entry->deinit();
+    gla__free(used);
+}
+
+static gla_status acquire(gla_registry *r, const gla_plugin_entry *entry, gla_diag *diag)
+{
+    gla_status st;
+    in_use *used;
+
+    if (gla__grow((void **)&r->used, &r->used_capacity, r->n_used, sizeof(*r->used)))
+        return gla__fail_nomem(diag, "a registry");
+    pthread_mutex_lock(&init_lock);
+    st = begin_use(entry, &used, diag);
+    if (!st) {
+        used->registries++;
+        r->used[r->n_used++] = used;
+    }
+    pthread_mutex_unlock(&init_lock);
+    if (st)
+        gla__at(diag, entry->name);
+    return st;
+}
+
+static void release(in_use *used)
+{
+    pthread_mutex_lock(&init_lock);
+    if (--used->registries == 0)
+        end_use(used);
+    pthread_mutex_unlock(&init_lock);
+}
+
 void gla_registry_unref(gla_registry *r)
 {
     if (!r || atomic_fetch_sub(&r->refs, 1) > 1)
         return;
+    while (r->n_used)
+        release(r->used[--r->n_used]);
+    gla__free(r->used);
     gla__free(r->layers);
     gla__free(r);
 }
+
+/* ---- layers ---- */
 
 static bool has_type(const gla_registry *r, const char *type_id)
 {
@@ -82,54 +162,14 @@ static bool has_type(const gla_registry *r, const char *type_id)
     return false;
 }
 
-/* Entries whose init() has run: once in a process, however many registries have the plugin. */
-typedef struct initialised {
-    struct initialised *next;
-    const gla_plugin_entry *entry;
-} initialised;
-
-static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
-static initialised *all_initialised;
-
-static gla_status init_once(const gla_plugin_entry *entry, gla_diag *diag)
-{
-    gla_status st = GLA_OK;
-    initialised *i;
-
-    if (!entry->init)
-        return GLA_OK;
-    pthread_mutex_lock(&init_lock);
-    for (i = all_initialised; i && i->entry != entry; i = i->next)
-        ;
-    if (!i) {
-        i = gla__alloc_zero(sizeof(*i));
-        gla__host_listen();
-        st = !i ? gla__fail_nomem(diag, "a plugin") : entry->init(gla__host());
-        if (i && st)
-            st = gla__host_failed(st, "init", diag);
-        if (st) {
-            gla__free(i);
-        } else {
-            *i = (initialised){all_initialised, entry};
-            all_initialised = i;
-        }
-    }
-    pthread_mutex_unlock(&init_lock);
-    if (st)
-        gla__at(diag, entry->name);
-    return st;
-}
-
 gla_status gla__registry_add(gla_registry *r, const gla_plugin_entry *entry, gla_diag *diag)
 {
     gla_status st = gla__entry_check(entry, diag);
 
-    if (st)
-        return st;
-    st = init_once(entry, diag);
-    if (st)
-        return st;
-    st = gla__entry_check_layers(entry, diag);
+    if (!st && (entry->init || entry->deinit))
+        st = acquire(r, entry, diag);
+    if (!st)
+        st = gla__entry_check_layers(entry, diag);
     if (st)
         return st;
     for (uint32_t i = 0; i < entry->n_layers; i++) {

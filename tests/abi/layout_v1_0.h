@@ -234,6 +234,7 @@
     X(gla_math, clamp, 168); \
     X(gla_math, for_rows, 176); \
     X(gla_math, shift, 184); \
+    X(gla_math, mix, 192); \
     X(gla_layer_desc, struct_size, 0); \
     X(gla_layer_desc, revision, 4); \
     X(gla_layer_desc, type_id, 8); \
@@ -265,7 +266,15 @@
     X(gla_plugin_entry, deinit, 64); \
     X(gla_plugin_entry, layers, 72); \
     X(gla_plugin_entry, n_layers, 80); \
-    X(gla_plugin_entry, reserved2, 84);
+    X(gla_plugin_entry, reserved2, 84); \
+    X(gla_mlp, in, 0); \
+    X(gla_mlp, out, 8); \
+    X(gla_mlp, d_in, 16); \
+    X(gla_mlp, d_out, 20); \
+    X(gla_mlp, d_ff, 24); \
+    X(gla_mlp, activation, 28); \
+    X(gla_mlp, gated, 32); \
+    X(gla_mlp, gate_multiplier, 36);
 
 #define SIZES_V1_0(X) \
     X(gla_tensor, 88); \
@@ -287,9 +296,10 @@
     X(gla_attention, 104); \
     X(gla_selective_scan, 112); \
     X(gla_scan, 64); \
-    X(gla_math, 192); \
+    X(gla_math, 200); \
     X(gla_layer_desc, 88); \
-    X(gla_plugin_entry, 88);
+    X(gla_plugin_entry, 88); \
+    X(gla_mlp, 40);
 
 #define VALUES_V1_0(X) \
     X(GLA_OK, 0); \

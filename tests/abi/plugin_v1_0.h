@@ -536,6 +536,11 @@ typedef struct gla_math {
      * then state = last row.  Zero before the first token.  (RWKV's token shift) */
     gla_status (*shift)(const gla_batch *b, uint32_t state, uint32_t width, const float *x,
                         size_t ld_x, float *y, size_t ld_y);
+    /* y = x + mu (other - x); ld_mu 0: the same mu for all rows; y may be x or other.  (RWKV: other
+     * is what shift() gave) */
+    gla_status (*mix)(const gla_batch *b, uint32_t rows, uint32_t width, const float *x,
+                      size_t ld_x, const float *other, size_t ld_other, const float *mu,
+                      size_t ld_mu, float *y, size_t ld_y);
 } gla_math;
 
 /* ---- layer ------------------------------------------------------------- */
@@ -582,8 +587,10 @@ typedef struct gla_plugin_entry {
     uint32_t tensor_size, batch_size, math_size,
         layer_desc_size; /* sizeof, as the plugin was compiled */
     const char *name, *version, *license;
-    gla_status (*init)(const gla_host *host); /* may be NULL.  [control] */
-    void (*deinit)(void);                     /* may be NULL.  [control] */
+    /* Before the first registry takes the layers, and after the last one that has them is gone: a
+     * pair that may come several times in a process.  May be NULL.  [control] */
+    gla_status (*init)(const gla_host *host);
+    void (*deinit)(void);
     const gla_layer_desc *const *layers;
     uint32_t n_layers;
     uint32_t reserved2;
@@ -674,6 +681,9 @@ static inline gla_status gla_host_fail(const gla_host *h, gla_status st, const c
     return st;
 }
 
+/* An optional weight or part: declared nowhere. */
+#define GLA_ABSENT UINT32_MAX
+
 static inline uint32_t gla_declare_weight(const gla_layer_config *c, const char *name,
                                           uint32_t role, uint32_t flags, int64_t d0, int64_t d1,
                                           int64_t d2)
@@ -739,13 +749,35 @@ static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *nam
     return c->declare->state(c->declare, &s);
 }
 
+/* Short convolutions over the parts of an input projection, one for each letter of `parts` ("qkv"):
+ * taps "q_conv1d.weight" [channels[i], width] and, if asked, "q_conv1d.bias"; GLA_ABSENT where a
+ * part has no channels.  For gla_make_conv(); returns the state that math->conv1d() wants.  Nothing
+ * is declared when width is 0. */
+static inline uint32_t gla_declare_convs(const gla_layer_config *c, const char *parts,
+                                         const uint32_t *channels, uint32_t width, int has_bias,
+                                         uint32_t *taps, uint32_t *biases)
+{
+    char weight[] = "x_conv1d.weight", bias[] = "x_conv1d.bias";
+    uint32_t all = 0;
+
+    for (uint32_t i = 0; parts[i]; i++) {
+        weight[0] = bias[0] = parts[i];
+        taps[i] = biases[i] = GLA_ABSENT;
+        all += channels[i];
+        if (!width || !channels[i])
+            continue;
+        taps[i] = gla_declare_taps(c, weight, channels[i], width);
+        if (has_bias)
+            biases[i] = gla_declare_vector(c, bias, channels[i]);
+    }
+    return width ? gla_declare_fixed(c, "conv", width - 1, all, 0, 2.0 * all * width) : GLA_ABSENT;
+}
+
 static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_row)
 {
     return c->declare->scratch(c->declare, per_row, 0, 0);
 }
 
-/* An optional weight or part: declared nowhere. */
-#define GLA_ABSENT    UINT32_MAX
 #define GLA_MAX_PARTS 8
 
 /* One linear map over the declared weights parts[i] (outputs stacked in this order, absent ones
@@ -791,6 +823,29 @@ static inline gla_status gla_make_conv(const gla_host *h, const gla_tensor *weig
         spec.n_parts++;
     }
     return gla_host_math(h)->conv_create(h, &spec, out);
+}
+
+/* A feed-forward network: out(act(in x)), or out(act(gate) * up) of [gate | up] = in x. */
+typedef struct gla_mlp {
+    gla_linear *in, *out;
+    uint32_t d_in, d_out, d_ff, activation, gated;
+    float gate_multiplier; /* of gate before act; 1 = none */
+} gla_mlp;
+
+/* y [rows, d_out] of the batch's x; inner: scratch [rows, d_ff, twice that if gated]. */
+static inline gla_status gla_run_mlp(const gla_math *m, const gla_batch *b, const gla_mlp *f,
+                                     float *inner, float *y)
+{
+    const uint32_t n = b->n_rows, w = f->d_ff;
+    const size_t ld = (f->gated ? 2u : 1u) * (size_t)w;
+    gla_status st = m->linear(b, f->in, n, b->x, f->d_in, inner, ld);
+
+    if (!st && f->gate_multiplier != 1.0f)
+        st = m->scale(b, f->gate_multiplier, n, w, inner, ld);
+    if (!st)
+        st = f->gated ? m->glu(b, f->activation, n, w, inner, ld, inner + w, ld, inner, ld)
+                      : m->activation(b, f->activation, n, w, inner, ld, inner, ld);
+    return st ? st : m->linear(b, f->out, n, inner, ld, y, f->d_out);
 }
 
 /* The floats of a declared VECTOR weight; NULL if absent. */

@@ -121,7 +121,7 @@ Test(registry, refuses_parameter_tables_that_make_no_sense)
           "enum_values");
 }
 
-static int n_init;
+static int n_init, n_deinit;
 
 static gla_status count_init(const gla_host *host)
 {
@@ -129,20 +129,40 @@ static gla_status count_init(const gla_host *host)
     return host->get_extension(host, GLA_HOST_MATH_ID) ? GLA_OK : GLA_E_PLUGIN;
 }
 
+static void count_deinit(void)
+{
+    n_deinit++;
+}
+
 static gla_status failing_init(const gla_host *host)
 {
     return gla_host_fail(host, GLA_E_UNSUPPORTED, "no licence dongle");
 }
 
-Test(registry, init_runs_once_in_a_process)
+Test(registry, starts_a_plugin_once_and_ends_it_with_its_last_registry)
 {
+    gla_registry *first, *second;
     spoiled s;
 
     copy(&s);
     s.entry.init = count_init;
-    expect(&s, GLA_OK, "");
-    expect(&s, GLA_OK, "");
-    cr_expect_eq(n_init, 1);
+    s.entry.deinit = count_deinit;
+    for (int round = 1; round <= 2; round++) {
+        cr_assert_eq(gla__registry_create_empty(&first, NULL), GLA_OK);
+        cr_assert_eq(gla__registry_create_empty(&second, NULL), GLA_OK);
+        cr_assert_eq(gla__registry_add(first, &s.entry, NULL), GLA_OK);
+        cr_assert_eq(gla__registry_add(second, &s.entry, NULL), GLA_OK);
+        cr_assert_eq(gla__registry_add(second, &s.entry, NULL), GLA_OK);
+        gla_registry_unref(second);
+        cr_expect_eq(n_deinit, round - 1);
+        gla_registry_unref(first);
+        cr_expect_eq(n_init, round);
+        cr_expect_eq(n_deinit, round);
+    }
+    s.desc.forward = NULL; /* refused after it was started: ended too */
+    expect(&s, GLA_E_PLUGIN, "function forward is missing");
+    cr_expect_eq(n_init, 3);
+    cr_expect_eq(n_deinit, 3);
 }
 
 Test(registry, init_may_refuse_and_say_why)

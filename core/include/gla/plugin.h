@@ -587,8 +587,10 @@ typedef struct gla_plugin_entry {
     uint32_t tensor_size, batch_size, math_size,
         layer_desc_size; /* sizeof, as the plugin was compiled */
     const char *name, *version, *license;
-    gla_status (*init)(const gla_host *host); /* may be NULL.  [control] */
-    void (*deinit)(void);                     /* may be NULL.  [control] */
+    /* Before the first registry takes the layers, and after the last one that has them is gone: a
+     * pair that may come several times in a process.  May be NULL.  [control] */
+    gla_status (*init)(const gla_host *host);
+    void (*deinit)(void);
     const gla_layer_desc *const *layers;
     uint32_t n_layers;
     uint32_t reserved2;
