@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* renameat2 */
 #include "base/io.h"
 
 #include <errno.h>
@@ -34,8 +35,20 @@ static int os_size(int fd, uint64_t *out, bool *regular)
     return 0;
 }
 
-static const gla__io os_io = {os_open, close,  pread,  write,    pwrite,
-                              fsync,   rename, unlink, os_mkdir, os_size};
+static int os_exchange(const char *a, const char *b)
+{
+#ifdef RENAME_EXCHANGE
+    return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+#else
+    (void)a;
+    (void)b;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static const gla__io os_io = {os_open, close,  pread,    write,   pwrite,     fsync,
+                              rename,  unlink, os_mkdir, os_size, os_exchange};
 static const gla__io *io = &os_io;
 
 void gla__io_set(const gla__io *table)
@@ -324,6 +337,58 @@ gla_status gla__make_dir(const char *path, gla_diag *diag)
     st = gla__fail_errno(diag, errno, "cannot make the folder");
     gla__at(diag, path);
     return st;
+}
+
+gla_status gla__rename_dir(const char *from, const char *to, gla_diag *diag)
+{
+    gla_status st;
+
+    if (io->rename(from, to)) {
+        st = gla__fail_errno(diag, errno, "cannot put the folder there");
+        gla__at(diag, to);
+        return st;
+    }
+    sync_dir_of(to);
+    return GLA_OK;
+}
+
+/* b -> a.old, a -> b, a.old -> a; errno when it did not work and all is as before. */
+static int exchange_in_steps(const char *a, const char *b)
+{
+    const size_t n = strlen(a) + sizeof(".old");
+    char *old = gla__alloc(n);
+    int err = 0;
+
+    if (!old)
+        return ENOMEM;
+    snprintf(old, n, "%s.old", a);
+    if (io->rename(b, old)) {
+        err = errno;
+    } else if (io->rename(a, b)) {
+        err = errno;
+        rename(old, b);
+    } else {
+        rename(old, a);
+    }
+    gla__free(old);
+    return err;
+}
+
+gla_status gla__exchange_dirs(const char *a, const char *b, gla_diag *diag)
+{
+    gla_status st;
+    int err = io->exchange(a, b) ? errno : 0;
+
+    if (err == ENOSYS || err == EINVAL || err == EOPNOTSUPP)
+        err = exchange_in_steps(a, b);
+    if (err) {
+        st = gla__fail_errno(diag, err, "cannot replace the folder");
+        gla__hint(diag, "write to a new folder");
+        gla__at(diag, b);
+        return st;
+    }
+    sync_dir_of(b);
+    return GLA_OK;
 }
 
 bool gla__exists(const char *path)

@@ -28,6 +28,7 @@ typedef struct gla__io {
     int (*unlink)(const char *path);
     int (*mkdir)(const char *path, unsigned mode);
     int (*size)(int fd, uint64_t *out, bool *regular);
+    int (*exchange)(const char *a, const char *b); /* two names at once; ENOSYS where it cannot */
 } gla__io;
 
 /* NULL: the operating system's.  [control] */
@@ -72,6 +73,11 @@ void gla__writer_abort(gla__writer *w);
 
 gla_status gla__write_all(const char *path, const void *data, size_t n, gla_diag *diag);
 gla_status gla__make_dir(const char *path, gla_diag *diag); /* an existing folder is fine */
+/* Renames a folder; to must not exist, or be empty. */
+gla_status gla__rename_dir(const char *from, const char *to, gla_diag *diag);
+/* Each takes the other's name, in one step where the file system can (Linux), else in three: a
+ * crash between them leaves b under the name "a.old".  A failure leaves both as they were. */
+gla_status gla__exchange_dirs(const char *a, const char *b, gla_diag *diag);
 bool gla__exists(const char *path);
 bool gla__is_dir(const char *path);
 /* "dir/name", allocated; NULL when out of memory. */

@@ -78,12 +78,22 @@ void gla__convert_deinit(gla__conversion *c);
 /* Files that go along unchanged, both ways; NULL-terminated. */
 extern const char *const gla__convert_companions[];
 
-/* Makes the folder, or checks that writing into it destroys nothing that is not ours: `mark` is the
- * file by which a folder of ours is known.  *made: it did not exist. */
-gla_status gla__convert_folder(const char *src, const char *dst, const char *mark, bool overwrite,
-                               bool *made, gla_diag *diag);
-/* Removes what a failed conversion wrote into a folder that it had made, and the folder. */
-void gla__convert_unmake(const char *dst);
+/* The folder that a conversion makes.  It is written aside, beside its final place, and renamed or
+ * exchanged as a whole: whatever fails, the place holds nothing, the old model or the new one.  A
+ * folder that exists and is empty is written into. */
+typedef struct gla__output {
+    char *dst;      /* the place */
+    char *path;     /* where to write now */
+    bool aside;     /* path is not dst */
+    bool replaces;  /* dst exists */
+} gla__output;
+
+/* Checks that nothing is destroyed that is not ours: `mark` is the file by which a folder of ours
+ * is known.  A zeroed gla__output; gla__output_close() also after a failure. */
+gla_status gla__output_open(gla__output *o, const char *src, const char *dst, const char *mark,
+                            bool overwrite, gla_diag *diag);
+/* Puts the folder in its place if st is GLA_OK, else removes it; returns what came of it. */
+gla_status gla__output_close(gla__output *o, gla_status st, gla_diag *diag);
 /* Small files, written aside first and renamed together at the end. */
 typedef struct gla__staged gla__staged;
 gla_status gla__staged_create(const char *dst, gla__staged **out, gla_diag *diag);

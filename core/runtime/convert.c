@@ -55,9 +55,9 @@ static void fill_report(gla__conversion *c, double start, gla_convert_report *re
 gla_status gla_convert(const char *src, const char *dst, const gla_convert_options *options,
                        gla_convert_report *report, gla_diag *diag)
 {
-    gla__conversion c = {.src = src, .dst = dst, .options = gla__convert_options(options)};
+    gla__conversion c = {.src = src, .options = gla__convert_options(options)};
     const double start = now();
-    bool made = false;
+    gla__output out = {0};
     gla_status st;
 
     c.diag = diag;
@@ -67,14 +67,15 @@ gla_status gla_convert(const char *src, const char *dst, const gla_convert_optio
     if (!st)
         st = gla__convert_plan(&c);
     if (!st)
-        st = gla__convert_folder(src, dst, "arch.yaml", c.options.overwrite != 0, &made, diag);
-    if (!st)
+        st = gla__output_open(&out, src, dst, "arch.yaml", c.options.overwrite != 0, diag);
+    if (!st) {
+        c.dst = out.path;
         st = gla__convert_write(&c);
+    }
+    st = gla__output_close(&out, st, diag);
     if (!st) {
         report_kept(&c);
         fill_report(&c, start, report);
-    } else if (made) {
-        gla__convert_unmake(dst);
     }
     gla__convert_deinit(&c);
     return st;

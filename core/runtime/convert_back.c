@@ -318,21 +318,6 @@ static gla_status write_all(back *b)
     return st;
 }
 
-/* After a way back that failed: the folder was new, nothing else is in it. */
-static void remove_files(const back *b)
-{
-    for (uint32_t i = 0; b->weights && i < gla__glaw_n_files(b->weights); i++) {
-        const char *header;
-        size_t size;
-        char *path = gla__path_join(b->dst, gla__glaw_file(b->weights, i, &header, &size));
-
-        if (path)
-            unlink(path);
-        gla__free(path);
-    }
-    gla__convert_unmake(b->dst);
-}
-
 static void deinit(back *b)
 {
     for (int i = 0; i < N_HELD; i++)
@@ -346,9 +331,9 @@ static void deinit(back *b)
 gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_options *options,
                             gla_convert_report *report, gla_diag *diag)
 {
-    back b = {.src = src, .dst = dst, .options = gla__convert_options(options), .diag = diag};
+    back b = {.src = src, .options = gla__convert_options(options), .diag = diag};
     struct timespec start, end;
-    bool made = false;
+    gla__output out = {0};
     gla_status st;
 
     if (report)
@@ -356,9 +341,12 @@ gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_
     clock_gettime(CLOCK_MONOTONIC, &start);
     st = open_source(&b);
     if (!st)
-        st = gla__convert_folder(src, dst, "config.json", b.options.overwrite != 0, &made, diag);
-    if (!st)
+        st = gla__output_open(&out, src, dst, "config.json", b.options.overwrite != 0, diag);
+    if (!st) {
+        b.dst = out.path;
         st = write_all(&b);
+    }
+    st = gla__output_close(&out, st, diag);
     clock_gettime(CLOCK_MONOTONIC, &end);
     if (!st && b.n_changed)
         gla__convert_note(&b.options,
@@ -372,8 +360,6 @@ gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_
             (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
         strncat(report->family, gla__glaw_family(b.weights) ? gla__glaw_family(b.weights) : "",
                 sizeof(report->family) - 1);
-    } else if (st && made) {
-        remove_files(&b);
     }
     deinit(&b);
     return st;

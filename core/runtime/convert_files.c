@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * convert_files.c - the folders of a conversion, and the small files in them
+ * convert_files.c - the folder of a conversion, and the small files in it
  */
 #include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,7 +22,7 @@ const char *const gla__convert_companions[] = {"tokenizer.json",          "token
                                                "special_tokens_map.json", "generation_config.json",
                                                "chat_template.jinja",     NULL};
 
-/* ---- folders ---------------------------------------------------------------------- */
+/* ---- may it be written there -------------------------------------------------------- */
 
 static bool same_folder(const char *a, const char *b)
 {
@@ -28,30 +31,33 @@ static bool same_folder(const char *a, const char *b)
     return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static bool is_empty(const char *path)
+/* Calls fn for every entry but "." and "..", until it says false.  True: all said true. */
+static bool for_entries(const char *path, bool (*fn)(void *ctx, const char *name), void *ctx)
 {
     DIR *d = opendir(path);
     const struct dirent *e;
-    bool empty = true;
+    bool go_on = d != NULL;
 
-    if (!d)
-        return false;
-    while (empty && (e = readdir(d)) != NULL)
-        empty = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..");
-    closedir(d);
-    return empty;
+    while (go_on && (e = readdir(d)) != NULL)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            go_on = fn(ctx, e->d_name);
+    if (d)
+        closedir(d);
+    return go_on;
+}
+
+static bool is_none(void *ctx, const char *name)
+{
+    (void)ctx;
+    (void)name;
+    return false;
 }
 
 static gla_status check_folder(const char *dst, const char *mark, bool overwrite, gla_diag *diag)
 {
-    char *path;
+    char *path = gla__path_join(dst, mark);
     bool marked;
 
-    if (!gla__is_dir(dst))
-        return gla__fail(diag, GLA_E_IO, "exists and is no folder");
-    if (is_empty(dst))
-        return GLA_OK;
-    path = gla__path_join(dst, mark);
     if (!path)
         return gla__fail_nomem(diag, "a path");
     marked = gla__exists(path);
@@ -68,43 +74,155 @@ static gla_status check_folder(const char *dst, const char *mark, bool overwrite
     return GLA_E_IO;
 }
 
-gla_status gla__convert_folder(const char *src, const char *dst, const char *mark, bool overwrite,
-                               bool *made, gla_diag *diag)
-{
-    gla_status st;
+/* ---- the folder aside ----------------------------------------------------------------- */
 
-    *made = !gla__exists(dst);
-    if (*made)
-        return gla__make_dir(dst, diag);
-    if (same_folder(src, dst)) {
+/* dst as it is swapped: no links on the way, no slash at the end. */
+static gla_status resolve(const char *dst, char **out, gla_diag *diag)
+{
+    char buf[PATH_MAX];
+    size_t n;
+
+    *out = gla__strdup(gla__exists(dst) && realpath(dst, buf) ? buf : dst);
+    if (!*out)
+        return gla__fail_nomem(diag, "a path");
+    for (n = strlen(*out); n > 1 && (*out)[n - 1] == '/'; n--)
+        (*out)[n - 1] = '\0';
+    return GLA_OK;
+}
+
+/* Makes "DIR/.NAME.PID.tmp" beside dst. */
+static gla_status make_aside(gla__output *o, gla_diag *diag)
+{
+    const size_t n = strlen(o->dst) + 64;
+    const char *slash = strrchr(o->dst, '/');
+    const char *name = slash ? slash + 1 : o->dst;
+
+    o->path = gla__alloc(n);
+    if (!o->path)
+        return gla__fail_nomem(diag, "a path");
+    snprintf(o->path, n, "%.*s.%s.%ld.tmp", (int)(name - o->dst), o->dst, name, (long)getpid());
+    o->aside = true;
+    return gla__make_dir(o->path, diag);
+}
+
+gla_status gla__output_open(gla__output *o, const char *src, const char *dst, const char *mark,
+                            bool overwrite, gla_diag *diag)
+{
+    gla_status st = resolve(dst, &o->dst, diag);
+
+    if (st)
+        return st;
+    o->replaces = gla__exists(o->dst);
+    if (o->replaces && same_folder(src, o->dst))
         st = gla__fail(diag, GLA_E_INVALID, "source and destination are the same folder");
-    } else {
-        st = check_folder(dst, mark, overwrite, diag);
-    }
+    else if (o->replaces && !gla__is_dir(o->dst))
+        st = gla__fail(diag, GLA_E_IO, "exists and is no folder");
+    else if (o->replaces && for_entries(o->dst, is_none, NULL))
+        o->path = gla__strdup(o->dst); /* empty: nothing to lose, and it may be a mount point */
+    else if (o->replaces)
+        st = check_folder(o->dst, mark, overwrite, diag);
+    if (!st && !o->path)
+        st = make_aside(o, diag);
     if (st)
         gla__at(diag, dst);
     return st;
 }
 
-static void remove_file(const char *folder, const char *name)
-{
-    char *path = gla__path_join(folder, name);
+/* ---- at the end ------------------------------------------------------------------------- */
 
-    if (path)
-        unlink(path);
-    gla__free(path);
+typedef struct two_folders {
+    const char *from, *to;
+} two_folders;
+
+/* Runs fn on from/name and to/name. */
+static void with_paths(const two_folders *f, const char *name,
+                       void (*fn)(const char *from, const char *to))
+{
+    char *from = gla__path_join(f->from, name), *to = gla__path_join(f->to, name);
+
+    if (from && to)
+        fn(from, to);
+    gla__free(from);
+    gla__free(to);
 }
 
-void gla__convert_unmake(const char *dst)
+static void link_file(const char *from, const char *to)
 {
-    static const char *const ours[] = {"weights.glaw", "arch.yaml", "config.json",
-                                       "model.safetensors.index.json"};
+    struct stat st;
 
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-        remove_file(dst, ours[i]);
-    for (const char *const *name = gla__convert_companions; *name; name++)
-        remove_file(dst, *name);
-    rmdir(dst);
+    if (!lstat(from, &st) && S_ISREG(st.st_mode) && lstat(to, &st))
+        (void)!link(from, to); /* where that cannot be, clear_away() moves it */
+}
+
+static bool keep_link(void *ctx, const char *name)
+{
+    with_paths(ctx, name, link_file);
+    return true;
+}
+
+/* What the new folder has goes, anything else moves there. */
+static void remove_or_move(const char *from, const char *to)
+{
+    struct stat st;
+
+    if (!lstat(to, &st))
+        unlink(from);
+    else
+        rename(from, to);
+}
+
+static bool clear_away(void *ctx, const char *name)
+{
+    with_paths(ctx, name, remove_or_move);
+    return true;
+}
+
+static void unlink_first(const char *path, const char *ignored)
+{
+    (void)ignored;
+    unlink(path);
+}
+
+static bool remove_entry(void *ctx, const char *name)
+{
+    with_paths(ctx, name, unlink_first);
+    return true;
+}
+
+/* The new folder takes the place of dst in one step.  Files of the old one that the new one does
+ * not have, a user's notes or a tokenizer laid there by hand, are linked into it before. */
+static gla_status replace(const gla__output *o, gla_diag *diag)
+{
+    two_folders old_to_new = {o->dst, o->path};
+    struct stat old;
+    gla_status st;
+
+    if (!o->replaces)
+        return gla__rename_dir(o->path, o->dst, diag);
+    if (!stat(o->dst, &old))
+        chmod(o->path, old.st_mode & 07777);
+    for_entries(o->dst, keep_link, &old_to_new);
+    st = gla__exchange_dirs(o->path, o->dst, diag);
+    if (st)
+        return st;
+    old_to_new = (two_folders){o->path, o->dst};
+    for_entries(o->path, clear_away, &old_to_new);
+    rmdir(o->path);
+    return GLA_OK;
+}
+
+gla_status gla__output_close(gla__output *o, gla_status st, gla_diag *diag)
+{
+    if (!st && o->aside)
+        st = replace(o, diag);
+    if (st && o->aside) {
+        for_entries(o->path, remove_entry, &(two_folders){o->path, o->path});
+        rmdir(o->path);
+    }
+    gla__free(o->path);
+    gla__free(o->dst);
+    memset(o, 0, sizeof(*o));
+    return st;
 }
 
 /* ---- small files ---------------------------------------------------------------------- */

@@ -257,6 +257,14 @@ static int io_rename(const char *from, const char *to)
     return now() && !short_instead ? -1 : rename(from, to);
 }
 
+static int io_exchange(const char *a, const char *b)
+{
+    (void)a;
+    (void)b;
+    errno = now() && !short_instead ? fail_with : ENOSYS; /* three renames instead */
+    return -1;
+}
+
 static int io_unlink(const char *p)
 {
     return unlink(p);
@@ -279,8 +287,8 @@ static int io_size(int fd, uint64_t *out, bool *regular)
     return 0;
 }
 
-static const gla__io failing_io = {io_open,  io_close,  io_pread,  io_write, io_pwrite,
-                                   io_fsync, io_rename, io_unlink, io_mkdir, io_size};
+static const gla__io failing_io = {io_open,   io_close,  io_pread, io_write, io_pwrite,  io_fsync,
+                                   io_rename, io_unlink, io_mkdir, io_size,  io_exchange};
 
 /* EINTR and short transfers must pass unnoticed, everything else is GLA_E_IO. */
 static void every_call(const char *name, gla_status (*act)(void), int error, bool short_ones)

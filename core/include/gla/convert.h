@@ -3,8 +3,8 @@
  * gla/convert.h - published checkpoints into model folders, and back
  *
  * gla_convert() reads a Hugging Face folder, a .gguf file or a model folder (to re-quantise) and
- * writes a model folder.  Every output is written aside and renamed when complete; a failure or
- * cancellation leaves what was there before.
+ * writes a model folder.  The folder is written aside and takes its place as a whole; a failure,
+ * cancellation or crash leaves what was there before.
  */
 #ifndef GLA_CONVERT_H
 #define GLA_CONVERT_H
@@ -25,7 +25,7 @@ typedef void gla_note_fn(void *ctx, const char *note);
 typedef struct gla_convert_options {
     uint32_t weights_dtype; /* gla_dtype; 0 = as stored */
     int32_t level;          /* zstd level; 0 = default */
-    uint32_t overwrite;     /* 1: replace an existing model folder's files */
+    uint32_t overwrite;     /* 1: replace an existing model; files it does not have stay */
     const char *const
         *keep; /* tensor name patterns (fnmatch) kept unquantised besides the defaults */
     uint32_t n_keep;
