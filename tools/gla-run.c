@@ -17,6 +17,7 @@ static const char *const usage[] = {
     "-m DIR --resume FILE [-p TEXT] [OPTION]...",
     "-m DIR --sessions FILE [OPTION]...",
     "-m DIR --chat [--system TEXT] [OPTION]...",
+    "--check-plugin FILE.so [--json]",
     NULL,
 };
 static const char *const examples[] = {
@@ -65,6 +66,9 @@ static const cli_option options[] = {
     {0, "system", "TEXT", CLI_STRING, &run_arg.system, .help = "begin with this system message"},
     {0, "template", "FILE", CLI_STRING, &run_arg.template,
      .help = "chat template (Jinja) instead of the model's own"},
+    CLI_HEADING("Plugins"),
+    {0, "check-plugin", "FILE.so", CLI_STRING, &run_arg.check_plugin,
+     .help = "run the plugin's layers and say where they break the contract of gla/plugin.h"},
     CLI_COMMON_OPTIONS,
     CLI_MODEL_OPTIONS,
     CLI_END,
@@ -92,6 +96,10 @@ static const char *contradiction(void)
 {
     const bool text = run_arg.prompt || run_arg.file;
 
+    if (run_arg.check_plugin)
+        return run_arg.model || text || run_arg.chat || run_arg.sessions || run_arg.resume
+                   ? "--check-plugin makes its own models: no other input goes with it"
+                   : NULL;
     if (!run_arg.model)
         return "which model? -m DIR";
     if (run_arg.prompt && run_arg.file)
@@ -125,6 +133,8 @@ int main(int argc, char **argv)
     wrong = contradiction();
     if (wrong)
         return cli_usage_error("%s", wrong);
+    if (run_arg.check_plugin)
+        return run_check_plugin(run_arg.check_plugin);
     if (run_arg.seed == UINT64_MAX)
         run_arg.seed = (uint64_t)time(NULL);
     if (run_arg.n == UINT32_MAX)

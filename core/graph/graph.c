@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/parallel.h"
 #include "graph/host.h"
+#include "graph/validate.h"
 #include "math/math.h"
 
 /* Logits that cannot be written in place (sessions have buffers of their own) go through a stage
@@ -362,7 +363,7 @@ static gla_status forward(runner *r, const gla__instance *in, const float *x, fl
         for (uint32_t s = 0; s < run->n_sequences; s++)
             memcpy(&w->states[(size_t)s * in->n_states], &run->states[s][in->first_state],
                    in->n_states * sizeof(void *));
-    return in->desc->forward(in->layer, &b);
+    return gla__validating() ? gla__validate_forward(in, &b) : in->desc->forward(in->layer, &b);
 }
 
 /* Sixteen numbers: the compiler makes the best of it on any machine. */

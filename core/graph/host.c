@@ -3,6 +3,7 @@
 
 #include <gla/gla.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/parallel.h"
+#include "graph/validate.h"
 #include "math/math.h"
 
 enum { EXPLAINED_BYTES = 256 };
@@ -25,18 +27,20 @@ static void host_log(const gla_host *h, int32_t level, const char *msg)
 static void host_explain(const gla_host *h, const char *msg)
 {
     (void)h;
-    snprintf(explained, sizeof(explained), "%s", msg ? msg : "");
+    gla__host_explain("%s", msg ? msg : "");
 }
 
 static void *host_alloc(const gla_host *h, size_t bytes)
 {
     (void)h;
+    gla__validate_memory_asked("gla.host.alloc alloc()");
     return gla__alloc_zero(bytes);
 }
 
 static void host_free(const gla_host *h, void *p)
 {
     (void)h;
+    gla__validate_memory_asked("gla.host.alloc free()");
     gla__free(p);
 }
 
@@ -127,6 +131,9 @@ static gla_status host_linear_create(const gla_host *h, const gla_linear_spec *s
     gla_status st;
 
     *out = NULL;
+    gla__validate_memory_asked("linear_create()");
+    for (uint32_t i = 0; i < spec->n_parts; i++)
+        gla__validate_weight_used(spec->weights[i]);
     if (place && *place) {
         st = add_holder(*place);
         if (!st)
@@ -145,6 +152,7 @@ static gla_status host_linear_create(const gla_host *h, const gla_linear_spec *s
 
 static void host_linear_destroy(gla_linear *l)
 {
+    gla__validate_memory_asked("linear_destroy()");
     if (l && !drop_holder(l))
         gla__math_table()->linear_destroy(l);
 }
@@ -202,6 +210,15 @@ const gla_host *gla__host(void)
         .get_extension = host_extension};
 
     return &host;
+}
+
+void gla__host_explain(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(explained, sizeof(explained), format, args);
+    va_end(args);
 }
 
 void gla__host_listen(void)

@@ -21,6 +21,8 @@
 
 const gla_host *gla__host(void);
 
+/* What a layer's explain() does, for checks of the host. */
+__attribute__((format(printf, 1, 2))) void gla__host_explain(const char *format, ...);
 /* Forgets what was explained on this thread. */
 void gla__host_listen(void);
 /* The diagnosis of a layer's failure: what it explained, else which function failed.  Returns the

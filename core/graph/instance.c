@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/diag.h"
 #include "graph/host.h"
+#include "graph/validate.h"
 
 enum { MAX_WEIGHTS = 4096, MAX_STATES = 64, MAX_SCRATCH = 64, MAX_SHARED = 16, MAX_NAME = 255 };
 #define MAX_ELEMENTS (UINT64_C(1) << 40)
@@ -258,7 +259,8 @@ gla_status gla__instance_create(const gla_layer_desc *desc, const char *name,
     config.struct_size = (uint32_t)sizeof(config);
     config.declare = &declare;
     gla__host_listen();
-    st = desc->create(gla__host(), &config, &out->layer);
+    gla__validate_enter(name, desc->type_id, "create");
+    st = gla__validate_leave(desc->create(gla__host(), &config, &out->layer));
     if (c.status) { /* the cause; what create() makes of it is a consequence */
         st = c.status;
         if (diag)
@@ -285,7 +287,7 @@ gla_status gla__instance_bind(gla__instance *in, const gla_tensor *weights, gla_
     gla_status st;
 
     gla__host_listen();
-    st = in->desc->bind(in->layer, weights);
+    st = gla__validating() ? gla__validate_bind(in, weights) : in->desc->bind(in->layer, weights);
     if (st) {
         st = gla__host_failed(st, "bind", diag);
         gla__at_format(diag, "%s (%s)", in->name, in->desc->type_id);
@@ -295,8 +297,11 @@ gla_status gla__instance_bind(gla__instance *in, const gla_tensor *weights, gla_
 
 void gla__instance_destroy(gla__instance *in)
 {
-    if (in->layer)
+    if (in->layer) {
+        gla__validate_enter(in->name, in->desc->type_id, "destroy");
         in->desc->destroy(in->layer);
+        (void)gla__validate_leave(GLA_OK);
+    }
     for (uint32_t i = 0; i < in->n_weights; i++) {
         gla__free((void *)(uintptr_t)in->weights[i].name);
         if (in->vectors)

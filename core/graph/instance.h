@@ -12,6 +12,7 @@
 #define GLA_GRAPH_INSTANCE_H
 
 #include <gla/status.h>
+#include <stdbool.h>
 
 typedef struct gla__scratch {
     size_t per_row, per_sequence, fixed; /* numbers */
@@ -40,6 +41,9 @@ typedef struct gla__instance {
     gla__shared_use *shared;
     uint32_t n_shared;
     float **vectors; /* [n_weights] memory of VECTOR weights, owned; NULL for matrices */
+    /* For validate.h: all weights are f32; checksum of the vectors, 0 = not taken. */
+    bool exact;
+    uint64_t vectors_hash;
 } gla__instance;
 
 /* Calls create().  cfg->declare is filled in here; name is copied.  On failure *out needs no

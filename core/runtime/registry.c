@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "graph/host.h"
+#include "graph/validate.h"
 #include "runtime/entry_check.h"
 
 #define XX(name) extern const gla_plugin_entry gla_plugin_entry_v1_##name;
@@ -91,8 +92,10 @@ static gla_status begin_use(const gla_plugin_entry *entry, in_use **out, gla_dia
     if (i || !*out)
         return i ? GLA_OK : gla__fail_nomem(diag, "a plugin");
     gla__host_listen();
-    if (entry->init)
-        st = entry->init(gla__host());
+    if (entry->init) {
+        gla__validate_enter(entry->name, "plugin", "init");
+        st = gla__validate_leave(entry->init(gla__host()));
+    }
     if (st) {
         gla__free(*out);
         return gla__host_failed(st, "init", diag);
@@ -109,8 +112,11 @@ static void end_use(in_use *used)
             *i = used->next;
             break;
         }
-    if (used->entry->deinit)
+    if (used->entry->deinit) {
+        gla__validate_enter(used->entry->name, "plugin", "deinit");
         used->entry->deinit();
+        (void)gla__validate_leave(GLA_OK);
+    }
     gla__free(used);
 }
 

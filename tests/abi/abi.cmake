@@ -12,6 +12,17 @@ foreach(p ${_plugins})
   add_dependencies(test_unit ${name})
 endforeach()
 
+# Plugins that load and then break their contract (tests/cli/check_plugin.sh).
+file(GLOB _breaches CONFIGURE_DEPENDS plugins/breach/breach_*.c)
+foreach(p ${_breaches})
+  get_filename_component(name ${p} NAME_WE)
+  add_library(${name} MODULE ${p})
+  target_link_libraries(${name} PRIVATE gla::plugin_abi)
+  set_target_properties(${name} PROPERTIES PREFIX ""
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/breaches)
+  add_custom_command(TARGET ${name} POST_BUILD COMMAND chmod go-w $<TARGET_FILE:${name}>)
+endforeach()
+
 # ---- abi: the rules that a compiler does not check ----
 find_program(CXX_PROGRAM NAMES c++ g++ clang++ REQUIRED)
 add_library(abi_layout OBJECT abi/layout.c) # static assertions only

@@ -5,6 +5,7 @@
  *     run_text.c      one text is continued (-p, -f, --resume)
  *     run_batch.c     many texts are continued together (--sessions)
  *     run_chat.c      turns from stdin, answers to stdout (--chat); run_chat_commands.c: /undo, ...
+ *     run_check.c     a plugin is checked (--check-plugin)
  *     run_generate.c  what all of them do: read prompts, write tokens
  *
  * After ^C nothing fails: what was written so far stands, stop is "interrupted", sessions can be
@@ -18,7 +19,8 @@
 #define RUN_MAX_STOPS 64
 
 typedef struct run_args {
-    const char *model, *prompt, *file, *kv, *save, *resume, *sessions, *template, *system;
+    const char *model, *prompt, *file, *kv, *save, *resume, *sessions, *template, *system,
+        *check_plugin;
     uint32_t n, top_k;
     uint64_t seed;
     double temp, top_p;
@@ -67,6 +69,8 @@ gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, 
  * token in as well, so that they end exactly where their texts end. */
 gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, gla_diag *diag);
 
+/* Runs no model but the plugin's layers (--check-plugin). */
+int run_check_plugin(const char *file);
 /* The three ways; each returns the exit status. */
 int run_text(run *r);
 int run_batch(run *r);

@@ -56,6 +56,15 @@ GLA_API void gla_set_log(gla_log_fn *fn, void *ctx, int32_t min_level);
 GLA_API void gla_set_threads(uint32_t n);
 GLA_API uint32_t gla_threads(void);
 
+/* Checks every call of every layer for what plugins get wrong: writing outside of their memory,
+ * leaving y unwritten, allocating in forward(), depending on more than their input, chunked form
+ * unlike recurrent form.  The first breach fails the call with GLA_E_PLUGIN and says what to do.
+ * Slow.  Default: on if the environment has GLA_VALIDATE=1.  [control] */
+GLA_API void gla_set_validate(int on);
+/* While validating: the function of a plugin that runs now, "layers.0.mixer (org.example.ema/1):
+ * forward()", "" if none does.  For the handler of a signal that the plugin may have caused. */
+GLA_API const char *gla_validate_now(void);
+
 #ifdef __cplusplus
 }
 #endif
