@@ -1,20 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-# libgla from the rooms, and the header-only target plugins build against.
+# libgla from the rooms, static and shared, and the header-only target plugins build against.
+# The tests link the static one, which has the names between rooms (gla__*); everybody else, our
+# programs too, the shared one, which exports what the public headers declare and nothing else.
 get_property(_rooms GLOBAL PROPERTY GLA_ROOMS)
 set(_objects)
 foreach(r ${_rooms})
   list(APPEND _objects $<TARGET_OBJECTS:${r}>)
 endforeach()
 
-add_library(gla ${_objects}) # BUILD_SHARED_LIBS decides
-add_library(gla::gla ALIAS gla)
-set_target_properties(gla PROPERTIES LINKER_LANGUAGE C VERSION ${PROJECT_VERSION}
+add_library(gla STATIC ${_objects})
+add_library(gla_shared SHARED ${_objects})
+add_library(gla::static ALIAS gla)
+add_library(gla::gla ALIAS gla_shared)
+set_target_properties(gla PROPERTIES EXPORT_NAME static)
+set_target_properties(gla_shared PROPERTIES OUTPUT_NAME gla EXPORT_NAME gla VERSION ${PROJECT_VERSION}
                       SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
-target_include_directories(gla PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
-                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-target_link_libraries(gla PRIVATE DNNL::dnnl PkgConfig::YAML PkgConfig::ZSTD PkgConfig::XXHASH
-                      PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads
-                      OpenMP::OpenMP_C m ${CMAKE_DL_LIBS} $<BUILD_INTERFACE:gla_flags>)
+foreach(t gla gla_shared)
+  set_target_properties(${t} PROPERTIES LINKER_LANGUAGE C)
+  target_include_directories(${t} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(${t} PRIVATE DNNL::dnnl PkgConfig::YAML PkgConfig::ZSTD PkgConfig::XXHASH
+                        PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads
+                        OpenMP::OpenMP_C m ${CMAKE_DL_LIBS} $<BUILD_INTERFACE:gla_flags>)
+endforeach()
 
 add_library(gla_plugin_abi INTERFACE)
 add_library(gla::plugin_abi ALIAS gla_plugin_abi)

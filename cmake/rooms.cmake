@@ -51,6 +51,8 @@ gla_room(formats GLOB formats/*.c formats/import/*.c
          LIBS PkgConfig::YAML PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 gla_room(runtime GLOB core/runtime/*.c
          INCLUDE ${_core} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated LIBS PkgConfig::XXHASH)
+target_compile_definitions(gla_runtime PRIVATE
+  GLA_PLUGIN_DIR="${CMAKE_INSTALL_FULL_LIBDIR}/gla/plugins")
 gla_room(layers GLOB layers/*.c)
 if(TARGET gla_layers)
   target_compile_definitions(gla_layers PRIVATE GLA_PLUGIN_STATIC)

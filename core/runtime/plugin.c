@@ -135,7 +135,7 @@ gla_status gla_registry_load(gla_registry *r, const char *path, gla_diag *diag)
     return st;
 }
 
-/* ---- GLA_PLUGIN_PATH ---- */
+/* ---- GLA_PLUGIN_PATH and the installed folder ---- */
 
 static void load_or_log(gla_registry *r, const char *path)
 {
@@ -161,7 +161,7 @@ static void load_folder(gla_registry *r, const char *folder)
     const int n = scandir(folder, &names, is_plugin, alphasort);
 
     if (n < 0) {
-        gla__log(GLA_LOG_WARN, "GLA_PLUGIN_PATH: cannot read the folder %s", folder);
+        gla__log(GLA_LOG_WARN, "plugins: cannot read the folder %s", folder);
         return;
     }
     for (int i = 0; i < n; i++) {
@@ -192,5 +192,7 @@ gla_status gla_registry_load_path(gla_registry *r, gla_diag *diag)
         gla__free(path);
         begin += n + (begin[n] == ':');
     }
+    if (gla__is_dir(GLA_PLUGIN_DIR))
+        load_folder(r, GLA_PLUGIN_DIR);
     return GLA_OK;
 }

@@ -21,6 +21,7 @@
 #define GLA_VERSION_PATCH 0
 
 #include <gla/arch.h>
+#include <gla/chat.h>
 #include <gla/convert.h>
 #include <gla/measure.h>
 #include <gla/model.h>

@@ -28,8 +28,9 @@ GLA_API void gla_registry_unref(gla_registry *r);
  * says which check failed.  [control] */
 GLA_API GLA_NODISCARD gla_status gla_registry_load(gla_registry *r, const char *path,
                                                    gla_diag *diag);
-/* All *.so of the colon-separated folders (or files) of GLA_PLUGIN_PATH; ignored in set-uid
- * programs. A plugin that is refused is reported through the log and skipped.  [control] */
+/* All *.so of the colon-separated folders (or files) of GLA_PLUGIN_PATH (ignored in set-uid
+ * programs), then of the folder gla/plugins beside the installed library.  A plugin that is refused
+ * is reported through the log and skipped.  [control] */
 GLA_API GLA_NODISCARD gla_status gla_registry_load_path(gla_registry *r, gla_diag *diag);
 GLA_API uint32_t gla_registry_count(const gla_registry *r);
 GLA_API const gla_layer_desc *gla_registry_get(const gla_registry *r, uint32_t i);
