@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * run_plugin.c PLUGIN.so - loads the template's mixer and runs it between built-in layers: the same
- * logits for the whole text, token by token, and after a fork
+ * run_plugin.c PLUGIN.so MIXER - loads a mixer, "{type: org.example.ema, expand: 2}", and runs it
+ * between built-in layers: the same logits for the whole text, token by token, and after a fork
  */
 #include <gla/gla.h>
 #include <math.h>
@@ -11,13 +11,14 @@
 
 enum { TOKENS = 70, VOCABULARY = 64 };
 
-static const char arch_text[] =
+static const char before[] =
     "gla: 1\nname: with-plugin\nvocab_size: 64\nd_model: 32\ntie_embeddings: true\nweights: f32\n"
-    "blocks:\n"
-    "  ema: {mixer: {type: org.example.ema, expand: 2}, ffn: {type: swiglu, d_ff: 64}}\n"
+    "blocks:\n  own: {mixer: ";
+static const char after[] =
+    ", ffn: {type: swiglu, d_ff: 64}}\n"
     "  attn: {mixer: {type: attention, heads: 4}, ffn: {type: swiglu, d_ff: 64}}\n"
     "  gla: {mixer: {type: gla, heads: 2}}\n"
-    "layers: [ema, gla, attn, ema]\n";
+    "layers: [own, gla, attn, own]\n";
 
 static gla_diag diag;
 
@@ -44,14 +45,16 @@ int main(int argc, char **argv)
 {
     static float whole[VOCABULARY], steps[VOCABULARY], forked[VOCABULARY];
     int32_t tokens[TOKENS];
+    char arch_text[1024];
     gla_registry *r;
     gla_arch *arch;
     gla_model *m;
     gla_session *a, *b, *c;
     gla_model_options options = {.seed = 1};
 
-    if (argc != 2)
+    if (argc != 3)
         return 2;
+    snprintf(arch_text, sizeof(arch_text), "%s%s%s", before, argv[2], after);
     for (int i = 0; i < TOKENS; i++)
         tokens[i] = (i * 7 + i * i) % VOCABULARY;
     check(gla_registry_create(&r, &diag), "registry");
