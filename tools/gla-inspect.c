@@ -223,15 +223,17 @@ static void print_text(const char *path, const gla_arch *arch, const gla_descrip
            (unsigned long long)d->kv_values_per_token, args.kv,
            cli_format_bytes(b, (gla_description_kv_bytes(d, 65536, kv) + 32768) / 65536));
     print_blocks(arch, d);
-    printf("\n  %-12s %-12s %-12s %s\n", "context", "KV", "KV + state", "FLOPs per token");
+    printf("\n  %-12s %-12s %-12s %s\n", "context", "KV", "session", "FLOPs per token");
     for (uint32_t i = 0; i < n_contexts; i++) {
-        const uint64_t bytes = gla_description_kv_bytes(d, contexts[i], kv);
+        gla_memory m;
         char f[32];
 
+        gla_description_session(d, contexts[i], kv, 0, &m);
         printf("  %-12llu %-12s %-12s %s\n", (unsigned long long)contexts[i],
-               cli_format_bytes(a, bytes), cli_format_bytes(b, bytes + d->state_bytes),
+               cli_format_bytes(a, m.kv), cli_format_bytes(b, m.kv + m.state + m.history),
                cli_format_count(f, gla_description_flops(d, contexts[i])));
     }
+    printf("  (a session: KV, states, its tokens, page tables and the last logits)\n");
     if (crossover)
         printf("\n  KV outgrows the recurrent state at %s tokens\n",
                cli_format_count(c, (double)crossover));
@@ -309,11 +311,13 @@ static void print_json(const char *path, const gla_arch *arch, const gla_descrip
     json_object_set_new(o, "crossover_tokens", json_count(gla_description_crossover(d, kv)));
     for (uint32_t i = 0; i < n_contexts; i++) {
         json_t *c = json_object();
+        gla_memory m;
 
+        gla_description_session(d, contexts[i], kv, 0, &m);
         json_object_set_new(c, "tokens", json_count(contexts[i]));
-        json_object_set_new(c, "kv_bytes",
-                            json_count(gla_description_kv_bytes(d, contexts[i], kv)));
-        json_object_set_new(c, "state_bytes", json_count(d->state_bytes));
+        json_object_set_new(c, "kv_bytes", json_count(m.kv));
+        json_object_set_new(c, "state_bytes", json_count(m.state));
+        json_object_set_new(c, "history_bytes", json_count(m.history));
         json_object_set_new(c, "flops_per_token",
                             cli_json_number(gla_description_flops(d, contexts[i])));
         json_array_append_new(list, c);

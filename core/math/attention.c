@@ -206,13 +206,32 @@ static void load_queries(const job *j, const block *k, const worker *w)
     memset(w->o, 0, k->tokens * j->group * j->ld_o * sizeof(float));
 }
 
+/* Keys and values in halves. */
+static gla__soon page_after(const gla__kv_view *view, const block *k, uint64_t page)
+{
+    gla__soon soon = {.bytes = 0};
+    gla__kv_rows rows;
+
+    if (page + 1 >= k->page_end)
+        return soon;
+    rows = gla__kv_keys(view, page + 1, k->head);
+    soon.bytes = gla__kv_rows_bytes(&rows) / (view->v_dim ? 2 : 4);
+    soon.at[0] = rows.data;
+    soon.at[1] = soon.at[0] + soon.bytes;
+    soon.at[2] = soon.at[1] + soon.bytes;
+    if (view->v_dim)
+        soon.at[2] = gla__kv_values(view, page + 1, k->head).data;
+    soon.at[3] = soon.at[2] + soon.bytes;
+    return soon;
+}
+
 static void attend_page(const job *j, const block *k, const worker *w, uint64_t page)
 {
     const sequence_plan *p = k->p;
     const gla__kv_view *view = p->view;
     const gla__kv_rows keys = gla__kv_keys(view, page, k->head);
     const gla__kv_rows values = view->v_dim ? gla__kv_values(view, page, k->head) : keys;
-    const void *next = page + 1 < k->page_end ? gla__kv_keys(view, page + 1, k->head).data : NULL;
+    gla__soon soon = page_after(view, k, page);
     const uint64_t base = view->first_token + page * PAGE;
     const uint64_t position = p->position + k->first; /* of the block's first token */
     const uint64_t filled = position + k->tokens - base;
@@ -225,8 +244,8 @@ static void attend_page(const job *j, const block *k, const worker *w, uint64_t 
     if (begin == end)
         return;
     m = (size_t)begin * j->group;
-    j->k->scores(w->q + m * j->ld_q, j->ld_q, (end - begin) * j->group, &keys, n,
-                 view->v_dim ? values.data : next, w->panel, w->s + m * PAGE);
+    j->k->scores(w->q + m * j->ld_q, j->ld_q, (end - begin) * j->group, &keys, n, &soon, w->panel,
+                 w->s + m * PAGE);
     for (uint32_t t = begin; t < end; t++) {
         const uint64_t from = window_begin(view, position + t), to = position + t + 1;
         const uint32_t lo = from > base ? (uint32_t)(from - base) : 0;
@@ -240,7 +259,7 @@ static void attend_page(const job *j, const block *k, const worker *w, uint64_t 
         }
     }
     j->k->values(w->s + m * PAGE, (end - begin) * j->group, &values, n, j->v_dim, w->factor + m,
-                 next, w->panel, w->o + m * j->ld_o, j->ld_o);
+                 &soon, w->panel, w->o + m * j->ld_o, j->ld_o);
 }
 
 /* Writes an output row from its weighted sum. */

@@ -37,6 +37,11 @@ static gla__kv_rows rows_of(const gla__kv_view *view, uint64_t page, uint32_t he
     return r;
 }
 
+size_t gla__kv_rows_bytes(const gla__kv_rows *rows)
+{
+    return (size_t)GLA__KV_PAGE_TOKENS * rows->dim * number_bytes(rows->dtype);
+}
+
 gla__kv_rows gla__kv_keys(const gla__kv_view *view, uint64_t page, uint32_t head)
 {
     gla__kv_page_layout l;

@@ -40,6 +40,7 @@ typedef struct gla__kv_rows {
     float *scale; /* [page_tokens], int8 only */
     uint32_t dtype, dim;
 } gla__kv_rows;
+size_t gla__kv_rows_bytes(const gla__kv_rows *rows); /* without scales */
 gla__kv_rows gla__kv_keys(const gla__kv_view *view, uint64_t page, uint32_t head);
 gla__kv_rows gla__kv_values(const gla__kv_view *view, uint64_t page, uint32_t head); /* v_dim > 0 */
 

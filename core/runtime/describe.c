@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "runtime/model.h"
 #include "runtime/program.h"
 #include "state/sequence.h"
 
@@ -18,7 +19,8 @@ typedef struct cache {
 typedef struct description {
     gla_description pub;
     cache *caches;
-    uint32_t n_caches;
+    uint32_t n_caches, vocab;
+    uint64_t state_block; /* bytes of the fixed states as they lie in memory */
 } description;
 
 static const description *inside(const gla_description *d)
@@ -93,7 +95,10 @@ static gla_status add_weight(gla_description *d, const gla__instance *in, const 
 static void add_state(description *all, const gla_state_desc *s, gla_layer_info *layer)
 {
     if (s->kind == GLA_STATE_FIXED) {
-        layer->state_bytes += sizeof(float) * gla__n_elements(s->ndim, s->dims);
+        const uint64_t bytes = sizeof(float) * gla__n_elements(s->ndim, s->dims);
+
+        layer->state_bytes += bytes;
+        all->state_block += (bytes + 63) / 64 * 64;
         layer->flops_per_token += s->flops;
         return;
     }
@@ -137,6 +142,7 @@ gla_status gla__describe_program(const gla__program *p, gla_description **out, g
     *out = NULL;
     if (!all)
         return gla__fail_nomem(diag, "a description");
+    all->vocab = p->vocab_size;
     for (uint32_t i = 0; i < p->n_instances; i++) {
         n_weights += p->instances[i].n_weights;
         n_states += p->instances[i].n_states;
@@ -182,14 +188,27 @@ uint64_t gla_description_kv_bytes(const gla_description *d, uint64_t context, ui
         return 0;
     for (uint32_t i = 0; i < all->n_caches; i++) {
         const cache *c = &all->caches[i];
-        const uint64_t first = gla__kv_first_page(context, c->window);
-        const uint64_t end = gla__kv_end_page(context);
         gla__kv_page_layout page;
 
         gla__kv_page(kv_dtype, c->kv_heads, c->k_dim, c->v_dim, &page);
-        bytes += end > first ? (end - first) * page.bytes : 0;
+        bytes += gla__kv_pages(context, c->window) * page.bytes;
     }
     return bytes;
+}
+
+void gla_description_session(const gla_description *d, uint64_t context, uint32_t kv_dtype,
+                             uint32_t max_batch_rows, gla_memory *out)
+{
+    const description *all = inside(d);
+    const uint32_t rows = max_batch_rows ? max_batch_rows : GLA__DEFAULT_BATCH_ROWS;
+
+    *out = (gla_memory){.kv = gla_description_kv_bytes(d, context, kv_dtype),
+                        .state = all->state_block};
+    if (!context)
+        return;
+    out->history = sizeof(int32_t) * gla__room(context) + sizeof(float) * (uint64_t)all->vocab;
+    for (uint32_t i = 0; i < all->n_caches; i++)
+        out->history += sizeof(uint8_t *) * gla__kv_room(context, all->caches[i].window, rows);
 }
 
 double gla_description_flops(const gla_description *d, uint64_t context)

@@ -125,7 +125,8 @@ static gla_status take(feed *f, size_t i, uint32_t n, gla_diag *diag)
     const size_t done = f->done[i], vocab = gla_model_vocab_size(f->model);
     const size_t first_logit = item->logits ? item->n_tokens - item->n_logits : item->n_tokens;
     const uint32_t s = f->n_sequences;
-    const gla_status st = gla__session_reserve(item->session, n, diag);
+    const bool keeps = first_logit < item->n_tokens && done + n == item->n_tokens;
+    const gla_status st = gla__session_reserve(item->session, n, keeps, diag);
 
     if (st)
         return st;
@@ -205,12 +206,14 @@ static gla_status run_batch(feed *f, gla_diag *diag)
                           .logits = f->logits,
                           .seconds = f->seconds,
                           .bypass = f->bypass};
+    const size_t vocab = gla_model_vocab_size(f->model);
     const gla_status st = gla__model_run(f->model, f->workspace, &run, diag);
 
     for (uint32_t s = 0; s < f->n_sequences; s++) {
         const size_t i = f->item[s];
         const uint32_t first = f->row_offset[s], n = f->row_offset[s + 1] - first;
-        gla_session *session = f->items[i].session;
+        const gla_feed_item *item = &f->items[i];
+        gla_session *session = item->session;
 
         if (st) {
             gla__session_rollback(session);
@@ -218,7 +221,9 @@ static gla_status run_batch(feed *f, gla_diag *diag)
         }
         f->done[i] += n;
         gla__session_advance(session, f->tokens + first, n,
-                             f->items[i].n_tokens > 1 && f->done[i] == f->items[i].n_tokens);
+                             item->n_tokens > 1 && f->done[i] == item->n_tokens);
+        if (item->logits && item->n_logits && f->done[i] == item->n_tokens)
+            gla__sequence_keep_logits(&session->seq, item->logits + (item->n_logits - 1) * vocab);
     }
     return st;
 }

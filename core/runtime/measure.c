@@ -218,7 +218,7 @@ gla_status gla_measure_fill(gla_session *s, uint64_t n, gla_diag *diag)
 
         if (step > gla__session_border(s))
             step = gla__session_border(s);
-        st = gla__session_reserve(s, step, diag);
+        st = gla__session_reserve(s, step, false, diag);
         if (!st)
             st = fill_pages(&s->seq, diag);
         if (!st)

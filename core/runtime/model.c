@@ -11,13 +11,7 @@
 #include "runtime/registry.h"
 #include "runtime/weights_load.h"
 
-enum {
-    DEFAULT_ROWS = 512,
-    DEFAULT_SEQUENCES = 64,
-    DEFAULT_LAYERS = 4096,
-    MAX_ROWS = 65536,
-    MAX_SEQUENCES = 4096
-};
+enum { DEFAULT_SEQUENCES = 64, DEFAULT_LAYERS = 4096, MAX_ROWS = 65536, MAX_SEQUENCES = 4096 };
 
 /* ---- life ---- */
 
@@ -64,7 +58,7 @@ static gla_status set_options(gla_model *m, const gla_model_options *o, gla_diag
 {
     const uint32_t max_layers = o->limits.max_layers ? o->limits.max_layers : DEFAULT_LAYERS;
 
-    m->max_batch_rows = o->max_batch_rows ? o->max_batch_rows : DEFAULT_ROWS;
+    m->max_batch_rows = o->max_batch_rows ? o->max_batch_rows : GLA__DEFAULT_BATCH_ROWS;
     m->max_sequences = o->max_sequences ? o->max_sequences : DEFAULT_SEQUENCES;
     m->recurrence_chunk = o->recurrence_chunk;
     m->kv_dtype = o->kv_dtype;
@@ -289,7 +283,8 @@ void gla_model_memory(const gla_model *m, gla_memory *out)
 {
     *out = (gla_memory){.weights = m->weights_bytes,
                         .workspace = atomic_load(&m->workspace_bytes),
-                        .kv = atomic_load(&m->kv_bytes),
-                        .state = atomic_load(&m->state_bytes),
-                        .cache = atomic_load(&m->cache_bytes)};
+                        .kv = atomic_load(&m->usage.kv),
+                        .state = atomic_load(&m->usage.state),
+                        .history = atomic_load(&m->usage.history),
+                        .cache = atomic_load(&m->usage.cache)};
 }

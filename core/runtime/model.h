@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 
 #include "graph/graph.h"
-#include "state/layout.h"
+#include "state/store.h"
+
+enum { GLA__DEFAULT_BATCH_ROWS = 512 };
 
 struct gla_model {
     atomic_uint refs;
@@ -23,10 +25,11 @@ struct gla_model {
     uint64_t hash; /* of architecture and weights */
     uint32_t max_batch_rows, max_sequences, kv_dtype, recurrence_chunk;
     uint64_t weights_bytes;
-    atomic_ullong workspace_bytes, kv_bytes, state_bytes, cache_bytes; /* living now */
-    pthread_mutex_t lock;                                              /* of the workspace pool */
+    atomic_ullong workspace_bytes; /* living now */
+    gla__usage usage;
+    pthread_mutex_t lock;      /* of the workspace pool */
     gla__workspace *free_list; /* idle ones */
-    void *sessions; /* the session code's own (prefix cache, page pool); see session.c */
+    void *sessions;            /* the session code's own (prefix cache, page pool); see session.c */
     void (*sessions_free)(void *sessions);
 };
 

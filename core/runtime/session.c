@@ -37,7 +37,8 @@ static gla__shared *shared_new(gla_model *m)
 
     if (!shared)
         return NULL;
-    gla__store_init(&shared->store, &m->layout, &m->kv_bytes, &m->state_bytes, &m->cache_bytes);
+    gla__store_init(&shared->store, &m->layout, &m->usage, gla_model_vocab_size(m),
+                    m->max_batch_rows);
     shared->prefix = gla__prefix_create(&shared->store, DEFAULT_CACHE_BYTES);
     if (!shared->prefix) {
         shared_free(shared);
@@ -65,11 +66,6 @@ gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag)
 }
 
 /* ---- life ---- */
-
-static bool is_kv_dtype(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_F32 || dtype == GLA_DTYPE_BF16 || dtype == GLA_DTYPE_I8;
-}
 
 /* A session without its sequence; gla_session_destroy() takes it as it is. */
 static gla_status new_session(gla_model *m, gla_session **out, gla_diag *diag)
@@ -99,29 +95,40 @@ static void set_options(gla_session *s, const gla_session_options *o)
     s->bypass = o->bypass;
     s->prefix_cache = o->prefix_cache && !o->bypass;
     s->ring.budget = o->snapshot_bytes ? o->snapshot_bytes : budget;
+    s->saved_bytes = o->saved_bytes;
     if (gla__snapshot_needed(&s->model->layout))
         s->stride = o->snapshot_stride ? o->snapshot_stride : DEFAULT_STRIDE;
+}
+
+static gla_status check_options(const gla_model *m, const gla_session_options *o, gla_diag *diag)
+{
+    const uint32_t n_mixers = gla__graph_program(m->graph)->n_mixers;
+
+    if (o->kv_dtype && o->kv_dtype != GLA_DTYPE_F32 && o->kv_dtype != GLA_DTYPE_BF16 &&
+        o->kv_dtype != GLA_DTYPE_I8)
+        return gla__fail(diag, GLA_E_INVALID, "KV caches are f32, bf16 or int8, not %s",
+                         gla_dtype_name(o->kv_dtype));
+    if (o->bypass > n_mixers)
+        return gla__fail(diag, GLA_E_INVALID, "no mixer %" PRIu32 " to bypass, there are %" PRIu32,
+                         o->bypass - 1, n_mixers);
+    return GLA_OK;
 }
 
 gla_status gla_session_create(gla_model *m, const gla_session_options *options, gla_session **out,
                               gla_diag *diag)
 {
     const gla_session_options o = options ? *options : (gla_session_options){0};
-    const uint32_t kv_dtype = o.kv_dtype ? o.kv_dtype : m->kv_dtype;
     gla_session *s;
     gla_status st;
 
     *out = NULL;
-    if (!is_kv_dtype(kv_dtype))
-        return gla__fail(diag, GLA_E_INVALID, "KV caches are f32, bf16 or int8, not %s",
-                         gla_dtype_name(kv_dtype));
-    if (o.bypass > gla__graph_program(m->graph)->n_mixers)
-        return gla__fail(diag, GLA_E_INVALID, "no mixer %" PRIu32 " to bypass, there are %" PRIu32,
-                         o.bypass - 1, gla__graph_program(m->graph)->n_mixers);
-    st = new_session(m, &s, diag);
+    st = check_options(m, &o, diag);
+    if (!st)
+        st = new_session(m, &s, diag);
     if (st)
         return st;
-    st = gla__sequence_init(&s->seq, &s->shared->store, kv_dtype, diag);
+    st =
+        gla__sequence_init(&s->seq, &s->shared->store, o.kv_dtype ? o.kv_dtype : m->kv_dtype, diag);
     if (st) {
         gla_session_destroy(s);
         return st;
@@ -157,6 +164,11 @@ const int32_t *gla_session_tokens(const gla_session *s)
     return s->seq.tokens;
 }
 
+const float *gla_session_logits(const gla_session *s)
+{
+    return s->seq.has_logits ? s->seq.logits : NULL;
+}
+
 gla_model *gla_session_model(const gla_session *s)
 {
     return s->model;
@@ -164,12 +176,14 @@ gla_model *gla_session_model(const gla_session *s)
 
 /* ---- steps of feeding ---- */
 
-gla_status gla__session_reserve(gla_session *s, size_t n, gla_diag *diag)
+gla_status gla__session_reserve(gla_session *s, size_t n, bool logits, gla_diag *diag)
 {
-    gla_status st;
+    gla_status st = GLA_OK;
 
     do {
-        st = gla__sequence_reserve(&s->seq, n, diag);
+        st = logits ? gla__sequence_reserve_logits(&s->seq, diag) : GLA_OK;
+        if (!st)
+            st = gla__sequence_reserve(&s->seq, n, diag);
     } while (st && gla__ring_give(&s->ring));
     return st;
 }
@@ -247,6 +261,7 @@ gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *d
     fork->stride = s->stride;
     fork->bypass = s->bypass;
     fork->prefix_cache = s->prefix_cache;
+    fork->saved_bytes = s->saved_bytes;
     st = gla__sequence_copy(&fork->seq, &s->seq, diag);
     if (!st && !gla__ring_copy(&fork->ring, &s->ring))
         st = gla__fail_nomem(diag, "the snapshots of a fork");
@@ -401,30 +416,63 @@ void gla_session_memory(const gla_session *s, gla_memory *out)
     memset(out, 0, sizeof(*out));
     out->kv = gla__sequence_kv_bytes(&s->seq);
     out->state = s->model->layout.fixed_bytes;
+    out->history = gla__sequence_history_bytes(&s->seq);
     out->cache = s->ring.bytes;
 }
 
 /* ---- files ---- */
 
+/* Bytes of two snapshots, windows as long as they get. */
+static uint64_t two_snapshots(const gla_session *s)
+{
+    uint64_t bytes = s->model->layout.fixed_bytes;
+
+    for (uint32_t i = 0; i < s->seq.n_tables; i++) {
+        const gla__kv_table *t = &s->seq.tables[i];
+
+        if (t->window)
+            bytes += (t->window / GLA__KV_PAGE_TOKENS + 2) * (uint64_t)t->page_bytes;
+    }
+    return 2 * bytes;
+}
+
 gla_status gla_session_save(const gla_session *s, const char *path, gla_diag *diag)
 {
     if (s->bypass)
         return gla__fail(diag, GLA_E_INVALID, "a session that bypasses a mixer cannot be saved");
-    return gla__session_file_save(&s->seq, s->model->hash, path, diag);
+    return gla__session_file_save(&s->seq, &s->ring,
+                                  s->saved_bytes ? s->saved_bytes : two_snapshots(s),
+                                  s->model->hash, path, diag);
 }
 
-gla_status gla_session_load(gla_model *m, const char *path, gla_session **out, gla_diag *diag)
+/* What was loaded is there for other sessions too. */
+static void share_loaded(const gla_session *s)
 {
-    const gla_session_options defaults = {0};
+    if (!s->seq.position)
+        return;
+    gla__prefix_insert(s->shared->prefix, &s->seq, NULL);
+    for (size_t i = 0; i < s->ring.n; i++)
+        gla__prefix_insert(s->shared->prefix, &s->seq, s->ring.slots[i].snapshot);
+}
+
+gla_status gla_session_load(gla_model *m, const char *path, const gla_session_options *options,
+                            gla_session **out, gla_diag *diag)
+{
+    const gla_session_options o = options ? *options : (gla_session_options){0};
     gla__snapshot *snapshot;
     gla_session *s;
-    gla_status st = new_session(m, &s, diag);
+    gla_status st;
 
     *out = NULL;
+    st = check_options(m, &o, diag);
+    if (!st && o.bypass)
+        st = gla__fail(diag, GLA_E_INVALID, "a session that bypasses a mixer cannot be loaded");
+    if (!st)
+        st = new_session(m, &s, diag);
     if (st)
         return st;
-    set_options(s, &defaults);
-    st = gla__session_file_load(&s->seq, &s->shared->store, m->hash, gla_model_vocab_size(m), path,
+    set_options(s, &o);
+    st = gla__session_file_load(&s->seq, &s->ring, &s->shared->store, m->hash, o.kv_dtype, path,
                                 diag);
     if (st) {
         gla_session_destroy(s);
@@ -432,6 +480,8 @@ gla_status gla_session_load(gla_model *m, const char *path, gla_session **out, g
     }
     if (!freeze(s, true, &snapshot, NULL)) /* without it, coming back takes longer */
         gla__snapshot_unref(snapshot);
+    if (s->prefix_cache)
+        share_loaded(s);
     *out = s;
     return GLA_OK;
 }

@@ -25,7 +25,8 @@ struct gla_session {
     uint32_t stride; /* 0: the model needs no snapshots */
     uint32_t bypass; /* as in gla_session_options */
     bool prefix_cache;
-    bool feeding; /* listed in the items of a running gla_feed */
+    uint64_t saved_bytes; /* as in the options */
+    bool feeding;         /* listed in the items of a running gla_feed */
     gla__prefix_match match;
     uint64_t asked; /* tokens of the last lookup */
 };
@@ -37,8 +38,9 @@ gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(v
 /* What all sessions of m share; made on the first call.  [thread-safe] */
 gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag);
 
-/* Room for n more tokens; snapshots of the session give way before it fails. */
-gla_status gla__session_reserve(gla_session *s, size_t n, gla_diag *diag);
+/* Room for n more tokens, and for the logits of the last; snapshots of the session give way before
+ * it fails. */
+gla_status gla__session_reserve(gla_session *s, size_t n, bool logits, gla_diag *diag);
 /* Before the first token: resumes at what the prefix cache has of tokens[0 .. n); returns how many
  * tokens that saves. */
 uint64_t gla__session_resume(gla_session *s, const int32_t *tokens, uint64_t n);

@@ -111,7 +111,7 @@ static size_t transfer(cursor *c, uint8_t *chunk, size_t room, bool out)
 
         if (n && out)
             memcpy(chunk + done, s->data + c->offset, n);
-        else if (n)
+        else if (n && s->data)
             memcpy(s->data + c->offset, chunk + done, n);
         done += n;
         c->offset += n;

@@ -15,7 +15,7 @@
 #define GLA__CHUNK_RECORD 24u /* bytes of a place in the table */
 
 typedef struct gla__segment {
-    uint8_t *data;
+    uint8_t *data; /* NULL when reading: its bytes are skipped */
     size_t bytes;
 } gla__segment;
 

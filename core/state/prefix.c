@@ -181,7 +181,7 @@ static void free_node(gla__prefix *p, node *n)
     p->stats.bytes -= p->node_bytes + pages_bytes(p, n);
     p->stats.blocks--;
     gla__pages_release(p->store, n->pages, p->n_full, GLA__HOLDER_CACHE);
-    gla__store_free(p->store, p->store->cache_bytes, n, p->node_bytes);
+    gla__store_free(p->store, &p->store->usage->cache, n, p->node_bytes);
 }
 
 /* The oldest node is a leaf: its children would be older. */
@@ -275,7 +275,7 @@ static node *alloc_node(gla__prefix *p, node *parent)
     node *n;
 
     touch(p, parent);
-    while (!(n = gla__store_try(p->store, p->store->cache_bytes, p->node_bytes))) {
+    while (!(n = gla__store_try(p->store, &p->store->usage->cache, p->node_bytes))) {
         if (!p->oldest || is_above(p->oldest, parent))
             return NULL;
         evict_oldest(p);
@@ -293,7 +293,7 @@ static node *add_node(gla__prefix *p, node *parent, const gla__sequence *q, uint
         return NULL;
     if (gla__grow((void **)&parent->children, &parent->capacity, parent->n_children,
                   sizeof(node *))) {
-        gla__store_free(p->store, p->store->cache_bytes, n, p->node_bytes);
+        gla__store_free(p->store, &p->store->usage->cache, n, p->node_bytes);
         return NULL;
     }
     at = place_of(parent, q->tokens + start, count); /* after evictions */
@@ -366,7 +366,7 @@ void gla__prefix_insert(gla__prefix *p, const gla__sequence *q, gla__snapshot *s
         if (!next)
             break;
         n = next;
-        if (snapshot && start + BLOCK >= q->position)
+        if (snapshot && snapshot->position > start && snapshot->position <= start + BLOCK)
             add_snapshot(p, n, snapshot);
     }
     if (n) {
@@ -468,22 +468,20 @@ static void adopt_pages(gla__prefix *p, gla__sequence *q, const node *n, uint64_
             q->tables[i].n = (size_t)gla__kv_end_page(position);
 }
 
-static bool adopt(gla__prefix *p, gla__sequence *q, gla__ring *ring, const node *n,
+/* q has room. */
+static void adopt(gla__prefix *p, gla__sequence *q, gla__ring *ring, const node *n,
                   const gla__snapshot *snapshot, const int32_t *tokens, uint64_t position)
 {
-    if (gla__sequence_make_room(q, position, NULL))
-        return false;
     adopt_pages(p, q, n, position);
     memcpy(q->tokens, tokens, position * sizeof(*tokens));
     q->position = position;
     if (!snapshot)
-        return true;
+        return;
     gla__snapshot_restore(q, snapshot);
     for (; n; n = n->parent)
         for (size_t i = n->n_snapshots; i--;)
             if (n->snapshots[i]->position <= position)
                 gla__ring_add(ring, n->snapshots[i], false);
-    return true;
 }
 
 static void count(gla_cache_stats *s, uint64_t asked, const gla__prefix_match *m)
@@ -501,6 +499,9 @@ void gla__prefix_resume(gla__prefix *p, gla__sequence *q, gla__ring *ring, const
                         uint64_t n, gla__prefix_match *out)
 {
     const uint32_t tree = tree_of(q->kv_dtype);
+    /* The tokens will be fed anyway; under the lock, memory could not be asked back from the cache.
+     */
+    const bool room = !gla__sequence_make_room(q, n, NULL);
     const gla__snapshot *snapshot = NULL;
     uint64_t position;
     node *root, *at = NULL;
@@ -515,12 +516,14 @@ void gla__prefix_resume(gla__prefix *p, gla__sequence *q, gla__ring *ring, const
         snapshot = snapshot_before(at, position);
         position = snapshot ? snapshot->position : 0;
     }
-    if (!position)
+    if (!position) {
         out->reason = why_not(p, tree, at, out->matched, tokens, n);
-    else if (!adopt(p, q, ring, at, snapshot, tokens, position))
+    } else if (!room) {
         out->reason = GLA_CACHE_NO_MEMORY;
-    else
+    } else {
+        adopt(p, q, ring, at, snapshot, tokens, position);
         out->reason = position < out->matched ? GLA_CACHE_HIT_REPLAY : GLA_CACHE_HIT;
+    }
     out->reused = q->position;
     if (at)
         touch(p, at);

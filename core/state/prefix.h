@@ -23,7 +23,7 @@ typedef struct gla__prefix gla__prefix;
 gla__prefix *gla__prefix_create(gla__store *store, uint64_t budget);
 void gla__prefix_destroy(gla__prefix *p); /* NULL allowed */
 
-/* Keeps q's text up to its position, with `snapshot` (of that position, or NULL). */
+/* Keeps q's text up to its position, with `snapshot` (of that position or one before, or NULL). */
 void gla__prefix_insert(gla__prefix *p, const gla__sequence *q, gla__snapshot *snapshot);
 
 typedef struct gla__prefix_match {

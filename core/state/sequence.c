@@ -50,7 +50,7 @@ gla_status gla__sequence_init(gla__sequence *q, gla__store *store, uint32_t kv_d
     memset(q, 0, sizeof(*q));
     q->store = store;
     q->kv_dtype = kv_dtype;
-    st = gla__store_alloc(store, store->state_bytes, store->layout->fixed_bytes,
+    st = gla__store_alloc(store, &store->usage->state, store->layout->fixed_bytes,
                           "the recurrent states of a sequence", &fixed, diag);
     if (st)
         goto fail;
@@ -65,6 +65,16 @@ fail:
     return st;
 }
 
+static size_t logits_bytes(const gla__sequence *q)
+{
+    return q->store->vocab * sizeof(*q->logits);
+}
+
+static void free_history(gla__sequence *q, void *p, size_t bytes)
+{
+    gla__store_free(q->store, &q->store->usage->history, p, bytes);
+}
+
 static void release_from(gla__sequence *q, gla__kv_table *t, size_t keep)
 {
     if (t->n > keep) {
@@ -76,15 +86,19 @@ static void release_from(gla__sequence *q, gla__kv_table *t, size_t keep)
 void gla__sequence_deinit(gla__sequence *q)
 {
     for (uint32_t i = 0; i < q->n_tables; i++) {
-        release_from(q, &q->tables[i], 0);
-        gla__free(q->tables[i].pages);
+        gla__kv_table *t = &q->tables[i];
+
+        release_from(q, t, 0);
+        free_history(q, t->pages, t->capacity * sizeof(*t->pages));
     }
     gla__free(q->tables);
     gla__free(q->views);
     gla__free(q->states);
-    gla__free(q->tokens);
-    if (q->store)
-        gla__store_free(q->store, q->store->state_bytes, q->fixed, q->store->layout->fixed_bytes);
+    if (q->store) {
+        free_history(q, q->tokens, q->token_capacity * sizeof(*q->tokens));
+        free_history(q, q->logits, logits_bytes(q));
+        gla__store_free(q->store, &q->store->usage->state, q->fixed, q->store->layout->fixed_bytes);
+    }
     memset(q, 0, sizeof(*q));
 }
 
@@ -96,6 +110,7 @@ void gla__sequence_reset(gla__sequence *q)
     }
     memset(q->fixed, 0, q->store->layout->fixed_bytes);
     q->position = 0;
+    q->has_logits = false;
 }
 
 /* ---- growing ---- */
@@ -109,22 +124,25 @@ static void show_pages(gla__sequence *q)
     }
 }
 
-static gla_status grow_to(void **array, size_t *capacity, uint64_t wanted, size_t size,
-                          gla_diag *diag)
+static gla_status grow_to(gla__sequence *q, void **array, size_t *capacity, uint64_t wanted,
+                          size_t size, gla_diag *diag)
 {
-    uint64_t n = *capacity < 8 ? 8 : *capacity;
+    const uint64_t n = gla__room(wanted);
     void *grown;
     size_t bytes;
+    gla_status st;
 
     if (wanted <= *capacity)
         return GLA_OK;
-    while (n < wanted)
-        n += n / 2;
     if (!gla__mul_size((size_t)n, size, &bytes))
-        return gla__fail_nomem(diag, "a sequence");
-    grown = gla__realloc(*array, *capacity * size, bytes);
-    if (!grown)
-        return gla__fail_nomem(diag, "a sequence");
+        return gla__fail_nomem(diag, "the history of a sequence");
+    st = gla__store_alloc(q->store, &q->store->usage->history, bytes, "the history of a sequence",
+                          &grown, diag);
+    if (st)
+        return st;
+    if (*array)
+        memcpy(grown, *array, *capacity * size);
+    free_history(q, *array, *capacity * size);
     *array = grown;
     *capacity = (size_t)n;
     return GLA_OK;
@@ -137,18 +155,37 @@ gla_status gla__sequence_make_room(gla__sequence *q, uint64_t n, gla_diag *diag)
     if (n > MAX_TOKENS)
         return gla__fail(diag, GLA_E_LIMIT, "a sequence of more than %" PRIu64 " tokens",
                          MAX_TOKENS);
-    st = grow_to((void **)&q->tokens, &q->token_capacity, n, sizeof(*q->tokens), diag);
+    st = grow_to(q, (void **)&q->tokens, &q->token_capacity, n, sizeof(*q->tokens), diag);
     for (uint32_t i = 0; !st && i < q->n_tables; i++) {
         gla__kv_table *t = &q->tables[i];
         /* A window also fits as it stands at any position: what restores a snapshot must not
          * fail. */
-        const uint64_t windowed = t->window / GLA__KV_PAGE_TOKENS + 2;
-        const uint64_t added = gla__kv_end_page(n) - t->first;
+        const uint64_t room = gla__kv_room(n, t->window, q->store->max_rows);
+        const uint64_t needed = gla__kv_end_page(n) - t->first;
 
-        st = grow_to((void **)&t->pages, &t->capacity,
-                     t->window && windowed > added ? windowed : added, sizeof(*t->pages), diag);
+        st = grow_to(q, (void **)&t->pages, &t->capacity, needed > room ? needed : room,
+                     sizeof(*t->pages), diag);
     }
     return st;
+}
+
+gla_status gla__sequence_reserve_logits(gla__sequence *q, gla_diag *diag)
+{
+    void *p;
+    gla_status st;
+
+    if (q->logits)
+        return GLA_OK;
+    st = gla__store_alloc(q->store, &q->store->usage->history, logits_bytes(q),
+                          "the logits of a sequence", &p, diag);
+    q->logits = p;
+    return st;
+}
+
+void gla__sequence_keep_logits(gla__sequence *q, const float *logits)
+{
+    memcpy(q->logits, logits, logits_bytes(q));
+    q->has_logits = true;
 }
 
 /* Replaces a page that others hold too by a copy. */
@@ -232,6 +269,7 @@ void gla__sequence_advance(gla__sequence *q, const int32_t *tokens, size_t n)
 {
     memcpy(q->tokens + q->position, tokens, n * sizeof(*tokens));
     q->position += n;
+    q->has_logits = false;
     for (uint32_t i = 0; i < q->n_tables; i++)
         drop_passed(q, &q->tables[i]);
     gla__sequence_trim(q);
@@ -248,6 +286,8 @@ gla_status gla__sequence_copy(gla__sequence *dst, const gla__sequence *src, gla_
     for (uint32_t i = 0; i < src->n_tables; i++)
         dst->tables[i].first = src->tables[i].first;
     st = gla__sequence_make_room(dst, src->position, diag);
+    if (!st && src->has_logits)
+        st = gla__sequence_reserve_logits(dst, diag);
     if (st) {
         gla__sequence_deinit(dst);
         return st;
@@ -264,6 +304,8 @@ gla_status gla__sequence_copy(gla__sequence *dst, const gla__sequence *src, gla_
         memcpy(dst->tokens, src->tokens, src->position * sizeof(*src->tokens));
     memcpy(dst->fixed, src->fixed, src->store->layout->fixed_bytes);
     dst->position = src->position;
+    if (src->has_logits)
+        gla__sequence_keep_logits(dst, src->logits);
     return GLA_OK;
 }
 
@@ -281,6 +323,7 @@ bool gla__sequence_can_cut(const gla__sequence *q, uint64_t n)
 
 void gla__sequence_cut(gla__sequence *q, uint64_t n)
 {
+    q->has_logits = q->has_logits && n == q->position;
     q->position = n;
     gla__sequence_trim(q);
 }
@@ -292,5 +335,14 @@ uint64_t gla__sequence_kv_bytes(const gla__sequence *q)
     for (uint32_t i = 0; i < q->n_tables; i++)
         for (size_t j = 0; j < q->tables[i].n; j++)
             bytes += gla__page_bytes(q->tables[i].pages[j]);
+    return bytes;
+}
+
+uint64_t gla__sequence_history_bytes(const gla__sequence *q)
+{
+    uint64_t bytes = q->token_capacity * sizeof(*q->tokens) + (q->logits ? logits_bytes(q) : 0);
+
+    for (uint32_t i = 0; i < q->n_tables; i++)
+        bytes += q->tables[i].capacity * sizeof(*q->tables[i].pages);
     return bytes;
 }

@@ -18,34 +18,28 @@ bool gla__snapshot_needed(const gla__state_layout *layout)
 
 /* ---- one snapshot ---- */
 
-static gla_status take_windows(gla__snapshot *p, const gla__sequence *q, gla_diag *diag)
+/* Where the pages of the windows of q stand at the snapshot's position; none is there yet. */
+static gla_status make_windows(gla__snapshot *p, const gla__sequence *q, gla_diag *diag)
 {
     size_t n = 0;
 
-    for (uint32_t i = 0; i < q->n_tables; i++)
-        n += q->tables[i].window ? q->tables[i].n : 0;
     p->windows = gla__alloc_array(q->n_tables, sizeof(*p->windows));
-    p->pages = gla__alloc_array(n, sizeof(*p->pages));
-    if (!p->windows || !p->pages)
+    if (!p->windows)
         return gla__fail_nomem(diag, "a snapshot");
     p->n_tables = q->n_tables;
-    n = 0;
     for (uint32_t i = 0; i < q->n_tables; i++) {
-        const gla__kv_table *t = &q->tables[i];
+        const uint32_t window = q->tables[i].window;
 
-        p->windows[i] = (gla__snapshot_window){.first = t->first, .start = n};
-        if (!t->window || !t->n)
-            continue;
-        p->windows[i].n = t->n;
-        memcpy(p->pages + n, t->pages, t->n * sizeof(*t->pages));
-        n += t->n;
-        p->bytes += t->n * t->page_bytes;
+        p->windows[i].first = gla__kv_first_page(p->position, window);
+        p->windows[i].start = n;
+        n += window ? (size_t)gla__kv_pages(p->position, window) : 0;
     }
-    gla__pages_hold(p->store, p->pages, n, GLA__HOLDER_CACHE);
-    return GLA_OK;
+    p->pages = gla__alloc_array(n, sizeof(*p->pages));
+    return p->pages ? GLA_OK : gla__fail_nomem(diag, "a snapshot");
 }
 
-gla_status gla__snapshot_take(const gla__sequence *q, gla__snapshot **out, gla_diag *diag)
+static gla_status new_snapshot(const gla__sequence *q, uint64_t position, gla__snapshot **out,
+                               gla_diag *diag)
 {
     gla__store *store = q->store;
     const size_t bytes = store->layout->fixed_bytes;
@@ -57,20 +51,74 @@ gla_status gla__snapshot_take(const gla__sequence *q, gla__snapshot **out, gla_d
     if (!p)
         return gla__fail_nomem(diag, "a snapshot");
     atomic_init(&p->refs, 1);
-    p->position = q->position;
+    p->position = position;
     p->store = store;
     p->bytes = bytes;
-    st = gla__store_alloc(store, store->cache_bytes, bytes, "a snapshot", &fixed, diag);
+    st = gla__store_alloc(store, &store->usage->cache, bytes, "a snapshot", &fixed, diag);
     p->fixed = fixed;
     if (!st)
-        st = take_windows(p, q, diag);
+        st = make_windows(p, q, diag);
     if (st) {
         gla__snapshot_unref(p);
         return st;
     }
-    memcpy(p->fixed, q->fixed, bytes);
     *out = p;
     return GLA_OK;
+}
+
+gla_status gla__snapshot_take(const gla__sequence *q, gla__snapshot **out, gla_diag *diag)
+{
+    gla_status st = new_snapshot(q, q->position, out, diag);
+
+    if (st)
+        return st;
+    for (uint32_t i = 0; i < q->n_tables; i++) {
+        const gla__kv_table *t = &q->tables[i];
+        gla__snapshot_window *w = &(*out)->windows[i];
+
+        if (!t->window || !t->n)
+            continue;
+        w->n = t->n;
+        memcpy((*out)->pages + w->start, t->pages, t->n * sizeof(*t->pages));
+        gla__pages_hold(q->store, t->pages, t->n, GLA__HOLDER_CACHE);
+        (*out)->bytes += t->n * t->page_bytes;
+    }
+    memcpy((*out)->fixed, q->fixed, q->store->layout->fixed_bytes);
+    return GLA_OK;
+}
+
+/* The next page of a window, held by the snapshot alone. */
+static gla_status add_page(gla__snapshot *p, gla__snapshot_window *w, size_t bytes, gla_diag *diag)
+{
+    uint8_t *page;
+    const gla_status st = gla__page_new(p->store, bytes, &page, diag);
+
+    if (st)
+        return st;
+    gla__pages_hold(p->store, &page, 1, GLA__HOLDER_CACHE);
+    gla__pages_release(p->store, &page, 1, GLA__HOLDER_SEQUENCE);
+    p->pages[w->start + w->n++] = page;
+    p->bytes += bytes;
+    return GLA_OK;
+}
+
+gla_status gla__snapshot_blank(const gla__sequence *q, uint64_t position, gla__snapshot **out,
+                               gla_diag *diag)
+{
+    gla_status st = new_snapshot(q, position, out, diag);
+
+    for (uint32_t i = 0; !st && i < q->n_tables; i++) {
+        const gla__kv_table *t = &q->tables[i];
+        const uint64_t n = t->window ? gla__kv_pages(position, t->window) : 0;
+
+        while (!st && (*out)->windows[i].n < n)
+            st = add_page(*out, &(*out)->windows[i], t->page_bytes, diag);
+    }
+    if (st) {
+        gla__snapshot_unref(*out);
+        *out = NULL;
+    }
+    return st;
 }
 
 gla__snapshot *gla__snapshot_ref(gla__snapshot *p)
@@ -86,7 +134,7 @@ void gla__snapshot_unref(gla__snapshot *p)
     for (uint32_t i = 0; i < p->n_tables; i++)
         gla__pages_release(p->store, p->pages + p->windows[i].start, p->windows[i].n,
                            GLA__HOLDER_CACHE);
-    gla__store_free(p->store, p->store->cache_bytes, p->fixed, p->store->layout->fixed_bytes);
+    gla__store_free(p->store, &p->store->usage->cache, p->fixed, p->store->layout->fixed_bytes);
     gla__free(p->windows);
     gla__free(p->pages);
     gla__free(p);

@@ -37,6 +37,9 @@ bool gla__snapshot_needed(const gla__state_layout *layout);
 
 /* Freezes q. */
 gla_status gla__snapshot_take(const gla__sequence *q, gla__snapshot **out, gla_diag *diag);
+/* What q was at a position, all zero: for who loads it. */
+gla_status gla__snapshot_blank(const gla__sequence *q, uint64_t position, gla__snapshot **out,
+                               gla_diag *diag);
 gla__snapshot *gla__snapshot_ref(gla__snapshot *p);
 void gla__snapshot_unref(gla__snapshot *p); /* NULL allowed */
 

@@ -23,14 +23,14 @@ static const page_head *const_head_of(const uint8_t *page)
     return (const page_head *)(const void *)page - 1;
 }
 
-void gla__store_init(gla__store *s, const gla__state_layout *layout, atomic_ullong *kv_bytes,
-                     atomic_ullong *state_bytes, atomic_ullong *cache_bytes)
+void gla__store_init(gla__store *s, const gla__state_layout *layout, gla__usage *usage,
+                     uint32_t vocab, uint32_t max_rows)
 {
     memset(s, 0, sizeof(*s));
     s->layout = layout;
-    s->kv_bytes = kv_bytes;
-    s->state_bytes = state_bytes;
-    s->cache_bytes = cache_bytes;
+    s->usage = usage;
+    s->vocab = vocab;
+    s->max_rows = max_rows;
     atomic_init(&s->used, 0);
     atomic_init(&s->budget, UINT64_MAX);
     pthread_mutex_init(&s->lock, NULL);
@@ -112,7 +112,7 @@ gla_status gla__page_new(gla__store *s, size_t bytes, uint8_t **out, gla_diag *d
     gla_status st;
 
     *out = NULL;
-    st = alloc_or_reclaim(s, s->kv_bytes, bytes, sizeof(page_head), "a KV page", &p, diag);
+    st = alloc_or_reclaim(s, &s->usage->kv, bytes, sizeof(page_head), "a KV page", &p, diag);
     if (st)
         return st;
     head = p;
@@ -138,7 +138,7 @@ void gla__pages_hold(gla__store *s, uint8_t *const *pages, size_t n, gla__holder
 
         atomic_fetch_add(&head->holders, 1);
         if (holder == GLA__HOLDER_SEQUENCE && head->sequences++ == 0)
-            recount(s->cache_bytes, s->kv_bytes, head);
+            recount(&s->usage->cache, &s->usage->kv, head);
     }
     pthread_mutex_unlock(&s->lock);
 }
@@ -150,9 +150,9 @@ void gla__pages_release(gla__store *s, uint8_t *const *pages, size_t n, gla__hol
         page_head *head = head_of(pages[i]);
 
         if (holder == GLA__HOLDER_SEQUENCE && --head->sequences == 0)
-            recount(s->kv_bytes, s->cache_bytes, head);
+            recount(&s->usage->kv, &s->usage->cache, head);
         if (atomic_fetch_sub(&head->holders, 1) == 1)
-            gla__store_free(s, s->cache_bytes, head, head->bytes);
+            gla__store_free(s, &s->usage->cache, head, head->bytes);
     }
     pthread_mutex_unlock(&s->lock);
 }

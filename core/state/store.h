@@ -2,8 +2,9 @@
  *
  * store.h - the memory that the sequences of one model live in
  *
- * KV pages (reference counted, shared by sequences, snapshots and the prefix cache) and blocks of
- * fixed state.  Every byte is charged to one of the model's counters and to one budget.  When the
+ * KV pages (reference counted, shared by sequences, snapshots and the prefix cache), blocks of
+ * fixed state, and what sequences remember beside them (tokens, page tables, logits).  Every byte
+ * is charged to one of the model's counters and to one budget.  When the
  * budget or the machine has no more, reclaim() is asked to give something back (the prefix cache
  * does) before an allocation fails.
  *
@@ -22,23 +23,29 @@
 
 #include "state/layout.h"
 
+/* Bytes living now, as gla_memory has them. */
+typedef struct gla__usage {
+    atomic_ullong kv, state, history, cache;
+} gla__usage;
+
 typedef struct gla__store {
     const gla__state_layout *layout;
-    atomic_ullong *kv_bytes, *state_bytes, *cache_bytes; /* living now; the model's counters */
-    atomic_ullong used;                                  /* the three together */
-    atomic_ullong budget;                                /* UINT64_MAX: none */
-    pthread_mutex_t lock;                                /* of who holds which page */
+    gla__usage *usage;
+    uint32_t vocab, max_rows; /* of the model: numbers of a row of logits, tokens of a batch */
+    atomic_ullong used;       /* all of usage together */
+    atomic_ullong budget;     /* UINT64_MAX: none */
+    pthread_mutex_t lock;     /* of who holds which page */
     /* Gives back about `bytes`; false when there is nothing left to give. */
     bool (*reclaim)(void *ctx, uint64_t bytes);
     void *reclaim_ctx;
 } gla__store;
 
-/* budget none, reclaim NULL.  layout and counters outlive the store. */
-void gla__store_init(gla__store *s, const gla__state_layout *layout, atomic_ullong *kv_bytes,
-                     atomic_ullong *state_bytes, atomic_ullong *cache_bytes);
+/* budget none, reclaim NULL.  layout and usage outlive the store. */
+void gla__store_init(gla__store *s, const gla__state_layout *layout, gla__usage *usage,
+                     uint32_t vocab, uint32_t max_rows);
 void gla__store_deinit(gla__store *s);
 
-/* Zeroed memory counted in *counter (one of the three above).  GLA_E_LIMIT when the budget has no
+/* Zeroed memory counted in *counter (one of usage).  GLA_E_LIMIT when the budget has no
  * room, GLA_E_NOMEM when the machine has none; `what` stands in the message. */
 gla_status gla__store_alloc(gla__store *s, atomic_ullong *counter, size_t bytes, const char *what,
                             void **out, gla_diag *diag);

@@ -25,6 +25,8 @@
         }                                                                                          \
     } while (0)
 
+enum { VOCAB = 32768 };
+
 static double now(void)
 {
     struct timespec t;
@@ -78,10 +80,11 @@ static void fill(gla__sequence *q, size_t tokens)
             }
 }
 
-static void measure_forks(const gla__sequence *q, const atomic_ullong *kv)
+static void measure_forks(const gla__sequence *q)
 {
     enum { N = 20 };
     gla__sequence forks[N];
+    const atomic_ullong *kv = &q->store->usage->kv;
     const unsigned long long before = atomic_load(kv);
     const double start = now();
 
@@ -107,14 +110,15 @@ static void measure_file(const gla__sequence *q)
 {
     char path[] = "/tmp/gla-bench-XXXXXX";
     gla__sequence back;
+    gla__ring ring = {0};
     gla__file f;
     double start = now(), saved, loaded;
 
     close(mkstemp(path));
-    CHECK(!gla__session_file_save(q, 1, path, NULL));
+    CHECK(!gla__session_file_save(q, &ring, 0, 1, path, NULL));
     saved = now() - start;
     start = now();
-    CHECK(!gla__session_file_load(&back, q->store, 1, 32768, path, NULL));
+    CHECK(!gla__session_file_load(&back, &ring, q->store, 1, 0, path, NULL));
     loaded = now() - start;
     CHECK(!gla__file_open(&f, path, NULL));
     printf("  file      save %.3f s, load %.3f s, %.2f MB of %.2f\n", saved, loaded,
@@ -132,15 +136,15 @@ static void measure(const char *name, int deltas, int attentions, size_t tokens)
     gla__state_layout layout = {0};
     gla__store store;
     gla__sequence q;
-    atomic_ullong kv = 0, state = 0, cache = 0;
+    gla__usage usage = {0};
 
     add_states(&layout, deltas, attentions);
-    gla__store_init(&store, &layout, &kv, &state, &cache);
+    gla__store_init(&store, &layout, &usage, VOCAB, 512);
     CHECK(!gla__sequence_init(&q, &store, GLA_DTYPE_BF16, NULL));
     fill(&q, tokens);
     printf("%s, %zu tokens: KV %.2f MB, state %.2f MB\n", name, tokens,
-           (double)atomic_load(&kv) / 1e6, (double)atomic_load(&state) / 1e6);
-    measure_forks(&q, &kv);
+           (double)atomic_load(&usage.kv) / 1e6, (double)atomic_load(&usage.state) / 1e6);
+    measure_forks(&q);
     measure_snapshot(&q);
     measure_file(&q);
     gla__sequence_deinit(&q);

@@ -32,7 +32,20 @@ expect 0 gla-run -m "$model" --resume "$work/s" --greedy -n 14
 expect 0 gla-run -m "$model" --resume "$work/s" -p ' And' --greedy -n 4
 has ' And' "$out"
 
+# what gla-inspect says a session takes is what it takes
+for kv in f32 bf16 int8; do
+    expect 0 gla-run -m "$model" -p "$prompt" --greedy -n 90 --kv $kv --json
+    position=$(field position)
+    taken="$(field kv) $(field state) $(field history)"
+    expect 0 gla-inspect "$model" --context "$position" --kv $kv --json
+    predicted="$(field kv_bytes) $(sed -n '/"contexts"/,$s/^ *"state_bytes": \([0-9]*\),$/\1/p' "$work/.out" |
+        head -1) $(field history_bytes)"
+    [ "$taken" = "$predicted" ] || fail "$kv: $taken bytes taken, $predicted predicted"
+done
+
 # sessions that do not fit
+expect 1 gla-run -m "$model" --resume "$work/s" --kv int8 -n 1
+has "its KV cache is of bf16, int8 is wanted" "$err"
 truncate -s -100 "$work/s"
 expect 1 gla-run -m "$model" --resume "$work/s" -n 1
 has "gla-run: $work/s: " "$err"

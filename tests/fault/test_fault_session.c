@@ -67,10 +67,13 @@ static const gla_session_options options = {.prefix_cache = 1, .snapshot_stride 
 /* At position 150, the last 30 tokens one by one. */
 static void bring_up(faulty *f)
 {
+    float logits[VOCAB];
+
     f->s = mix_session(f->m, &options);
     feed(f->s, f->tokens, 120, NULL);
-    for (size_t i = 120; i < 150; i++)
+    for (size_t i = 120; i < 149; i++)
         feed(f->s, f->tokens + i, 1, NULL);
+    feed(f->s, f->tokens + 149, 1, logits);
 }
 
 static void assert_usable(faulty *f, const char *what)
@@ -132,17 +135,20 @@ static void run_case(uint32_t which, action *act, const char *what, bool whole)
 
 static gla_status prefill(faulty *f, gla_diag *diag)
 {
-    return gla_session_feed(f->s, f->tokens + 150, 130, NULL, diag);
+    float logits[VOCAB];
+
+    return gla_session_feed(f->s, f->tokens + 150, 130, logits, diag);
 }
 
 static gla_status first_prompt(faulty *f, gla_diag *diag)
 {
+    float logits[VOCAB];
     gla_session *s;
     gla_status st = gla_session_create(f->m, &options, &s, diag);
 
     if (st)
         return st;
-    st = gla_session_feed(s, f->tokens, 140, NULL, diag);
+    st = gla_session_feed(s, f->tokens, 140, logits, diag);
     gla_session_destroy(s);
     return st;
 }
@@ -183,7 +189,7 @@ static gla_status save_it(faulty *f, gla_diag *diag)
     gla_diag other;
 
     disarm(); /* the file is the old one or the new one, and whole */
-    must(gla_session_load(f->m, f->path, &back, &other), &other);
+    must(gla_session_load(f->m, f->path, NULL, &back, &other), &other);
     gla_session_destroy(back);
     return st;
 }
@@ -191,7 +197,7 @@ static gla_status save_it(faulty *f, gla_diag *diag)
 static gla_status load_it(faulty *f, gla_diag *diag)
 {
     gla_session *back;
-    const gla_status st = gla_session_load(f->m, f->path, &back, diag);
+    const gla_status st = gla_session_load(f->m, f->path, &options, &back, diag);
 
     cr_assert_eq(st != GLA_OK, back == NULL);
     gla_session_destroy(back);

@@ -252,7 +252,7 @@ static void forks_cuts_and_files(const struct mixer_case *c, gla_model *m, const
     cr_assert_eq(gla_session_fork(s, &fork, &diag), GLA_OK, "%s", diag.message);
     cr_assert_eq(gla_session_save(s, temp_path(path, "mixer.session"), &diag), GLA_OK, "%s",
                  diag.message);
-    cr_assert_eq(gla_session_load(m, path, &loaded, &diag), GLA_OK, "%s", diag.message);
+    cr_assert_eq(gla_session_load(m, path, NULL, &loaded, &diag), GLA_OK, "%s", diag.message);
     unlink(path);
     feed(m, fork, ids, 9, 9, again); /* another text */
     feed(m, s, ids + k, n, n, rest);

@@ -10,11 +10,13 @@
 
 #include "state/sequence.h"
 
+enum { FIXTURE_VOCAB = 2000 };
+
 /* A recurrent state, a full KV cache and a sliding window of 100 tokens. */
 typedef struct fixture {
     gla__state_layout layout;
     gla__store store;
-    atomic_ullong kv, state, cache;
+    gla__usage usage;
     gla__sequence q;
     size_t page; /* bytes of a page of either cache */
 } fixture;
@@ -29,7 +31,7 @@ static inline void setup(fixture *f)
     cr_assert_eq(gla__state_layout_add(&f->layout, "1.kv", &kv, 1, NULL), GLA_OK);
     kv.window = 100;
     cr_assert_eq(gla__state_layout_add(&f->layout, "2.kv", &kv, 1, NULL), GLA_OK);
-    gla__store_init(&f->store, &f->layout, &f->kv, &f->state, &f->cache);
+    gla__store_init(&f->store, &f->layout, &f->usage, FIXTURE_VOCAB, 1024);
     cr_assert_eq(gla__sequence_init(&f->q, &f->store, GLA_DTYPE_F32, NULL), GLA_OK);
     f->page = f->q.tables[0].page_bytes;
 }
@@ -37,9 +39,10 @@ static inline void setup(fixture *f)
 static inline void teardown(fixture *f)
 {
     gla__sequence_deinit(&f->q);
-    cr_expect_eq(atomic_load(&f->kv), 0);
-    cr_expect_eq(atomic_load(&f->state), 0);
-    cr_expect_eq(atomic_load(&f->cache), 0);
+    cr_expect_eq(atomic_load(&f->usage.kv), 0);
+    cr_expect_eq(atomic_load(&f->usage.state), 0);
+    cr_expect_eq(atomic_load(&f->usage.cache), 0);
+    cr_expect_eq(atomic_load(&f->usage.history), 0);
     cr_expect_eq(atomic_load(&f->store.used), 0);
     gla__store_deinit(&f->store);
     gla__state_layout_free(&f->layout);

@@ -28,6 +28,7 @@ static void assert_empty(const gla_model *m)
     gla_model_memory(m, &memory);
     cr_assert_eq(memory.kv, 0);
     cr_assert_eq(memory.state, 0);
+    cr_assert_eq(memory.history, 0);
 }
 
 Test(session, feeds_and_reports_its_position_and_tokens)
@@ -439,7 +440,7 @@ Test(session, saved_and_loaded_it_goes_on_bit_for_bit)
             close(mkstemp(path));
             feed(s, t.tokens, 333, NULL);
             must(gla_session_save(s, path, &diag), &diag);
-            must(gla_session_load(t.m, path, &back, &diag), &diag);
+            must(gla_session_load(t.m, path, NULL, &back, &diag), &diag);
             cr_assert_eq(gla_session_position(back), 333);
             gla_session_memory(s, &of_s);
             gla_session_memory(back, &of_back);
@@ -458,6 +459,119 @@ Test(session, saved_and_loaded_it_goes_on_bit_for_bit)
         }
 }
 
+Test(session, keeps_the_logits_of_its_last_token_until_it_changes)
+{
+    told t = tell(MIX_HYBRID, 64);
+    gla_session *s = mix_session(t.m, NULL), *fork;
+    float logits[VOCAB], many[3 * VOCAB];
+    const gla_feed_item item = {s, t.tokens + 101, 90, many, 3};
+    gla_diag diag;
+
+    cr_assert_null(gla_session_logits(s));
+    feed(s, t.tokens, 100, logits);
+    assert_same(gla_session_logits(s), logits, VOCAB, "after a prompt");
+    must(gla_session_fork(s, &fork, &diag), &diag);
+    assert_same(gla_session_logits(fork), logits, VOCAB, "in a fork");
+    must(gla_session_truncate(s, 100, &diag), &diag); /* cuts nothing */
+    assert_same(gla_session_logits(s), logits, VOCAB, "as it was");
+    feed(s, t.tokens + 100, 1, NULL);
+    cr_assert_null(gla_session_logits(s));
+    must(gla_feed(&item, 1, NULL, NULL, &diag), &diag);
+    assert_same(gla_session_logits(s), many + 2 * VOCAB, VOCAB, "the last of several");
+    must(gla_session_truncate(s, 150, &diag), &diag);
+    cr_assert_null(gla_session_logits(s));
+    assert_same(gla_session_logits(fork), logits, VOCAB, "still");
+    gla_session_reset(fork);
+    cr_assert_null(gla_session_logits(fork));
+    gla_session_destroy(s);
+    gla_session_destroy(fork);
+    assert_empty(t.m);
+    gla_model_close(&t.m);
+}
+
+/* /undo after --resume: turn ends are in the file. */
+Test(session, comes_back_to_turn_ends_of_before_it_was_saved)
+{
+    for (uint32_t which = 0; which < N_MIXES; which++) {
+        told t = tell(which, 64);
+        const gla_session_options o = {.snapshot_stride = 128}, none = {.saved_bytes = 1};
+        gla_session *s = mix_session(t.m, &o), *back;
+        char path[] = "/tmp/gla-session-XXXXXX";
+        float logits[VOCAB], fresh[VOCAB];
+        gla_diag diag;
+
+        close(mkstemp(path));
+        for (size_t turn = 0; turn < 5; turn++) {
+            feed(s, t.tokens + 150 * turn, 150, NULL);
+            must(gla_session_mark(s, &diag), &diag);
+        }
+        feed(s, t.tokens + 750, 40, NULL);
+        must(gla_session_save(s, path, &diag), &diag);
+        must(gla_session_load(t.m, path, &o, &back, &diag), &diag);
+        cr_assert_eq(gla_session_replay(back, 750), 0);
+        cr_assert_eq(gla_session_replay(back, 605), which == MIX_SOFTMAX ? 0 : 5);
+        must(gla_session_truncate(back, 605, &diag), &diag);
+        feed(back, t.tokens + 605, 40, logits);
+        fresh_logits(t.m, NULL, t.tokens, 645, fresh);
+        assert_close(logits, fresh, VOCAB, mixes[which].name);
+        gla_session_destroy(back);
+        /* without them: from the beginning */
+        must(gla_session_load(t.m, path, &none, &back, &diag), &diag);
+        must(gla_session_save(back, path, &diag), &diag);
+        gla_session_destroy(back);
+        must(gla_session_load(t.m, path, NULL, &back, &diag), &diag);
+        cr_assert_eq(gla_session_replay(back, 605), which == MIX_SOFTMAX ? 0 : 605);
+        gla_session_destroy(back);
+        gla_session_destroy(s);
+        unlink(path);
+        gla_model_close(&t.m);
+    }
+}
+
+Test(session, is_loaded_with_options_and_shared)
+{
+    told t = tell(MIX_HYBRID, 64);
+    const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = 64, .snapshot_bytes = 1e6},
+                              wrong = {.kv_dtype = GLA_DTYPE_I8}, bypass = {.bypass = 1};
+    gla_session *s = mix_session(t.m, &o), *back, *other;
+    gla_cache_stats stats;
+    gla_snapshot_info info;
+    char path[] = "/tmp/gla-session-XXXXXX";
+    float a[VOCAB], b[VOCAB];
+    gla_diag diag;
+
+    close(mkstemp(path));
+    feed(s, t.tokens, 200, NULL);
+    must(gla_session_save(s, path, &diag), &diag);
+    gla_session_destroy(s);
+    must(gla_model_cache_set_budget(t.m, 0, &diag), &diag); /* forgets all */
+    must(gla_model_cache_set_budget(t.m, 1 << 20, &diag), &diag);
+    cr_assert_eq(gla_session_load(t.m, path, &wrong, &back, &diag), GLA_E_MISMATCH);
+    cr_assert(strstr(diag.message, "KV cache is of f32, int8 is wanted"), "%s", diag.message);
+    cr_assert_eq(gla_session_load(t.m, path, &bypass, &back, &diag), GLA_E_INVALID);
+    must(gla_session_load(t.m, path, &o, &back, &diag), &diag);
+    gla_session_snapshots(back, &info);
+    cr_assert_eq(info.stride, 64);
+    cr_assert_eq(info.budget, 1000000);
+    /* another session begins with the text that was loaded, and one with a part of it */
+    other = mix_session(t.m, &o);
+    feed(other, t.tokens, 210, a);
+    gla_session_cache_stats(other, &stats);
+    cr_assert_eq(stats.tokens_reused, 200);
+    feed(back, t.tokens + 200, 10, b);
+    assert_close(a, b, VOCAB, "shared");
+    gla_session_reset(other);
+    feed(other, t.tokens, 195, a);
+    gla_session_cache_stats(other, &stats);
+    cr_assert_eq(stats.tokens_reused, 192); /* a snapshot of the file */
+    fresh_logits(t.m, NULL, t.tokens, 195, b);
+    assert_close(a, b, VOCAB, "a part of it");
+    gla_session_destroy(other);
+    gla_session_destroy(back);
+    unlink(path);
+    gla_model_close(&t.m);
+}
+
 Test(session, a_file_of_another_model_is_refused)
 {
     told t = tell(MIX_HYBRID, 64), other = tell(MIX_GLA, 64);
@@ -468,9 +582,9 @@ Test(session, a_file_of_another_model_is_refused)
     close(mkstemp(path));
     feed(s, t.tokens, 10, NULL);
     must(gla_session_save(s, path, &diag), &diag);
-    cr_assert_eq(gla_session_load(other.m, path, &back, &diag), GLA_E_MISMATCH);
+    cr_assert_eq(gla_session_load(other.m, path, NULL, &back, &diag), GLA_E_MISMATCH);
     cr_assert_null(back);
-    cr_assert_eq(gla_session_load(t.m, "/nowhere/at/all", &back, &diag), GLA_E_IO);
+    cr_assert_eq(gla_session_load(t.m, "/nowhere/at/all", NULL, &back, &diag), GLA_E_IO);
     cr_assert_eq(gla_session_save(s, "/nowhere/at/all", &diag), GLA_E_IO);
     gla_session_destroy(s);
     unlink(path);
@@ -489,16 +603,29 @@ Test(session, takes_the_memory_that_the_description_says)
             const gla_description *d = gla_model_description(t.m);
             const gla_session_options o = {.kv_dtype = dtypes[dtype]};
             gla_session *s = mix_session(t.m, &o);
-            gla_memory memory;
+            gla_memory memory, predicted, all;
+            float logits[VOCAB];
 
-            for (size_t n = 0; n < 300; n += 37) {
-                feed(s, t.tokens + n, 37, NULL);
+            gla_session_memory(s, &memory);
+            gla_description_session(d, 0, dtypes[dtype], 64, &predicted);
+            cr_assert_arr_eq(&memory, &predicted, sizeof(memory));
+            for (size_t n = 37; n < 700; n += 37) {
+                feed(s, t.tokens + n, 37, logits);
                 gla_session_memory(s, &memory);
-                cr_assert_eq(
-                    memory.kv, gla_description_kv_bytes(d, n + 37, dtypes[dtype]),
-                    "%s, %zu tokens: %llu bytes, %llu predicted", mixes[which].name, n + 37,
-                    (unsigned long long)memory.kv,
-                    (unsigned long long)gla_description_kv_bytes(d, n + 37, dtypes[dtype]));
+                gla_model_memory(t.m, &all);
+                gla_description_session(d, n, dtypes[dtype], 64, &predicted);
+                memory.cache = 0; /* snapshots are a budget, not a prediction */
+                cr_assert_arr_eq(
+                    &memory, &predicted, sizeof(memory),
+                    "%s, %zu tokens: KV %llu, state %llu, history %llu bytes; "
+                    "predicted %llu, %llu, %llu",
+                    mixes[which].name, n, (unsigned long long)memory.kv,
+                    (unsigned long long)memory.state, (unsigned long long)memory.history,
+                    (unsigned long long)predicted.kv, (unsigned long long)predicted.state,
+                    (unsigned long long)predicted.history);
+                cr_assert_eq(all.kv, predicted.kv);
+                cr_assert_eq(all.state, predicted.state);
+                cr_assert_eq(all.history, predicted.history);
             }
             gla_session_destroy(s);
             gla_model_close(&t.m);

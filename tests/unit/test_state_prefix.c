@@ -25,7 +25,7 @@ static void cached_setup(cached *c, bool plain)
     memset(c, 0, sizeof(*c));
     if (plain) {
         cr_assert_eq(gla__state_layout_add(&c->f.layout, "0.kv", &kv, 1, NULL), GLA_OK);
-        gla__store_init(&c->f.store, &c->f.layout, &c->f.kv, &c->f.state, &c->f.cache);
+        gla__store_init(&c->f.store, &c->f.layout, &c->f.usage, FIXTURE_VOCAB, 1024);
         cr_assert_eq(gla__sequence_init(&c->f.q, &c->f.store, GLA_DTYPE_F32, NULL), GLA_OK);
         c->f.page = c->f.q.tables[0].page_bytes;
     } else {

@@ -17,8 +17,8 @@ Test(state_sequence, keeps_all_pages_or_only_those_of_the_window)
     cr_assert_eq(key_at(&f.q, 0, 5), 6);
     cr_assert_eq(key_at(&f.q, 1, 950), 951);
     cr_assert_eq(f.q.tokens[999], 999);
-    cr_assert_eq(atomic_load(&f.kv), 18 * f.page);
-    cr_assert_eq(atomic_load(&f.state), 128);
+    cr_assert_eq(atomic_load(&f.usage.kv), 18 * f.page);
+    cr_assert_eq(atomic_load(&f.usage.state), 128);
     teardown(&f);
 }
 
@@ -51,14 +51,14 @@ Test(state_sequence, a_copy_shares_pages_until_one_writes)
     setup(&f);
     step(&f.q, 100);
     f.q.fixed[3] = 7;
-    before = atomic_load(&f.kv);
+    before = atomic_load(&f.usage.kv);
     cr_assert_eq(gla__sequence_copy(&copy, &f.q, NULL), GLA_OK);
-    cr_assert_eq(atomic_load(&f.kv), before);
+    cr_assert_eq(atomic_load(&f.usage.kv), before);
     cr_assert_eq(copy.fixed[3], 7);
     copy.fixed[3] = 8;
     step(&copy, 10);
     /* only the page being written was copied, in both caches */
-    cr_assert_eq(atomic_load(&f.kv), before + 2 * f.page);
+    cr_assert_eq(atomic_load(&f.usage.kv), before + 2 * f.page);
     cr_assert_eq(copy.tables[0].pages[0], f.q.tables[0].pages[0]);
     cr_assert_neq(copy.tables[0].pages[1], f.q.tables[0].pages[1]);
     cr_assert_eq(key_at(&f.q, 0, 100), 0);
@@ -67,7 +67,7 @@ Test(state_sequence, a_copy_shares_pages_until_one_writes)
     cr_assert_eq(f.q.fixed[3], 7);
     cr_assert_eq(f.q.position, 100);
     gla__sequence_deinit(&copy);
-    cr_assert_eq(atomic_load(&f.kv), before);
+    cr_assert_eq(atomic_load(&f.usage.kv), before);
     teardown(&f);
 }
 
@@ -136,11 +136,11 @@ Test(state_store, a_page_counts_as_kv_while_a_sequence_uses_it_and_as_cache_afte
     step(&f.q, 10);
     page = f.q.tables[0].pages[0];
     gla__pages_hold(&f.store, &page, 1, GLA__HOLDER_CACHE);
-    cr_assert_eq(atomic_load(&f.kv), 2 * f.page);
+    cr_assert_eq(atomic_load(&f.usage.kv), 2 * f.page);
     cr_assert(!gla__page_is_own(page));
     gla__sequence_reset(&f.q);
-    cr_assert_eq(atomic_load(&f.kv), 0);
-    cr_assert_eq(atomic_load(&f.cache), f.page);
+    cr_assert_eq(atomic_load(&f.usage.kv), 0);
+    cr_assert_eq(atomic_load(&f.usage.cache), f.page);
     cr_assert_eq(((const float *)(const void *)page)[0], 1);
     gla__pages_release(&f.store, &page, 1, GLA__HOLDER_CACHE);
     teardown(&f);

@@ -171,6 +171,7 @@ static json_t *json_memory(const bench *b)
     put(o, "workspace", (double)b->held.workspace);
     put(o, "kv", (double)b->held.kv);
     put(o, "state", (double)b->held.state);
+    put(o, "history", (double)b->held.history);
     put(o, "cache", (double)b->held.cache);
     put(o, "peak", (double)b->peak_bytes);
     return o;

@@ -14,7 +14,7 @@ static uint64_t living_bytes(const bench *b)
     gla_memory m;
 
     gla_model_memory(b->model, &m);
-    return m.kv + m.state + m.cache;
+    return m.kv + m.state + m.history + m.cache;
 }
 
 static gla_status measure_fork(const bench *b, session_item *s, const gla_session *base,
@@ -109,7 +109,7 @@ static gla_status measure_file(const bench *b, session_item *s, const gla_sessio
     series_add(&s->save_seconds, bench_now() - start);
     s->file_bytes = stat(path, &info) ? 0 : (uint64_t)info.st_size;
     start = bench_now();
-    st = gla_session_load(b->model, path, &loaded, diag);
+    st = gla_session_load(b->model, path, &b->session, &loaded, diag);
     if (!st)
         series_add(&s->load_seconds, bench_now() - start);
     gla_session_destroy(loaded);

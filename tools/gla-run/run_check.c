@@ -432,7 +432,7 @@ static gla_status follow(gla_model *m, three *t, float logits[4][VOCAB], gla_dia
     if (!st)
         st = gla_session_feed(t->fork, ids + 60, PROMPT - 60, logits[2], diag);
     if (!st)
-        st = gla_session_load(m, path, &t->loaded, diag);
+        st = gla_session_load(m, path, NULL, &t->loaded, diag);
     if (!st)
         st = gla_session_feed(t->loaded, ids + 60, PROMPT - 60, logits[3], diag);
     if (fd >= 0)

@@ -125,10 +125,11 @@ void run_close(run *r)
 
 gla_status run_session(const run *r, bool prefix_cache, gla_session **out, gla_diag *diag)
 {
-    const gla_session_options options = {.prefix_cache = prefix_cache};
+    const gla_session_options options = {.kv_dtype = run_arg.kv ? gla_dtype_parse(run_arg.kv) : 0,
+                                         .prefix_cache = prefix_cache};
 
     if (run_arg.resume)
-        return gla_session_load(r->m.model, run_arg.resume, out, diag);
+        return gla_session_load(r->m.model, run_arg.resume, &options, out, diag);
     return gla_session_create(r->m.model, &options, out, diag);
 }
 

@@ -24,6 +24,7 @@ json_t *run_json_memory(const gla_memory *memory)
 
     set(o, "kv", memory->kv);
     set(o, "state", memory->state);
+    set(o, "history", memory->history);
     set(o, "cache", memory->cache);
     return o;
 }

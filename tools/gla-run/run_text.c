@@ -31,10 +31,12 @@ static gla_status encode_prompt(const run *r, int32_t **ids, size_t *n, gla_diag
     return st;
 }
 
-/* A resumed session without a new prompt has no logits yet: its last token is fed again. */
-static gla_status last_logits(continuation *c, gla_diag *diag)
+/* A resumed session without a new prompt goes on from the logits in its file.  Where it has none
+ * (it was saved by a program that never asked for them) its last token is computed again. */
+static gla_status last_logits(const run *r, continuation *c, gla_diag *diag)
 {
     const uint64_t position = gla_session_position(c->session);
+    const float *logits = gla_session_logits(c->session);
     int32_t token;
     gla_status st;
 
@@ -42,6 +44,10 @@ static gla_status last_logits(continuation *c, gla_diag *diag)
         return GLA_OK;
     if (!position)
         return cli_diag(diag, GLA_E_INVALID, "", "nothing to continue: the prompt is empty");
+    if (logits) {
+        memcpy(c->logits, logits, gla_model_vocab_size(r->m.model) * sizeof(*logits));
+        return GLA_OK;
+    }
     token = gla_session_tokens(c->session)[position - 1];
     st = gla_session_truncate(c->session, position - 1, diag);
     return st ? st : gla_session_feed(c->session, &token, 1, c->logits, diag);
@@ -83,7 +89,7 @@ static gla_status run_all(run *r, continuation *c, gla_diag *diag)
     c->stream = !cli.json;
     st = run_read(r, c, 1, NULL, diag);
     if (!st && run_arg.n && !c->stop)
-        st = last_logits(c, diag);
+        st = last_logits(r, c, diag);
     if (!st)
         st = run_write(r, c, 1, run_arg.save != NULL, diag);
     if (!st && !cli.json)

@@ -64,6 +64,8 @@ typedef struct gla_layer_info {
     uint32_t window;
 } gla_layer_info;
 
+struct gla_memory;
+
 typedef struct gla_description {
     gla_layer_info *layers;
     uint32_t n_layers;
@@ -83,6 +85,10 @@ GLA_API void gla_description_free(gla_description *d);
  */
 GLA_API uint64_t gla_description_kv_bytes(const gla_description *d, uint64_t context,
                                           uint32_t kv_dtype);
+/* What gla_session_memory() says of a session that was fed `context` tokens and then asked for
+ * logits: kv, state and history.  max_batch_rows as in gla_model_options. */
+GLA_API void gla_description_session(const gla_description *d, uint64_t context, uint32_t kv_dtype,
+                                     uint32_t max_batch_rows, struct gla_memory *out);
 /* FLOPs to process one more token at a context. */
 GLA_API double gla_description_flops(const gla_description *d, uint64_t context);
 /* Context at which KV outgrows the fixed state; 0 = no KV or no state. */
@@ -131,6 +137,7 @@ typedef struct gla_memory {
     uint64_t weights;   /* packed, as they lie in memory */
     uint64_t workspace; /* arenas of running batches */
     uint64_t kv, state; /* of all living sessions (gla_session_memory: of one) */
+    uint64_t history;   /* theirs: tokens, page tables, the logits they keep */
     uint64_t cache;     /* prefix cache and snapshots */
 } gla_memory;
 GLA_API void gla_model_memory(const gla_model *m, gla_memory *out);

@@ -40,6 +40,8 @@ typedef struct gla_session_options {
                         uses no prefix cache and cannot be saved */
     uint64_t snapshot_bytes; /* budget of this session's snapshots; 0 = 64 MiB, or four of
                                 them where that is more */
+    uint64_t saved_bytes;    /* budget of those that gla_session_save() takes along, turn ends and
+                                the newest first; 0 = room for two, 1 = none */
 } gla_session_options;
 
 /* options may be NULL. */
@@ -52,6 +54,9 @@ GLA_API void gla_session_reset(gla_session *s);
 GLA_API uint64_t gla_session_position(const gla_session *s);
 /* The tokens fed so far; valid until the session changes. */
 GLA_API const int32_t *gla_session_tokens(const gla_session *s);
+/* [vocab_size] after the last token; NULL when it was fed without asking for logits.  Valid until
+ * the session changes; forks and files take them along. */
+GLA_API const float *gla_session_logits(const gla_session *s);
 GLA_API gla_model *gla_session_model(const gla_session *s);
 
 /* What to feed to one session and which logits to return. */
@@ -147,10 +152,10 @@ GLA_API GLA_NODISCARD gla_status gla_model_cache_set_budget(gla_model *m, uint64
 
 /* ---- memory -------------------------------------------------------------- */
 
-/* Bytes that KV, states, snapshots and prefix cache of all sessions together may take (UINT64_MAX,
- * the default: no limit).  At the limit the prefix cache gives way first, then the snapshots of the
- * session that asks; then the call fails with GLA_E_LIMIT.  Lowering it takes nothing from living
- * sessions.  [thread-safe] */
+/* Bytes that KV, states, histories, snapshots and prefix cache of all sessions together may take
+ * (UINT64_MAX, the default: no limit).  At the limit the prefix cache gives way first, then the
+ * snapshots of the session that asks; then the call fails with GLA_E_LIMIT.  Lowering it takes
+ * nothing from living sessions.  [thread-safe] */
 GLA_API GLA_NODISCARD gla_status gla_model_set_budget(gla_model *m, uint64_t bytes, gla_diag *diag);
 
 /* kv: pages, shared ones counted in full; cache: snapshots. */
@@ -158,15 +163,19 @@ GLA_API void gla_session_memory(const gla_session *s, gla_memory *out);
 
 /* ---- files --------------------------------------------------------------- */
 
-/* Writes tokens, KV and states to one file (docs/session-file.md), aside and renamed when complete:
- * a failure leaves the file that was there. */
+/* Writes tokens, KV, states, the logits of the last token if the session has them, and a few
+ * snapshots to one file (docs/session-file.md), aside and renamed when complete: a failure leaves
+ * the file that was there. */
 GLA_API GLA_NODISCARD gla_status gla_session_save(const gla_session *s, const char *path,
                                                   gla_diag *diag);
-/* A session as it was saved, with default options and the file's KV dtype.  Refused, with the
- * reason, when the model, a layer's state revision or shape, or a byte differs.  Snapshots are not
- * in the file: the loaded position becomes a mark, positions before it are replayed from 0. */
-GLA_API GLA_NODISCARD gla_status gla_session_load(gla_model *m, const char *path, gla_session **out,
-                                                  gla_diag *diag);
+/* A session as it was saved: it goes on, bit for bit, as if it had never stopped.  options as for
+ * gla_session_create(), NULL = defaults; kv_dtype is the file's if not given.  With prefix_cache,
+ * what was loaded is given to the model's prefix cache.  The loaded position becomes a mark.
+ * Refused, with the reason, when the model, a layer's state revision or shape, the KV dtype, or a
+ * byte differs. */
+GLA_API GLA_NODISCARD gla_status gla_session_load(gla_model *m, const char *path,
+                                                  const gla_session_options *options,
+                                                  gla_session **out, gla_diag *diag);
 
 #ifdef __cplusplus
 }

@@ -51,7 +51,7 @@ static void expand(const gla__kv_rows *x, uint32_t token, uint32_t dim, float *y
 }
 
 static void scores(const float *q, size_t ld_q, uint32_t rows, const gla__kv_rows *keys, uint32_t n,
-                   const void *soon, float *panel, float *s)
+                   gla__soon *soon, float *panel, float *s)
 {
     (void)soon;
     for (uint32_t j = 0; j < n; j++) {
@@ -87,7 +87,7 @@ static float softmax(float *s, uint32_t lo, uint32_t hi, uint32_t n, float cap, 
 }
 
 static void values(float *p, uint32_t rows, const gla__kv_rows *v, uint32_t n, uint32_t dim,
-                   const float *factor, const void *soon, float *panel, float *o, size_t ld_o)
+                   const float *factor, gla__soon *soon, float *panel, float *o, size_t ld_o)
 {
     (void)soon;
     for (uint32_t r = 0; r < rows; r++)

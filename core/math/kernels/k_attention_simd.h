@@ -14,6 +14,10 @@
 #define TILE_VECTORS (GLA_SIMD == 16 ? 4u : 2u) /* so that sums and operands fit the registers */
 #define DIRECT_ROWS  8u                         /* up to so many, no panel */
 #define DIRECT_KEYS  4u
+/* Steps of a tile between two times that what is read next is asked for: with numbers of so many
+ * bytes read in place, and with a panel, whose tiles are many. */
+#define DIRECT_EVERY(bytes) (256u / (TILE_VECTORS * GLA_SIMD * (bytes)))
+#define PANEL_EVERY         32u
 
 /* dtype, rows and vectors are constants where these are called. */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -47,14 +51,17 @@ ALWAYS_INLINE size_t width(uint32_t dtype)
     return dtype == GLA_DTYPE_F32 ? 4 : dtype == GLA_DTYPE_BF16 ? 2 : 1;
 }
 
-/* Asks for the cache lines of [at, at + bytes); the address need not exist. */
-ALWAYS_INLINE void fetch(const void *p, size_t at, size_t bytes)
+/* Asks for the next line of each stream. */
+ALWAYS_INLINE void fetch(gla__soon *soon)
 {
-    const uintptr_t address = (uintptr_t)p + at;
+    const size_t at = soon->asked;
 
+    if (at >= soon->bytes)
+        return;
     UNROLL
-    for (size_t i = 0; i < bytes; i += 64)
-        _mm_prefetch((const void *)(address + i), _MM_HINT_T0);
+    for (int i = 0; i < 4; i++)
+        _mm_prefetch(soon->at[i] + at, _MM_HINT_T0);
+    soon->asked = at + 64;
 }
 
 /* ---- storing ---- */
@@ -243,10 +250,10 @@ ALWAYS_INLINE void expand_as(uint32_t dtype, const gla__kv_rows *values, uint32_
 /* ---- products ---- */
 
 /* c[r][] = c[r][] * factor[r] + sum over t < k of a[r][t] b[t][], without factor 0 + ...
- * soon: NULL, or what is read next; fetched as b is walked, number for number. */
+ * Asks for four lines of what is read next after each `every` steps. */
 ALWAYS_INLINE void tile(uint32_t dtype, uint32_t rows, uint32_t vectors, const float *a,
-                        size_t ld_a, const void *b, const void *soon, size_t at, size_t ld_b,
-                        uint32_t k, const float *factor, float *c, size_t ld_c)
+                        size_t ld_a, const void *b, size_t at, size_t ld_b, uint32_t k,
+                        const float *factor, gla__soon *soon, uint32_t every, float *c, size_t ld_c)
 {
     vf sum[TILE_ROWS][TILE_VECTORS], x[TILE_VECTORS];
 
@@ -257,8 +264,8 @@ ALWAYS_INLINE void tile(uint32_t dtype, uint32_t rows, uint32_t vectors, const f
         sum[r][v] =
             factor ? v_mul(v_set1(factor[r]), v_load(c + r * ld_c + v * V_WIDTH)) : v_zero();
     for (uint32_t t = 0; t < k; t++, at += ld_b) {
-        if (soon)
-            fetch(soon, at * width(dtype), vectors * V_WIDTH * width(dtype));
+        if (t % every == 0)
+            fetch(soon);
         UNROLL
         for (uint32_t v = 0; v < vectors; v++)
             x[v] = load(dtype, b, at + v * V_WIDTH);
@@ -280,10 +287,11 @@ ALWAYS_INLINE void tile(uint32_t dtype, uint32_t rows, uint32_t vectors, const f
 
 /* tile() for any number of rows */
 ALWAYS_INLINE void column(uint32_t dtype, uint32_t rows, uint32_t vectors, const float *a,
-                          size_t ld_a, const void *b, const void *soon, size_t at, size_t ld_b,
-                          uint32_t k, const float *factor, float *c, size_t ld_c)
+                          size_t ld_a, const void *b, size_t at, size_t ld_b, uint32_t k,
+                          const float *factor, gla__soon *soon, uint32_t every, float *c,
+                          size_t ld_c)
 {
-#define TILE(n) tile(dtype, n, vectors, a, ld_a, b, soon, at, ld_b, k, factor, c, ld_c)
+#define TILE(n) tile(dtype, n, vectors, a, ld_a, b, at, ld_b, k, factor, soon, every, c, ld_c)
     for (; rows >= TILE_ROWS; rows -= TILE_ROWS) {
         TILE(TILE_ROWS);
         a += TILE_ROWS * ld_a;
@@ -312,23 +320,46 @@ ALWAYS_INLINE void column(uint32_t dtype, uint32_t rows, uint32_t vectors, const
 #undef TILE
 }
 
-/* s[r][j] = q_r . key_j for four rows at most, without a panel */
-ALWAYS_INLINE void dots(uint32_t dtype, uint32_t rows, uint32_t n_keys, const float *q, size_t ld_q,
-                        const gla__kv_rows *keys, uint32_t j, float *s)
+/* y[t] = the sum of the numbers of x[t], for four of them */
+ALWAYS_INLINE void store_sums(float *y, const vf x[4])
+{
+#if GLA_SIMD == 16
+    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+    const __m512 all =
+        _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+#else
+    const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(x[0], x[1]), _mm256_unpackhi_ps(x[0], x[1]));
+    const __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(x[2], x[3]), _mm256_unpackhi_ps(x[2], x[3]));
+    const __m256 half =
+        _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+#endif
+    _mm_storeu_ps(y, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+}
+
+/* s[r][j + t] = q_r . key_(j + t) for four rows at most and four keys, without a panel.  A key
+ * after the last one is the last one again. */
+ALWAYS_INLINE void dots(uint32_t dtype, uint32_t rows, const float *q, size_t ld_q,
+                        const gla__kv_rows *keys, uint32_t j, uint32_t n, float *s)
 {
     const uint32_t dim = keys->dim;
     vf sum[4][DIRECT_KEYS];
+    size_t at[DIRECT_KEYS];
     uint32_t i = 0;
 
     UNROLL
+    for (uint32_t t = 0; t < DIRECT_KEYS; t++)
+        at[t] = (size_t)(j + t < n ? j + t : n - 1) * dim;
+    UNROLL
     for (uint32_t r = 0; r < rows; r++)
         UNROLL
-    for (uint32_t t = 0; t < n_keys; t++)
+    for (uint32_t t = 0; t < DIRECT_KEYS; t++)
         sum[r][t] = v_zero();
     for (; i + V_WIDTH <= dim; i += V_WIDTH)
         UNROLL
-    for (uint32_t t = 0; t < n_keys; t++) {
-        const vf x = load(dtype, keys->data, (size_t)(j + t) * dim + i);
+    for (uint32_t t = 0; t < DIRECT_KEYS; t++) {
+        const vf x = load(dtype, keys->data, at[t] + i);
 
         UNROLL
         for (uint32_t r = 0; r < rows; r++)
@@ -336,8 +367,8 @@ ALWAYS_INLINE void dots(uint32_t dtype, uint32_t rows, uint32_t n_keys, const fl
     }
     if (i < dim)
         UNROLL
-    for (uint32_t t = 0; t < n_keys; t++) {
-        const vf x = load_tail(dtype, keys->data, (size_t)(j + t) * dim + i, dim - i);
+    for (uint32_t t = 0; t < DIRECT_KEYS; t++) {
+        const vf x = load_tail(dtype, keys->data, at[t] + i, dim - i);
 
         UNROLL
         for (uint32_t r = 0; r < rows; r++)
@@ -345,54 +376,51 @@ ALWAYS_INLINE void dots(uint32_t dtype, uint32_t rows, uint32_t n_keys, const fl
     }
     UNROLL
     for (uint32_t r = 0; r < rows; r++)
-        UNROLL
-    for (uint32_t t = 0; t < n_keys; t++)
-        s[r * PAGE + j + t] = v_hsum(sum[r][t]);
+        store_sums(s + r * PAGE + j, sum[r]);
 }
 
-ALWAYS_INLINE void dots_of_keys(uint32_t dtype, uint32_t rows, uint32_t n_keys, const float *q,
-                                size_t ld_q, const gla__kv_rows *keys, uint32_t j, float *s)
+ALWAYS_INLINE void dots_of_keys(uint32_t dtype, uint32_t rows, const float *q, size_t ld_q,
+                                const gla__kv_rows *keys, uint32_t j, uint32_t n, float *s)
 {
     for (; rows >= 4; rows -= 4, q += 4 * ld_q, s += 4 * PAGE)
-        dots(dtype, 4, n_keys, q, ld_q, keys, j, s);
+        dots(dtype, 4, q, ld_q, keys, j, n, s);
     if (rows == 3)
-        dots(dtype, 3, n_keys, q, ld_q, keys, j, s);
+        dots(dtype, 3, q, ld_q, keys, j, n, s);
     else if (rows == 2)
-        dots(dtype, 2, n_keys, q, ld_q, keys, j, s);
+        dots(dtype, 2, q, ld_q, keys, j, n, s);
     else if (rows == 1)
-        dots(dtype, 1, n_keys, q, ld_q, keys, j, s);
+        dots(dtype, 1, q, ld_q, keys, j, n, s);
 }
 
 ALWAYS_INLINE void scores_as(uint32_t dtype, const float *q, size_t ld_q, uint32_t rows,
-                             const gla__kv_rows *keys, const void *soon, uint32_t n, float *panel,
+                             const gla__kv_rows *keys, uint32_t n, gla__soon *soon, float *panel,
                              float *s)
 {
-    const size_t bytes = keys->dim * width(dtype);
-    uint32_t j = 0;
+    const size_t bytes = DIRECT_KEYS * keys->dim * width(dtype);
 
     if (rows > DIRECT_ROWS) {
         transpose_as(dtype, keys, n, panel);
         return;
     }
-    for (; j + DIRECT_KEYS <= n; j += DIRECT_KEYS) {
-        if (soon)
-            fetch(soon, j * bytes, DIRECT_KEYS * bytes);
-        dots_of_keys(dtype, rows, DIRECT_KEYS, q, ld_q, keys, j, s);
+    for (uint32_t j = 0; j < n; j += DIRECT_KEYS) {
+        for (size_t i = 0; i < bytes; i += sizeof(soon->at) / sizeof(soon->at[0]) * 64)
+            fetch(soon);
+        dots_of_keys(dtype, rows, q, ld_q, keys, j, n, s);
     }
-    for (; j < n; j++)
-        dots_of_keys(dtype, rows, 1, q, ld_q, keys, j, s);
 }
 
+/* Asks as fast as it reads, or slowly when data is a panel. */
 ALWAYS_INLINE void values_as(uint32_t dtype, const float *p, uint32_t rows, const void *data,
-                             const void *soon, size_t ld, uint32_t n, uint32_t dim,
-                             const float *factor, float *o, size_t ld_o)
+                             size_t ld, uint32_t n, uint32_t dim, const float *factor,
+                             gla__soon *soon, uint32_t every, float *o, size_t ld_o)
 {
     uint32_t i = 0;
 
     for (; i + TILE_VECTORS * V_WIDTH <= dim; i += (uint32_t)(TILE_VECTORS * V_WIDTH))
-        column(dtype, rows, TILE_VECTORS, p, PAGE, data, soon, i, ld, n, factor, o + i, ld_o);
+        column(dtype, rows, TILE_VECTORS, p, PAGE, data, i, ld, n, factor, soon, every, o + i,
+               ld_o);
     for (; i < dim; i += (uint32_t)V_WIDTH)
-        column(dtype, rows, 1, p, PAGE, data, soon, i, ld, n, factor, o + i, ld_o);
+        column(dtype, rows, 1, p, PAGE, data, i, ld, n, factor, soon, every, o + i, ld_o);
 }
 
 /* ---- the table ---- */
@@ -410,18 +438,18 @@ static void multiply_columns(float *s, uint32_t rows, const float *scale, uint32
 }
 
 static void scores(const float *q, size_t ld_q, uint32_t rows, const gla__kv_rows *keys, uint32_t n,
-                   const void *soon, float *panel, float *s)
+                   gla__soon *soon, float *panel, float *s)
 {
     if (keys->dtype == GLA_DTYPE_F32)
-        scores_as(GLA_DTYPE_F32, q, ld_q, rows, keys, soon, n, panel, s);
+        scores_as(GLA_DTYPE_F32, q, ld_q, rows, keys, n, soon, panel, s);
     else if (keys->dtype == GLA_DTYPE_BF16)
-        scores_as(GLA_DTYPE_BF16, q, ld_q, rows, keys, soon, n, panel, s);
+        scores_as(GLA_DTYPE_BF16, q, ld_q, rows, keys, n, soon, panel, s);
     else
-        scores_as(GLA_DTYPE_I8, q, ld_q, rows, keys, soon, n, panel, s);
+        scores_as(GLA_DTYPE_I8, q, ld_q, rows, keys, n, soon, panel, s);
     if (rows > DIRECT_ROWS)
         for (uint32_t j = 0; j < n; j += (uint32_t)(TILE_VECTORS * V_WIDTH))
-            column(GLA_DTYPE_F32, rows, TILE_VECTORS, q, ld_q, panel, NULL, j, PAGE, keys->dim,
-                   NULL, s + j, PAGE);
+            column(GLA_DTYPE_F32, rows, TILE_VECTORS, q, ld_q, panel, j, PAGE, keys->dim, NULL,
+                   soon, PANEL_EVERY, s + j, PAGE);
     if (keys->scale)
         multiply_columns(s, rows, keys->scale, n);
 }
@@ -464,20 +492,21 @@ static float softmax(float *s, uint32_t lo, uint32_t hi, uint32_t n, float cap, 
 }
 
 static void values(float *p, uint32_t rows, const gla__kv_rows *v, uint32_t n, uint32_t dim,
-                   const float *factor, const void *soon, float *panel, float *o, size_t ld_o)
+                   const float *factor, gla__soon *soon, float *panel, float *o, size_t ld_o)
 {
     const int direct = rows <= DIRECT_ROWS && dim % V_WIDTH == 0;
 
-    if (rows > DIRECT_ROWS)
-        soon = NULL;
     if (v->scale)
         multiply_columns(p, rows, v->scale, n);
     if (v->dtype == GLA_DTYPE_F32 && dim % V_WIDTH == 0) {
-        values_as(GLA_DTYPE_F32, p, rows, v->data, soon, v->dim, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_F32, p, rows, v->data, v->dim, n, dim, factor, soon,
+                  direct ? DIRECT_EVERY(4) : PANEL_EVERY, o, ld_o);
     } else if (direct && v->dtype == GLA_DTYPE_BF16) {
-        values_as(GLA_DTYPE_BF16, p, rows, v->data, soon, v->dim, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_BF16, p, rows, v->data, v->dim, n, dim, factor, soon, DIRECT_EVERY(2),
+                  o, ld_o);
     } else if (direct) {
-        values_as(GLA_DTYPE_I8, p, rows, v->data, soon, v->dim, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_I8, p, rows, v->data, v->dim, n, dim, factor, soon, DIRECT_EVERY(1), o,
+                  ld_o);
     } else {
         if (v->dtype == GLA_DTYPE_F32)
             expand_as(GLA_DTYPE_F32, v, n, dim, panel, ld_o);
@@ -485,6 +514,6 @@ static void values(float *p, uint32_t rows, const gla__kv_rows *v, uint32_t n, u
             expand_as(GLA_DTYPE_BF16, v, n, dim, panel, ld_o);
         else
             expand_as(GLA_DTYPE_I8, v, n, dim, panel, ld_o);
-        values_as(GLA_DTYPE_F32, p, rows, panel, NULL, ld_o, n, dim, factor, o, ld_o);
+        values_as(GLA_DTYPE_F32, p, rows, panel, ld_o, n, dim, factor, soon, PANEL_EVERY, o, ld_o);
     }
 }
