@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# packages.sh NEED... - installs the Debian packages that are missing.  Needs: build, test.
+# packages.sh NEED... - installs the Debian packages that are missing.  Needs: build, test, deb.
 # Run as root or with sudo; says what it does, is silent and quick when nothing is missing.
 set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config git ca-certificates libdnnl-dev libyaml-dev libzstd-dev
        libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev"
 test="g++ libcriterion-dev python3 zstd jq mandoc zsh fish"
+deb="debootstrap dpkg-dev file"
 
 wanted=""
 for need in "$@"; do
     case "$need" in
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
+    deb) wanted="$wanted $deb" ;;
     *) echo "packages.sh: unknown need '$need'" >&2; exit 2 ;;
     esac
 done

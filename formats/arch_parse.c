@@ -746,6 +746,16 @@ gla_status gla_arch_parse(const char *text, size_t size, const char *name, gla_a
     return GLA_OK;
 }
 
+/* A folder without arch.yaml: what a beginner has is a checkpoint. */
+static void hint_convert(const char *folder, gla_diag *diag)
+{
+    char *config = gla__is_dir(folder) ? gla__path_join(folder, "config.json") : NULL;
+
+    if (config && gla__exists(config))
+        gla__hint(diag, "this is a published checkpoint: gla-convert makes a model folder of it");
+    gla__free(config);
+}
+
 gla_status gla_arch_read(const char *path, gla_arch **out, gla_diag *diag)
 {
     char *file = gla__is_dir(path) ? gla__path_join(path, "arch.yaml") : gla__strdup(path);
@@ -759,6 +769,8 @@ gla_status gla_arch_read(const char *path, gla_arch **out, gla_diag *diag)
     st = gla__read_all(file, GLA_YAML_MAX_FILE, &text, &size, diag);
     if (!st)
         st = gla_arch_parse(text, size, file, out, diag);
+    else if (st == GLA_E_IO && !gla__exists(file))
+        hint_convert(path, diag);
     gla__free(text);
     gla__free(file);
     return st;

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "base/io.h"
 #include "runtime/describe.h"
 #include "runtime/program.h"
 #include "runtime/registry.h"
@@ -201,6 +202,14 @@ gla_status gla_model_open(const char *path, const gla_model_options *options, gl
     gla_status st;
 
     *out = NULL;
+    if (gla__exists(path) && !gla__is_dir(path)) {
+        st = gla__fail(diag, GLA_E_IO, "a model folder is needed, and this is a file");
+        gla__hint(diag,
+                  "a bare architecture has no weights: gla-inspect, gla-compare and gla-bench "
+                  "--arch take it");
+        gla__at(diag, path);
+        return st;
+    }
     st = gla_arch_read(path, &arch, diag);
     if (!st)
         st = gla_weights_open(path, options ? &options->limits : NULL, &weights, diag);

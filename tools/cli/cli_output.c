@@ -197,6 +197,16 @@ int cli_finish(int status)
 
 /* ---- registry ---------------------------------------------------------------------- */
 
+/* The library wants a slash in a path, so that nobody takes it for a name to be searched. */
+static gla_status load_plugin(gla_registry *r, const char *path, gla_diag *diag)
+{
+    char here[4096];
+
+    if (!strchr(path, '/') && snprintf(here, sizeof(here), "./%s", path) < (int)sizeof(here))
+        path = here;
+    return gla_registry_load(r, path, diag);
+}
+
 gla_status cli_registry(gla_registry **out, gla_diag *diag)
 {
     gla_status st = gla_registry_create(out, diag);
@@ -204,7 +214,7 @@ gla_status cli_registry(gla_registry **out, gla_diag *diag)
     if (!st)
         st = gla_registry_load_path(*out, diag);
     for (uint32_t i = 0; !st && i < cli.plugins.n; i++)
-        st = gla_registry_load(*out, cli.plugins.items[i], diag);
+        st = load_plugin(*out, cli.plugins.items[i], diag);
     if (st) {
         gla_registry_unref(*out);
         *out = NULL;

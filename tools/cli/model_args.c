@@ -4,6 +4,21 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+/* Before the model, which takes longer; but where there is no model at all, that is to be said. */
+static gla_status open_tokenizer(const char *dir, gla_tokenizer **out, gla_diag *diag)
+{
+    struct stat is;
+    gla_arch *arch;
+    gla_status st;
+
+    if (stat(dir, &is) || !S_ISDIR(is.st_mode))
+        return GLA_OK;
+    st = gla_arch_read(dir, &arch, diag);
+    gla_arch_free(arch);
+    return st ? st : gla_tokenizer_open(dir, out, diag);
+}
 
 gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool with_tokenizer,
                           gla_diag *diag)
@@ -15,7 +30,7 @@ gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool
     st = cli_registry(&m->registry, diag);
     options.registry = m->registry;
     if (!st && with_tokenizer)
-        st = gla_tokenizer_open(dir, &m->tokenizer, diag);
+        st = open_tokenizer(dir, &m->tokenizer, diag);
     if (!st)
         st = gla_model_open(dir, &options, &m->model, diag);
     cli_progress_clear();

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What a beginner does first, and is told what to do instead.
+. "$(dirname "$0")/lib.sh"
+
+# a bare architecture is no model
+expect 1 gla-run -m "$source/configs/gla-340m.yaml" -p x
+has "gla-340m.yaml: a model folder is needed, and this is a file; hint: a bare architecture" "$err"
+expect 1 gla-bench -m "$source/configs/gla-340m.yaml"
+has "a model folder is needed" "$err"
+
+# neither is a checkpoint that was not converted
+for program in "gla-inspect" "gla-bench -m" "gla-run -p x -m" "gla-eval --ids 1 -m"; do
+    expect 1 $program "$source/tests/reference/gla"
+    has "hint: this is a published checkpoint: gla-convert makes a model folder of it" "$err"
+    lines 1 "$err"
+done
+expect 1 gla-run -m "$work" -p x
+has_not "hint" "$err"
+expect 1 gla-run -m "$work/nowhere" -p x
+has "$work/nowhere: cannot open: No such file or directory" "$err"
+
+# a plugin in this folder needs no ./
+cd "$work" && cp "$bin/../tests/plugins/plugin_good.so" . && chmod go-w plugin_good.so
+expect 0 gla-inspect "$source/models/tiny-hybrid" --plugin plugin_good.so
+expect 1 gla-inspect "$source/models/tiny-hybrid" --plugin missing.so
+has "./missing.so: " "$err"
+
+finish
