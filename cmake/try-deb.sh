@@ -26,6 +26,7 @@ inside() { chroot "$root" env -i PATH=/usr/bin:/bin:/usr/sbin:/sbin HOME=/root D
 cp "$deb" "$root/gla.deb"
 inside apt-get update -qq
 inside apt-get install -y -qq --no-install-recommends ./gla.deb >/dev/null
+mount -t proc proc "$root/proc" && trap 'umount "$root/proc"' EXIT # plugins are opened through it
 model=/usr/share/gla/models/tiny-hybrid
 for program in bench compare convert eval inspect run; do
     inside gla-$program --version | head -n 1

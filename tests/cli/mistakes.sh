@@ -23,6 +23,10 @@ has "$work/nowhere: cannot open: No such file or directory" "$err"
 # a plugin in this folder needs no ./
 cd "$work" && cp "$bin/../tests/plugins/plugin_good.so" . && chmod go-w plugin_good.so
 expect 0 gla-inspect "$source/models/tiny-hybrid" --plugin plugin_good.so
+chmod g+w plugin_good.so # found and skipped: why
+GLA_PLUGIN_PATH=. expect 0 gla-inspect "$source/models/tiny-hybrid"
+has "plugin skipped: ./plugin_good.so: " "$err"
+has "others may write to it" "$err"
 expect 1 gla-inspect "$source/models/tiny-hybrid" --plugin missing.so
 has "./missing.so: " "$err"
 

@@ -197,6 +197,14 @@ int cli_finish(int status)
 
 /* ---- registry ---------------------------------------------------------------------- */
 
+/* A plugin that was found and skipped, say: nobody would know why its layers are missing. */
+static void log_note(void *ctx, int32_t level, const char *message)
+{
+    (void)ctx;
+    (void)level;
+    cli_note("%s", message);
+}
+
 /* The library wants a slash in a path, so that nobody takes it for a name to be searched. */
 static gla_status load_plugin(gla_registry *r, const char *path, gla_diag *diag)
 {
@@ -209,7 +217,10 @@ static gla_status load_plugin(gla_registry *r, const char *path, gla_diag *diag)
 
 gla_status cli_registry(gla_registry **out, gla_diag *diag)
 {
-    gla_status st = gla_registry_create(out, diag);
+    gla_status st;
+
+    gla_set_log(log_note, NULL, GLA_LOG_WARN);
+    st = gla_registry_create(out, diag);
 
     if (!st)
         st = gla_registry_load_path(*out, diag);
