@@ -33,7 +33,7 @@ for program in bench compare convert eval inspect run; do
 done
 inside gla-inspect $model
 inside gla-run -m $model -p 'Once upon a time' --greedy -n 16
-inside gla-convert $model -o /tmp/int8 --weights int8 --quiet
+inside gla-convert $model -o /tmp/int8 --weights int8 --quiet --overwrite
 inside gla-eval -m /tmp/int8 --ids '0 697 511 259'
 
 # a plugin in the package's folder for them is found without an option, and is the user's to remove
