@@ -202,7 +202,7 @@ static void print_text(const char *path, const gla_arch *arch, const gla_descrip
     char a[32], b[32], c[32];
     const uint64_t stored = file_size(path), crossover = gla_description_crossover(d, kv);
 
-    printf("%s%s%s%s\n", arch->name ? arch->name : path,
+    printf("%s%s%s%s\n", arch->name && arch->name[0] ? arch->name : path,
            arch->family && arch->family[0] ? "  (" : "", arch->family ? arch->family : "",
            arch->family && arch->family[0] ? ")" : "");
     printf("  shape       %u blocks, d_model %u, vocabulary %u%s\n", arch->n_layers, arch->d_model,
