@@ -14,13 +14,15 @@
 #include "gla-bench/bench.h"
 
 static struct {
-    const char *model, *arch, *weights, *prefill, *depth, *batch, *kv;
-    uint32_t decode, repeat;
+    const char *model, *arch, *weights, *prefill, *depth, *batch, *kv, *shared;
+    uint32_t decode, repeat, many;
     uint64_t read_bytes, seed;
     bool sessions;
 } args = {.prefill = "512",
           .depth = "0",
           .batch = "1",
+          .shared = "4096,4196",
+          .many = 1000,
           .decode = 64,
           .repeat = 5,
           .read_bytes = UINT64_C(1) << 30};
@@ -36,6 +38,7 @@ static const char *const examples[] = {
     "gla-bench -m models/tiny-hybrid",
     "gla-bench --arch configs/bench-hybrid-415m.yaml --weights int8 --json",
     "gla-bench --arch configs/bench-gla-415m.yaml --depth 0,4K,16K --batch 1,8",
+    "gla-bench -m models/tiny-hybrid --depth 4K --sessions --shared 512,600",
     NULL,
 };
 static const cli_option options[] = {
@@ -58,7 +61,13 @@ static const cli_option options[] = {
     {0, "batch", "LIST", CLI_STRING, &args.batch,
      .help = "sessions that decode together, at each depth", .def = "1"},
     {0, "sessions", NULL, CLI_FLAG, &args.sessions,
-     .help = "fork, rollback, prefix cache, save and load at each depth above 0"},
+     .help = "fork, rollback, second turn, save and load at each depth above 0; and the next two"},
+    {0, "shared", "LIST", CLI_STRING, &args.shared,
+     .help = "with --sessions: 64 prompts that share so many tokens and then differ; 0: none",
+     .def = "4096,4196"},
+    {0, "many", "N", CLI_U32, &args.many,
+     .help = "with --sessions: sessions on the first of these prompts; 0: none", .def = "1000",
+     .max = 1 << 20},
     {0, "repeat", "R", CLI_U32, &args.repeat, .help = "rounds", .def = "5", .min = 1,
      .max = MAX_ROUNDS},
     {0, "read-bytes", "SIZE", CLI_SIZE, &args.read_bytes,
@@ -116,12 +125,13 @@ static bool number_list(const char *name, const char *text, uint64_t max, uint64
 static bool make_plan(bench *b)
 {
     const uint64_t max_tokens = UINT64_C(1) << 24;
-    uint64_t lengths[MAX_ENTRIES], batches[MAX_ENTRIES];
-    uint32_t n_lengths, n_batches;
+    uint64_t lengths[MAX_ENTRIES], batches[MAX_ENTRIES], shared[MAX_ENTRIES];
+    uint32_t n_lengths, n_batches, n_shared;
 
     if (!number_list("prefill", args.prefill, max_tokens, lengths, &n_lengths) ||
         !number_list("depth", args.depth, max_tokens, b->depths, &b->n_depths) ||
-        !number_list("batch", args.batch, MAX_BATCH, batches, &n_batches))
+        !number_list("batch", args.batch, MAX_BATCH, batches, &n_batches) ||
+        !number_list("shared", args.shared, max_tokens, shared, &n_shared))
         return false;
     for (uint32_t i = 0; i < n_lengths; i++)
         if (lengths[i])
@@ -134,12 +144,18 @@ static bool make_plan(bench *b)
         if (args.sessions && b->depths[i])
             b->sessions[b->n_sessions++].depth = b->depths[i];
     }
+    for (uint32_t i = 0; i < n_shared && args.sessions; i++)
+        if (shared[i])
+            b->shared[b->n_shared++].tokens = shared[i];
+    b->many.wanted = b->n_shared ? args.many : 0;
     if (args.sessions && !b->n_sessions) {
         cli_usage_error("--sessions needs a --depth above 0");
         return false;
     }
     b->n_tokens = lengths[n_lengths - 1] > b->depths[b->n_depths - 1] ? lengths[n_lengths - 1]
                                                                       : b->depths[b->n_depths - 1];
+    if (b->n_shared && b->shared[b->n_shared - 1].tokens > b->n_tokens)
+        b->n_tokens = b->shared[b->n_shared - 1].tokens;
     b->n_tokens += args.decode + 1024;
     b->rounds = args.repeat;
     b->decode_tokens = args.decode;
@@ -293,6 +309,8 @@ static gla_status measure(bench *b, gla_diag *diag)
     }
     for (uint32_t i = 0; i < b->n_sessions && !st && !cli_interrupted(); i++)
         st = bench_sessions(b, &b->sessions[i], i + (b->n_depths - b->n_sessions), diag);
+    for (uint32_t i = 0; i < b->n_shared && !st && !cli_interrupted(); i++)
+        st = bench_shared(b, i, diag);
     return st;
 }
 

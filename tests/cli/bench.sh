@@ -33,7 +33,7 @@ json() {
 }
 
 expect 0 gla-bench --arch "$work/arch.yaml" --weights int8 --prefill 0,16,40 --depth 0,120 \
-    --batch 1,3 "${quick[@]}" --sessions --threads 2 --json
+    --batch 1,3 "${quick[@]}" --sessions --shared 512,700 --many 70 --threads 2 --json
 empty "$err"
 json '.schema == "gla.bench/1"' '.rounds == 2' '.interrupted == false' '.random_weights' \
     '.model == "small"' '.threads == 2' '.kv == "bf16"' '.read_bytes_per_s > 0' \
@@ -53,10 +53,18 @@ json '.decode[0].state_bytes_per_step > 0' \
     '.decode[1].state_bytes_per_step == 3 * .decode[0].state_bytes_per_step' \
     '.decode[1].weight_bytes_per_step - .decode[0].weight_bytes_per_step == 2 * 68' \
     '.decode[2].kv_bytes_per_step - .decode[0].kv_bytes_per_step == 120 * 64 * 2'
-json '[.sessions[].depth] == [120]' '.sessions[0].prefix_tokens_reused == 120' \
+json '[.sessions[].depth] == [120]' '.sessions[0].turn_tokens_reused == 120' \
     '[.sessions[0].rollbacks[].tokens] == [1, 100]' \
     '.sessions[0] | .fork_s > 0 and .save_s > 0 and .load_s > 0 and .file_bytes > 0' \
-    '.sessions[0] | .prefix_hit_s > 0 and .prefix_recompute_s > 0'
+    '.sessions[0] | .turn_s > 0 and .turn_cached_s > 0 and .recompute_s > 0'
+# wherever the shared part ends, less than a stride of it is computed again
+json '[.shared_prompts[].tokens_shared] == [512, 700]' \
+    '.shared_prompts | all(.prompts == 64 and .hits == 63 and .snapshot_stride == 512)' \
+    '.shared_prompts | all(.tokens_reused_least == 512 and .tokens_reused_most == 512)'
+# the prompt once, and of each session its states, a page of two heads (keys, values) of bf16, its
+# tokens (room for 681) and a table (for 12 pages)
+json '.many_sessions.sessions == 70' '.many_sessions.tokens_shared == 512' \
+    '.many_sessions.bytes == 70 * (2 * 16 * 32 * 4 + 64 * 64 * 2 + 681 * 4 + 12 * 8)'
 
 expect 0 gla-bench --arch "$work/arch.yaml" --weights f32 --prefill 16 "${quick[@]}"
 empty "$err"

@@ -10,7 +10,8 @@
  *   gla-bench.c       options, opening the model, rounds
  *   bench_account.c   bytes and FLOPs, from gla_description
  *   bench_measure.c   one sample of each item
- *   bench_sessions.c  fork, rollback, prefix cache, files (--sessions)
+ *   bench_sessions.c  fork, rollback, second turns, files (--sessions)
+ *   bench_shared.c    many prompts and sessions that begin alike (--sessions)
  *   bench_report.c    table and JSON
  */
 #ifndef GLA_TOOLS_BENCH_H
@@ -24,8 +25,11 @@ enum {
     MAX_SHAPES = 6, /* matrix shapes multiplied for each number of rows: the heaviest */
     MAX_GEMMS = MAX_ENTRIES * MAX_SHAPES,
     MAX_DECODES = MAX_ENTRIES * MAX_ENTRIES,
-    MAX_BATCH = 64,  /* sequences that the model computes at once */
-    BATCH_ROWS = 512 /* tokens that the model computes at once */
+    MAX_BATCH = 64,   /* sequences that the model computes at once */
+    PROMPTS = 64,     /* that begin alike */
+    TAIL_TOKENS = 32, /* of each of them, its own */
+    TURN_TOKENS = 64, /* of a second turn */
+    BATCH_ROWS = 512  /* tokens that the model computes at once */
 };
 
 typedef struct series {
@@ -87,12 +91,32 @@ typedef struct rollback_item {
 
 typedef struct session_item {
     uint64_t depth;
-    series fork_seconds, save_seconds, load_seconds, hit_seconds;
+    series fork_seconds, save_seconds, load_seconds;
+    series turn_seconds;   /* to the first token of a second turn, in the living session */
+    series cached_seconds; /* the same in a new session, through the prefix cache */
     double recompute_seconds;
     uint64_t fork_bytes, file_bytes, reused;
     rollback_item rollbacks[3];
     uint32_t n_rollbacks;
 } session_item;
+
+/* PROMPTS prompts that share their first tokens and then differ, one after the other. */
+typedef struct shared_item {
+    uint64_t tokens; /* shared */
+    uint32_t stride;
+    double first_seconds; /* until the first token after the first prompt, which computes all */
+    series seconds;       /* the others */
+    uint64_t reused_least, reused_most, hits; /* of the others */
+} shared_item;
+
+/* Sessions that hold the same prompt and a token of their own. */
+typedef struct many_item {
+    uint64_t tokens; /* of the prompt */
+    uint32_t wanted, reached;
+    double seconds;
+    uint64_t bytes, bytes_unshared; /* of all; if each had its own */
+    uint64_t limit;                 /* bytes that they might take */
+} many_item;
 
 typedef struct bench {
     /* asked for */
@@ -116,9 +140,12 @@ typedef struct bench {
     prefill_item prefills[MAX_ENTRIES];
     decode_item decodes[MAX_DECODES];
     session_item sessions[MAX_ENTRIES];
+    shared_item shared[MAX_ENTRIES];
+    many_item many;
     uint64_t depths[MAX_ENTRIES];
-    gla_session *bases[MAX_ENTRIES]; /* [n_depths] */
-    uint32_t n_gemms, n_prefills, n_decodes, n_sessions, n_depths;
+    gla_session *bases[MAX_ENTRIES];  /* [n_depths] */
+    double base_seconds[MAX_ENTRIES]; /* that computing them took, all tokens */
+    uint32_t n_gemms, n_prefills, n_decodes, n_sessions, n_shared, n_depths;
     uint32_t done; /* rounds */
 } bench;
 
@@ -143,6 +170,10 @@ gla_status bench_decode(bench *b, decode_item *d, gla_diag *diag);
 gla_status bench_bases(bench *b, gla_diag *diag);
 /* All rounds of one depth. */
 gla_status bench_sessions(bench *b, session_item *s, uint32_t base, gla_diag *diag);
+/* Of the first of the shared prompts also b->many. */
+gla_status bench_shared(bench *b, uint32_t item, gla_diag *diag);
+/* KV, states, histories, snapshots and prefix cache. */
+uint64_t bench_living_bytes(const bench *b);
 
 /* ---- results ---- */
 

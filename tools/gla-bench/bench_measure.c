@@ -161,6 +161,8 @@ gla_status bench_bases(bench *b, gla_diag *diag)
         gla_status st = i ? gla_session_fork(b->bases[i - 1], &b->bases[i], diag)
                           : gla_session_create(b->model, &b->session, &b->bases[i], diag);
 
+        const double start = bench_now();
+
         bench_progress("feeding %llu tokens", (unsigned long long)b->depths[i]);
         if (!st && b->depths[i] > from)
             st = gla_feed(
@@ -168,6 +170,7 @@ gla_status bench_bases(bench *b, gla_diag *diag)
                 bench_cancel, NULL, diag);
         if (st)
             return st;
+        b->base_seconds[i] = bench_now() - start + (i ? b->base_seconds[i - 1] : 0);
     }
     return GLA_OK;
 }

@@ -146,9 +146,11 @@ static json_t *json_sessions(const bench *b)
         put_series(o, "save_s", &s->save_seconds);
         put_series(o, "load_s", &s->load_seconds);
         put(o, "file_bytes", (double)s->file_bytes);
-        put(o, "prefix_recompute_s", s->recompute_seconds);
-        put_series(o, "prefix_hit_s", &s->hit_seconds);
-        put(o, "prefix_tokens_reused", (double)s->reused);
+        put(o, "recompute_s", s->recompute_seconds);
+        put(o, "turn_tokens", TURN_TOKENS);
+        put_series(o, "turn_s", &s->turn_seconds);
+        put_series(o, "turn_cached_s", &s->cached_seconds);
+        put(o, "turn_tokens_reused", (double)s->reused);
         for (uint32_t k = 0; k < s->n_rollbacks; k++) {
             json_t *r = json_object();
 
@@ -161,6 +163,44 @@ static json_t *json_sessions(const bench *b)
         json_array_append_new(list, o);
     }
     return list;
+}
+
+static json_t *json_shared(const bench *b)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < b->n_shared; i++) {
+        const shared_item *x = &b->shared[i];
+        json_t *o;
+
+        if (!x->seconds.n)
+            continue;
+        o = json_object();
+        put(o, "prompts", PROMPTS);
+        put(o, "tokens_shared", (double)x->tokens);
+        put(o, "snapshot_stride", x->stride);
+        put(o, "hits", (double)x->hits);
+        put(o, "tokens_reused_least", (double)x->reused_least);
+        put(o, "tokens_reused_most", (double)x->reused_most);
+        put(o, "first_s", x->first_seconds);
+        put_series(o, "others_s", &x->seconds);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *json_many(const many_item *m)
+{
+    json_t *o = json_object();
+
+    put(o, "tokens_shared", (double)m->tokens);
+    put(o, "wanted", m->wanted);
+    put(o, "sessions", m->reached);
+    put(o, "seconds", m->seconds);
+    put(o, "bytes", (double)m->bytes);
+    put(o, "bytes_unshared", (double)m->bytes_unshared);
+    put(o, "bytes_limit", (double)m->limit);
+    return o;
 }
 
 static json_t *json_memory(const bench *b)
@@ -202,8 +242,12 @@ void bench_report_json(const bench *b, bool interrupted)
     json_object_set_new(o, "gemm", json_gemms(b));
     json_object_set_new(o, "prefill", json_prefills(b));
     json_object_set_new(o, "decode", json_decodes(b));
-    if (b->with_sessions)
+    if (b->with_sessions) {
         json_object_set_new(o, "sessions", json_sessions(b));
+        json_object_set_new(o, "shared_prompts", json_shared(b));
+    }
+    if (b->many.reached)
+        json_object_set_new(o, "many_sessions", json_many(&b->many));
     cli_json_print(o, 2);
 }
 
@@ -317,11 +361,39 @@ static void print_sessions(const bench *b)
                    cli_format_bytes(bytes, s->file_bytes));
         if (s->load_seconds.n)
             printf("  load            %s\n", spread(text, &s->load_seconds, 1e3));
-        if (s->hit_seconds.n)
-            printf("  prefix cache    %-26s %.3f computed; %llu reused\n",
-                   spread(text, &s->hit_seconds, 1e3), 1e3 * s->recompute_seconds,
+        if (s->turn_seconds.n)
+            printf("  next turn       %-26s first token after %d new ones; %.0f to compute all\n",
+                   spread(text, &s->turn_seconds, 1e3), TURN_TOKENS, 1e3 * s->recompute_seconds);
+        if (s->cached_seconds.n)
+            printf("  by prefix cache %-26s %llu reused\n", spread(text, &s->cached_seconds, 1e3),
                    (unsigned long long)s->reused);
     }
+}
+
+static void print_shared(const bench *b)
+{
+    const many_item *m = &b->many;
+    char text[64], bytes[32], other[32];
+
+    if (b->n_shared && b->shared[0].seconds.n)
+        printf("\n%d prompts that share their first tokens and then differ: shared, reused by "
+               "each, ms to the first token\n",
+               PROMPTS);
+    for (uint32_t i = 0; i < b->n_shared; i++) {
+        const shared_item *x = &b->shared[i];
+
+        if (x->seconds.n)
+            printf("  %-8llu %llu..%llu in %llu of %d, %-24s %.0f the first\n",
+                   (unsigned long long)x->tokens, (unsigned long long)x->reused_least,
+                   (unsigned long long)x->reused_most, (unsigned long long)x->hits, PROMPTS - 1,
+                   spread(text, &x->seconds, 1e3), 1e3 * x->first_seconds);
+    }
+    if (m->reached)
+        printf("\n%u sessions%s on a prompt of %llu tokens: %s, %s if nothing were shared; "
+               "%.2f s\n",
+               m->reached, m->reached < m->wanted ? " (memory for more is not there)" : "",
+               (unsigned long long)m->tokens, cli_format_bytes(bytes, m->bytes),
+               cli_format_bytes(other, m->bytes_unshared), m->seconds);
 }
 
 void bench_report(const bench *b)
@@ -331,4 +403,5 @@ void bench_report(const bench *b)
     print_prefills(b);
     print_decodes(b);
     print_sessions(b);
+    print_shared(b);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bench_sessions.c - what sessions cost at a depth: fork, rollback, prefix cache, save and load
+ * bench_sessions.c - what sessions cost at a depth: fork, rollback, second turns, save and load
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-static uint64_t living_bytes(const bench *b)
+uint64_t bench_living_bytes(const bench *b)
 {
     gla_memory m;
 
@@ -20,14 +20,14 @@ static uint64_t living_bytes(const bench *b)
 static gla_status measure_fork(const bench *b, session_item *s, const gla_session *base,
                                gla_diag *diag)
 {
-    const uint64_t before = living_bytes(b);
+    const uint64_t before = bench_living_bytes(b);
     const double start = bench_now();
     gla_session *fork = NULL;
     const gla_status st = gla_session_fork(base, &fork, diag);
 
     if (!st) {
         series_add(&s->fork_seconds, bench_now() - start);
-        s->fork_bytes = living_bytes(b) - before;
+        s->fork_bytes = bench_living_bytes(b) - before;
     }
     gla_session_destroy(fork);
     return st;
@@ -51,46 +51,65 @@ static gla_status measure_rollback(rollback_item *r, const gla_session *base, gl
     return st;
 }
 
-/* Feeds the first n tokens to a new session that uses the prefix cache; mark: as a turn that ends
- * there, so that others can go on from it. */
-static gla_status feed_cached(bench *b, uint64_t n, bool mark, double *seconds, uint64_t *reused,
-                              gla_diag *diag)
+/* The user says something more; seconds until the first token of the answer. */
+static gla_status measure_turn(bench *b, session_item *s, const gla_session *base, gla_diag *diag)
+{
+    gla_session *fork = NULL;
+    gla_status st = gla_session_fork(base, &fork, diag);
+    double start = bench_now();
+
+    if (st)
+        return st;
+    st = gla_feed(&(gla_feed_item){fork, b->tokens + s->depth, TURN_TOKENS, b->logits, 1}, 1,
+                  bench_cancel, NULL, diag);
+    if (!st)
+        series_add(&s->turn_seconds, bench_now() - start);
+    gla_session_destroy(fork);
+    return st;
+}
+
+/* The same where every request brings the whole conversation; what is said anew is another text
+ * each time, so that the cache has only what was before. */
+static gla_status measure_cached_turn(bench *b, session_item *s, uint32_t round, gla_diag *diag)
+{
+    const int32_t *turn = b->tokens + s->depth + (size_t)TURN_TOKENS * (round % 8);
+    gla_session_options o = b->session;
+    gla_session *again = NULL;
+    gla_cache_stats stats;
+    double start = bench_now();
+    gla_status st;
+
+    o.prefix_cache = 1;
+    st = gla_session_create(b->model, &o, &again, diag);
+    if (st)
+        return st;
+    st = gla_feed(&(gla_feed_item){again, b->tokens, s->depth, NULL, 0}, 1, bench_cancel, NULL,
+                  diag);
+    if (!st)
+        st = gla_feed(&(gla_feed_item){again, turn, TURN_TOKENS, b->logits, 1}, 1, bench_cancel,
+                      NULL, diag);
+    if (!st)
+        series_add(&s->cached_seconds, bench_now() - start);
+    gla_session_cache_stats(again, &stats);
+    s->reused = stats.tokens_reused;
+    gla_session_destroy(again);
+    return st;
+}
+
+/* The conversation comes from the file into the prefix cache. */
+static gla_status measure_cache(bench *b, session_item *s, const char *path, gla_diag *diag)
 {
     gla_session_options o = b->session;
-    gla_session *s = NULL;
+    gla_session *loaded = NULL;
     gla_cache_stats stats;
     gla_status st;
 
     o.prefix_cache = 1;
-    st = gla_session_create(b->model, &o, &s, diag);
-    if (st)
-        return st;
-    *seconds = bench_now();
-    st = gla_feed(&(gla_feed_item){s, b->tokens, n, b->logits, 1}, 1, bench_cancel, NULL, diag);
-    *seconds = bench_now() - *seconds;
-    gla_session_cache_stats(s, &stats);
-    *reused = stats.tokens_reused;
-    if (!st && mark)
-        st = gla_session_mark(s, diag);
-    gla_session_destroy(s);
-    return st;
-}
-
-/* A text of `depth` tokens is computed; then others begin with it and go on by one token, which is
- * always computed. */
-static gla_status measure_cache(bench *b, session_item *s, gla_diag *diag)
-{
-    gla_cache_stats stats;
-    gla_status st;
-    double seconds;
-
     gla_model_cache_stats(b->model, &stats);
-    st = feed_cached(b, s->depth, true, &s->recompute_seconds, &s->reused, diag);
-    for (uint32_t i = 0; i < b->rounds && !st; i++) {
-        st = feed_cached(b, s->depth + 1, false, &seconds, &s->reused, diag);
-        if (!st)
-            series_add(&s->hit_seconds, seconds);
-    }
+    st = gla_session_load(b->model, path, &o, &loaded, diag);
+    for (uint32_t i = 0; i < b->rounds && !st && !cli_interrupted(); i++)
+        st = measure_cached_turn(b, s, i, diag);
+    gla_session_destroy(loaded);
     if (!st) /* the next depth begins with an empty cache */
         st = gla_model_cache_set_budget(b->model, 0, diag);
     return st ? st : gla_model_cache_set_budget(b->model, stats.budget, diag);
@@ -116,8 +135,7 @@ static gla_status measure_file(const bench *b, session_item *s, const gla_sessio
     return st;
 }
 
-static gla_status measure_files(const bench *b, session_item *s, const gla_session *base,
-                                gla_diag *diag)
+static gla_status measure_files(bench *b, session_item *s, const gla_session *base, gla_diag *diag)
 {
     const char *dir = getenv("TMPDIR");
     gla_status st = GLA_OK;
@@ -131,6 +149,8 @@ static gla_status measure_files(const bench *b, session_item *s, const gla_sessi
     close(fd);
     for (uint32_t i = 0; i < b->rounds && !st && !cli_interrupted(); i++)
         st = measure_file(b, s, base, path, diag);
+    if (!st)
+        st = measure_cache(b, s, path, diag);
     unlink(path);
     return st;
 }
@@ -138,19 +158,20 @@ static gla_status measure_files(const bench *b, session_item *s, const gla_sessi
 gla_status bench_sessions(bench *b, session_item *s, uint32_t base, gla_diag *diag)
 {
     static const uint64_t back[] = {1, 100, 1000};
-    const gla_session *from = b->bases[base];
+    gla_session *from = b->bases[base];
     gla_status st = GLA_OK;
 
     for (uint32_t i = 0; i < 3 && back[i] <= s->depth; i++)
         s->rollbacks[s->n_rollbacks++].tokens = back[i];
+    s->recompute_seconds = b->base_seconds[base];
     for (uint32_t round = 0; round < b->rounds && !st && !cli_interrupted(); round++) {
         bench_progress("sessions at %llu, round %u of %u", (unsigned long long)s->depth, round + 1,
                        b->rounds);
         st = measure_fork(b, s, from, diag);
         for (uint32_t i = 0; i < s->n_rollbacks && !st; i++)
             st = measure_rollback(&s->rollbacks[i], from, diag);
+        if (!st)
+            st = measure_turn(b, s, from, diag);
     }
-    if (!st)
-        st = measure_files(b, s, from, diag);
-    return st ? st : measure_cache(b, s, diag);
+    return st ? st : measure_files(b, s, from, diag);
 }
