@@ -8,17 +8,19 @@
 
 #include <time.h>
 
-run_args run_arg = {
-    .n = UINT32_MAX, .seed = UINT64_MAX, .temp = 0.8, .top_p = 0.95, .bos = true, .echo = true};
+run_args run_arg = {.n = UINT32_MAX,
+                    .stride = UINT32_MAX,
+                    .seed = UINT64_MAX,
+                    .temp = 0.8,
+                    .top_p = 0.95,
+                    .bos = true,
+                    .echo = true};
 
 static const char *const kv_choices[] = {"f32", "bf16", "int8", NULL};
 static const char *const usage[] = {
-    "-m DIR -p TEXT [-n N] [OPTION]...",
-    "-m DIR --resume FILE [-p TEXT] [OPTION]...",
-    "-m DIR --sessions FILE [OPTION]...",
-    "-m DIR --chat [--system TEXT] [OPTION]...",
-    "--check-plugin FILE.so [--json]",
-    NULL,
+    "-m DIR -p TEXT [-n N] [OPTION]...",  "-m DIR --resume FILE [-p TEXT] [OPTION]...",
+    "-m DIR --sessions FILE [OPTION]...", "-m DIR --chat [--system TEXT] [OPTION]...",
+    "--check-plugin FILE.so [--json]",    NULL,
 };
 static const char *const examples[] = {
     "gla-run -m models/tiny-hybrid -p 'Once upon a time' -n 100",
@@ -60,6 +62,15 @@ static const cli_option options[] = {
     CLI_HEADING("Sessions"),
     {0, "save", "FILE", CLI_STRING, &run_arg.save, .help = "save the session when done"},
     {0, "resume", "FILE", CLI_STRING, &run_arg.resume, .help = "go on with a saved session"},
+    {0, "stride", "N", CLI_U32, &run_arg.stride,
+     .help = "tokens between snapshots of recurrent states; 0: only at the ends of turns",
+     .def = "512", .max = 1 << 24},
+    {0, "snapshots", "SIZE", CLI_SIZE, &run_arg.snapshot_bytes,
+     .help = "memory for the snapshots of a session", .def = "64M, or four of them if more",
+     .min = 1, .max = 1e15},
+    {0, "memory", "SIZE", CLI_SIZE, &run_arg.memory,
+     .help = "KV, states, snapshots and prefix cache of all sessions take at most so much",
+     .def = "no limit", .min = 1, .max = 1e15},
     CLI_HEADING("Chat"),
     {0, "chat", NULL, CLI_FLAG, &run_arg.chat,
      .help = "lines from stdin are what the user says; /help lists the commands"},

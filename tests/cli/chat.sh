@@ -40,8 +40,9 @@ empty "$err"
 # the second turn reads only what is new
 talk 0 'Hello!\nWhat did you see?\n' --json
 has '"schema": "gla.chat/1"' "$out"
-[ "$(field reused)" -ge 15 ] || fail "only $(field reused) tokens reused"
-[ "$(field replayed)" = 0 ] || fail "$(field replayed) tokens replayed"
+token() { jq ".tokens.$1" <<<"$out"; }
+[ "$(token reused)" -ge 15 ] || fail "only $(token reused) tokens reused"
+[ "$(token replayed)" = 0 ] || fail "$(token replayed) tokens replayed"
 [ "$(field stride)" = 512 ] || fail "no snapshots"
 
 # undone = never said, also with sampling
@@ -54,6 +55,20 @@ talk 0 'Bye.\n/undo\nHello!\nGo away!\n/undo\nWhat did you see?\n' --seed 3 --te
 [ "$(field content)" = "$never" ] || fail "undone: $(field content), never said: $never"
 talk 1 '/undo\n'
 has "/undo: nothing has been said yet" "$err"
+
+# the cache says what it had, and why
+talk 0 'Hello!\n' --json
+jq -e '.prefix | .asked > 0 and .reused == 0 and .why == {"the prefix cache is empty": 1}' \
+    <<<"$out" >/dev/null || fail "prefix: $(jq -c .prefix <<<"$out")"
+
+# budgets: snapshots thin out, and without memory a message is refused, not the chat lost
+talk 0 'Hello!\nGo away!\n' --stride 16 --snapshots 400K --json
+jq -e '.snapshots | .stride == 16 and .budget == 409600 and .bytes <= .budget and .count == 2' \
+    <<<"$out" >/dev/null || fail "snapshots: $(jq -c .snapshots <<<"$out")"
+talk 0 'Hello!\n' --stride 0 --json
+jq -e '.snapshots.stride == null' <<<"$out" >/dev/null || fail "snapshots with --stride 0"
+talk 1 'Hello!\n/undo\n' --memory 100K
+has 'of the budget of 102400 bytes are in use' "$err"
 
 # forks do not touch each other
 talk 0 'Hello!\n/fork other\nGo away!\nWhy?\n/switch main\nWhat did you see?\n' --json
@@ -79,6 +94,14 @@ talk 0 'What did you see?\n' --resume "$work/saved" --json
 [ "$(field content)" = "$plain" ] || fail "resumed: $(field content), never stopped: $plain"
 talk 0 'Hello!\n' --save "$work/second"
 same "$work/saved.chat.json" "$work/second.chat.json"
+# turns can be taken back after it too, and not from the first token on: turn ends are in the file
+talk 0 'Hello!\nWhat did you see?\n/undo\nWho are you?\n' --json
+never=$(field content)
+live=$(token replayed)
+talk 0 "Hello!\nWhat did you see?\n/save $work/two\n"
+talk 0 '/undo\nWho are you?\n' --resume "$work/two" --json
+[ "$(field content)" = "$never" ] || fail "undone after resuming: $(field content), before: $never"
+[ "$(token replayed)" = "$live" ] || fail "$(token replayed) tokens replayed, $live before"
 rm "$work/saved.chat.json"
 talk 1 '' --resume "$work/saved"
 has "$work/saved.chat.json: " "$err"

@@ -54,7 +54,7 @@ static void one_session(rng *r, const char *path)
     must(gla_session_truncate(s, LENGTH - 1, &diag), &diag);
     must(gla_session_save(s, path, &diag), &diag);
     gla_session_destroy(s);
-    must(gla_session_load(model, path, NULL, &s, &diag), &diag);
+    must(gla_session_load(model, path, &options, &s, &diag), &diag);
     feed(s, texts[text] + LENGTH - 1, 1, logits);
     check(logits, text, "loaded");
     gla_session_destroy(fork);

@@ -22,6 +22,8 @@ typedef struct run_args {
     const char *model, *prompt, *file, *kv, *save, *resume, *sessions, *template, *system,
         *check_plugin;
     uint32_t n, top_k;
+    uint32_t stride;                 /* UINT32_MAX: not given */
+    uint64_t snapshot_bytes, memory; /* 0: not given */
     uint64_t seed;
     double temp, top_p;
     bool greedy, bos, echo, ignore_eos, chat;
@@ -82,6 +84,8 @@ size_t run_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
 /* For --json: ids, and what is the same in all three results (seed, speeds, versions, ...). */
 json_t *run_json_ids(const int32_t *ids, size_t n);
 json_t *run_json_memory(const gla_memory *memory);
+/* What the prefix cache had, of one session or of all; why each lookup ended as it did. */
+json_t *run_json_prefix(const gla_cache_stats *stats);
 json_t *run_json_snapshots(const gla_session *s);
 json_t *run_json(const run *r, const char *schema, uint64_t n_read, uint64_t n_written);
 

@@ -155,16 +155,6 @@ static void print_texts(const batch *b)
     }
 }
 
-static json_t *json_counters(const gla_cache_stats *stats)
-{
-    json_t *o = json_object();
-
-    json_object_set_new(o, "asked", json_integer((json_int_t)stats->tokens_asked));
-    json_object_set_new(o, "reused", json_integer((json_int_t)stats->tokens_reused));
-    json_object_set_new(o, "replayed", json_integer((json_int_t)stats->tokens_replayed));
-    return o;
-}
-
 static json_t *json_one(const continuation *c)
 {
     gla_cache_stats stats;
@@ -175,7 +165,7 @@ static json_t *json_one(const continuation *c)
     json_object_set_new(o, "prompt_ids", run_json_ids(c->prompt, c->n_prompt));
     json_object_set_new(o, "ids", run_json_ids(c->out, c->n_out));
     json_object_set_new(o, "stop", json_string(c->stop));
-    json_object_set_new(o, "prefix", json_counters(&stats));
+    json_object_set_new(o, "prefix", run_json_prefix(&stats));
     return o;
 }
 
@@ -195,7 +185,7 @@ static void print_json(const batch *b)
     gla_model_memory(b->r->m.model, &memory);
     o = run_json(b->r, "gla.run.sessions/1", n_read, n_written);
     json_object_set_new(o, "sessions", list);
-    json_object_set_new(o, "prefix", json_counters(&stats));
+    json_object_set_new(o, "prefix", run_json_prefix(&stats));
     json_object_set_new(o, "memory", run_json_memory(&memory));
     json_object_set_new(o, "snapshots", run_json_snapshots(b->list[0].session));
     cli_json_print(o, 2);

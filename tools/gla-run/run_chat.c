@@ -244,6 +244,7 @@ static void print_json(chat *c)
 {
     const chat_branch *b = chat_here(c);
     json_t *o = run_json(c->r, "gla.chat/1", c->fed, c->written), *names = json_array();
+    gla_cache_stats stats;
     gla_memory memory;
 
     for (size_t i = 0; i < c->n_branches; i++)
@@ -257,6 +258,8 @@ static void print_json(chat *c)
                                   (json_int_t)c->reused, "replayed", (json_int_t)c->replayed,
                                   "written", (json_int_t)c->written));
     json_object_set_new(o, "position", json_integer((json_int_t)gla_session_position(b->session)));
+    gla_model_cache_stats(c->r->m.model, &stats);
+    json_object_set_new(o, "prefix", run_json_prefix(&stats));
     json_object_set_new(o, "memory", run_json_memory(&memory));
     json_object_set_new(o, "snapshots", run_json_snapshots(b->session));
     cli_json_print(o, 2);

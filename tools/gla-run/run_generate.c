@@ -115,6 +115,8 @@ gla_status run_open(run *r, gla_diag *diag)
 
     if (!st && !run_arg.ignore_eos)
         st = find_stops(r, diag);
+    if (!st && run_arg.memory)
+        st = gla_model_set_budget(r->m.model, run_arg.memory, diag);
     return st;
 }
 
@@ -125,8 +127,14 @@ void run_close(run *r)
 
 gla_status run_session(const run *r, bool prefix_cache, gla_session **out, gla_diag *diag)
 {
-    const gla_session_options options = {.kv_dtype = run_arg.kv ? gla_dtype_parse(run_arg.kv) : 0,
-                                         .prefix_cache = prefix_cache};
+    const gla_session_options options = {
+        .kv_dtype = run_arg.kv ? gla_dtype_parse(run_arg.kv) : 0,
+        .prefix_cache = prefix_cache,
+        .snapshot_stride = run_arg.stride == UINT32_MAX ? 0
+                           : run_arg.stride             ? run_arg.stride
+                                                        : GLA_SNAPSHOT_NONE,
+        .snapshot_bytes = run_arg.snapshot_bytes,
+    };
 
     if (run_arg.resume)
         return gla_session_load(r->m.model, run_arg.resume, &options, out, diag);

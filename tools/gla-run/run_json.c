@@ -29,6 +29,20 @@ json_t *run_json_memory(const gla_memory *memory)
     return o;
 }
 
+json_t *run_json_prefix(const gla_cache_stats *stats)
+{
+    json_t *o = json_object(), *why = json_object();
+
+    set(o, "asked", stats->tokens_asked);
+    set(o, "reused", stats->tokens_reused);
+    set(o, "replayed", stats->tokens_replayed);
+    for (uint32_t i = 0; i < GLA_CACHE_REASON_COUNT; i++)
+        if (stats->by_reason[i])
+            set(why, gla_cache_reason_text(i), stats->by_reason[i]);
+    json_object_set_new(o, "why", why);
+    return o;
+}
+
 json_t *run_json_snapshots(const gla_session *s)
 {
     gla_snapshot_info info;
