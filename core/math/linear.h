@@ -21,8 +21,11 @@
  *   few rows    dot products with the weights as they stream by; bound by memory
  *   many rows   128 outputs at a time are expanded to an f32 panel [in, 128] in scratch, which is
  *               multiplied by oneDNN; each thread has its own panel.  int8 weights are used as they
- *               are where the processor has AVX-512 VNNI: activations are rounded to 8 bits with
- * one scale per row and 512 inputs (an error about as large as that of the weights)
+ *               are where the processor has AVX-512 VNNI, and int4 stays with dot products
+ *
+ * Activations that meet int8 or int4 weights are rounded to 8 bits, whatever the number of rows:
+ * one scale for 512 inputs of a row (int8) or 32 (int4), an error about as large as that of int8
+ * weights.  A row's int8 results are the same bits alone, in any batch, and by either way.
  */
 #ifndef GLA_MATH_LINEAR_H
 #define GLA_MATH_LINEAR_H

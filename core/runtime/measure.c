@@ -17,8 +17,8 @@
 typedef uint64_t wide __attribute__((vector_size(64)));
 
 enum {
-    STREAMS = 4,      /* read at once by a thread: measured to be the best number */
-    PIECE = 1u << 20, /* bytes that a thread takes at a time */
+    PIECE = 2u << 20, /* bytes that a thread takes at a time: read in order, measured to be best */
+    LINES = 2,        /* added up apart */
     LINE = sizeof(wide)
 };
 
@@ -32,15 +32,15 @@ static void read_piece(void *arg, uint32_t piece)
 {
     reading *r = arg;
     const char *at = r->data + (size_t)piece * PIECE;
-    wide sum[STREAMS] = {{0}};
+    wide sum[LINES] = {{0}};
     uint64_t total = 0;
 
-    for (size_t i = 0; i < PIECE / STREAMS; i += LINE)
-        for (size_t s = 0; s < STREAMS; s++)
-            sum[s] += *(const wide *)(const void *)(at + s * (PIECE / STREAMS) + i);
-    for (size_t s = 0; s < STREAMS; s++)
+    for (size_t i = 0; i < PIECE; i += LINES * LINE)
+        for (size_t k = 0; k < LINES; k++)
+            sum[k] += *(const wide *)(const void *)(at + i + k * LINE);
+    for (size_t k = 0; k < LINES; k++)
         for (size_t i = 0; i < LINE / sizeof(uint64_t); i++)
-            total += sum[s][i];
+            total += sum[k][i];
     r->sums[gla__parallel_index() % 256] += total;
 }
 

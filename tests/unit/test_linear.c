@@ -141,7 +141,7 @@ static double largest(const float *x, size_t n)
     return top;
 }
 
-/* int8 weights with many rows: activations are rounded to 8 bits, half a step of max / 127 each. */
+/* int8 and int4: activations are rounded to 8 bits, half a step of max / 127 each. */
 static void expect_product(const weight *w, const float *bias, size_t first_row, size_t out,
                            const float *x, size_t ld_x, const float *y, size_t ld_y, size_t rows,
                            double rtol)
@@ -150,17 +150,17 @@ static void expect_product(const weight *w, const float *bias, size_t first_row,
     double *want = gla__alloc(rows * out * sizeof(double)),
            *size = gla__alloc(rows * out * sizeof(double));
     char what[96];
-    const bool rounded =
-        w->tensor.dtype == GLA_DTYPE_I8 && rows >= 24 && gla__cpu_get()->avx512_vnni;
+    const size_t block = w->tensor.dtype == GLA_DTYPE_I8   ? 512
+                         : w->tensor.dtype == GLA_DTYPE_I4 ? 32
+                                                           : 0;
 
     for (size_t r = 0; r < rows; r++) {
         for (size_t o = 0; o < out; o++) {
             double s = 0, a = 0, top = 0;
 
             for (size_t i = 0; i < w->in; i++) {
-                if (i % 512 == 0)
-                    top =
-                        rounded ? largest(x + r * ld_x + i, w->in - i < 512 ? w->in - i : 512) : 0;
+                if (block && i % block == 0)
+                    top = largest(x + r * ld_x + i, w->in - i < block ? w->in - i : block);
                 a += fabs(w->value[(first_row + o) * w->in + i]) * top / 254 / rtol;
                 const double t = w->value[(first_row + o) * w->in + i] * (double)x[r * ld_x + i];
 
@@ -174,7 +174,7 @@ static void expect_product(const weight *w, const float *bias, size_t first_row,
     }
     snprintf(what, sizeof(what), "dtype %u, %zu rows, [%zu, %zu]", w->tensor.dtype, rows, out,
              w->in);
-    math_test_close(got, want, size, rows * out, rtol, rounded ? 1e-3 : 1e-7, what);
+    math_test_close(got, want, size, rows * out, rtol, block ? 1e-3 : 1e-7, what);
     gla__free(got);
     gla__free(want);
     gla__free(size);
@@ -329,6 +329,43 @@ Test(linear, weights_may_go_away_after_creation)
         free_weight(&w);
     }
     gla__free(x);
+    math_test_free(t);
+}
+
+/* 8-bit products are exact: a row is the same alone, among few, and in a panel. */
+Test(linear, a_row_has_the_same_bits_in_any_batch)
+{
+    enum { ROWS = 100, IN = 1184, OUT = 150 };
+    static const uint32_t dtypes[] = {GLA_DTYPE_I8, GLA_DTYPE_I4};
+    const gla__math_needs needs = {
+        .rows = ROWS, .threads = gla_threads(), .linear_in = IN, .linear_out = OUT};
+    const gla_math *math = gla__math_table();
+    math_test *t = math_test_new(&needs);
+    uint64_t seed = 21;
+    float *x = math_test_array(ROWS * IN, 1, &seed), *all = math_test_array(ROWS * OUT, 1, &seed),
+          *y = math_test_array(ROWS * OUT, 1, &seed);
+
+    for (size_t d = 0; d < 2; d++) {
+        weight w = new_weight(dtypes[d], 1, OUT, IN, &seed);
+        const gla_tensor *weights[] = {&w.tensor};
+        const gla_linear_spec spec = {sizeof(spec), 1, weights, NULL, 1, 0};
+        gla_linear *l;
+
+        cr_assert_eq(math->linear_create(NULL, &spec, &l), GLA_OK);
+        cr_assert_eq(math->linear(&t->batch, l, ROWS, x, IN, all, OUT), GLA_OK);
+        for (uint32_t rows = 1; rows < ROWS; rows = 2 * rows + 1) {
+            for (uint32_t r = 0; r + rows <= ROWS; r += rows)
+                cr_assert_eq(math->linear(&t->batch, l, rows, x + r * IN, IN, y + r * OUT, OUT),
+                             GLA_OK);
+            cr_assert_eq(memcmp(all, y, ROWS / rows * rows * OUT * sizeof(float)), 0,
+                         "dtype %u, %u rows at a time", dtypes[d], rows);
+        }
+        math->linear_destroy(l);
+        free_weight(&w);
+    }
+    gla__free(x);
+    gla__free(all);
+    gla__free(y);
     math_test_free(t);
 }
 

@@ -2,14 +2,13 @@
  *
  * k_linear.h - kernels of linear maps, for the width that GLA_SIMD says
  *
- * All dtypes share one shape: a load that gives V_WIDTH weights as f32, and multiply-adds.  int8 is
- * loaded without its scale, which multiplies the whole sum.  Decoding is bound by memory, so the
- * extra conversions cost nothing and the activations need no rounding.
+ * Floating-point dtypes share one shape: a load that gives V_WIDTH weights as f32, and
+ * multiply-adds.  Decoding is bound by memory, so the conversions cost nothing.  Dot products of
+ * 8-bit and 4-bit weights are in k_linear_int.h.
  */
-#include "math/kernels/linear_kernels.h"
-#include "math/kernels/simd.h"
-
 #include <gla/plugin.h>
+
+#include "math/kernels/k_linear_int.h"
 
 /* Weights i .. i + V_WIDTH - 1 of row r; i a multiple of V_WIDTH. */
 V_INLINE vf load_weights(const uint32_t dtype, const gla__weight_rows *w, size_t r, size_t i)
@@ -59,10 +58,12 @@ V_INLINE float row_scale(const uint32_t dtype, const gla__weight_rows *w, size_t
 
 /* ---- dot: R rows of w with M rows of x, two sums each along the row ---- */
 
-V_INLINE void dot_block(const uint32_t dtype, const size_t R, const size_t M,
-                        const gla__weight_rows *w, size_t first, size_t in, const float *x,
-                        size_t ld_x, float *y, size_t ld_y)
+V_INLINE void dot_block_f32(const uint32_t dtype, const size_t R, const size_t M,
+                            const gla__weight_rows *w, size_t first, size_t in, const char *x_,
+                            size_t pitch, pass p, float *y, size_t ld_y)
 {
+    const float *x = (const float *)(const void *)x_;
+    const size_t ld_x = pitch / sizeof(float), size = dtype == GLA_DTYPE_F32 ? 4 : 2;
     vf sum[2][4][4];
     size_t i = 0;
 
@@ -73,6 +74,8 @@ V_INLINE void dot_block(const uint32_t dtype, const size_t R, const size_t M,
             sum[0][r][m] = sum[1][r][m] = v_zero();
     }
     for (; i + 2 * V_WIDTH <= in; i += 2 * V_WIDTH) {
+        if (R > 1)
+            fetch_ahead(R, w, first, i * size, 2 * V_WIDTH * size, p);
         V_UNROLL
         for (size_t u = 0; u < 2; u++) {
             V_UNROLL
@@ -110,49 +113,65 @@ V_INLINE void dot_block(const uint32_t dtype, const size_t R, const size_t M,
         for (size_t m = 0; m < M; m++) {
             const vf s = M > 2 ? sum[0][r][m] : v_add(sum[0][r][m], sum[1][r][m]);
 
-            y[m * ld_y + first + r] = v_hsum(s) * row_scale(dtype, w, first + r);
+            y[m * ld_y + first + r] = v_hsum(s);
         }
     }
 }
 
+/* Rows of w at a time, as registers allow.  One row of x has the most to gain from memory being
+ * read in order, and too little work for fetch_ahead() unless weights are small. */
 #if GLA_SIMD == 16
-#define DOT_ROWS(m) 4 /* 32 registers */
+#define DOT_ROWS(dtype, m) ((m) > 1 || (dtype) >= GLA_DTYPE_I8 ? 4 : 1)
 #elif GLA_SIMD == 8
-#define DOT_ROWS(m) ((m) > 2 ? 2 : (m) > 1 ? 3 : 4) /* 16 registers */
+#define DOT_ROWS(dtype, m) ((m) > 2 ? 2 : (m) > 1 ? 3 : (dtype) >= GLA_DTYPE_I8 ? 4 : 1)
 #else
-#define DOT_ROWS(m) 1
+#define DOT_ROWS(dtype, m) 1
 #endif
 
+V_INLINE void dot_block(const uint32_t dtype, const size_t R, const size_t M,
+                        const gla__weight_rows *w, size_t first, size_t in, const char *x,
+                        size_t pitch, pass p, float *y, size_t ld_y)
+{
+    if (dtype == GLA_DTYPE_I8)
+        dot_block_i8(R, M, w, first, in, x, pitch, p, y, ld_y);
+    else if (dtype == GLA_DTYPE_I4)
+        dot_block_i4(R, M, w, first, in, x, pitch, p, y, ld_y);
+    else
+        dot_block_f32(dtype, R, M, w, first, in, x, pitch, p, y, ld_y);
+}
+
 V_INLINE void dot_rows(const uint32_t dtype, const size_t M, const gla__weight_rows *w,
-                       size_t first, size_t n, size_t in, const float *x, size_t ld_x, float *y,
-                       size_t ld_y)
+                       size_t first, size_t n, size_t in, const char *x, size_t pitch, pass p,
+                       float *y, size_t ld_y)
 {
     size_t o = first;
 
-    for (; o + DOT_ROWS(M) <= first + n; o += DOT_ROWS(M))
-        dot_block(dtype, DOT_ROWS(M), M, w, o, in, x, ld_x, y, ld_y);
+    for (; o + DOT_ROWS(dtype, M) <= first + n; o += DOT_ROWS(dtype, M))
+        dot_block(dtype, DOT_ROWS(dtype, M), M, w, o, in, x, pitch, p, y, ld_y);
     for (; o < first + n; o++)
-        dot_block(dtype, 1, M, w, o, in, x, ld_x, y, ld_y);
+        dot_block(dtype, 1, M, w, o, in, x, pitch, p, y, ld_y);
 }
 
-/* Blocks of 12 weight rows stay in the near caches while all rows of x pass. */
+/* Weights in blocks that stay in a near cache while all rows of x pass, four by four: small blocks
+ * as long as memory is what takes time, larger ones when reading x does. */
 V_INLINE void dot_all(const uint32_t dtype, const gla__weight_rows *w, size_t n, size_t in,
-                      const float *x, size_t ld_x, size_t m, float *y, size_t ld_y)
+                      const char *x, size_t pitch, size_t m, float *y, size_t ld_y)
 {
-    const size_t block = m > 4 ? 12 : n;
+    const size_t block = m <= 4 ? n : m <= 16 ? 4 : dtype == GLA_DTYPE_I4 ? 48 : 12;
+    pass p = {0, (m + 3) / 4};
 
     for (size_t o = 0; o < n; o += block) {
         const size_t count = n - o < block ? n - o : block;
         size_t r = 0;
 
-        for (; r + 4 <= m; r += 4)
-            dot_rows(dtype, 4, w, o, count, in, x + r * ld_x, ld_x, y + r * ld_y, ld_y);
+        for (p.i = 0; r + 4 <= m; r += 4, p.i++)
+            dot_rows(dtype, 4, w, o, count, in, x + r * pitch, pitch, p, y + r * ld_y, ld_y);
         if (m - r == 3)
-            dot_rows(dtype, 3, w, o, count, in, x + r * ld_x, ld_x, y + r * ld_y, ld_y);
+            dot_rows(dtype, 3, w, o, count, in, x + r * pitch, pitch, p, y + r * ld_y, ld_y);
         else if (m - r == 2)
-            dot_rows(dtype, 2, w, o, count, in, x + r * ld_x, ld_x, y + r * ld_y, ld_y);
+            dot_rows(dtype, 2, w, o, count, in, x + r * pitch, pitch, p, y + r * ld_y, ld_y);
         else if (m - r == 1)
-            dot_rows(dtype, 1, w, o, count, in, x + r * ld_x, ld_x, y + r * ld_y, ld_y);
+            dot_rows(dtype, 1, w, o, count, in, x + r * pitch, pitch, p, y + r * ld_y, ld_y);
     }
 }
 
@@ -175,8 +194,6 @@ V_INLINE void expand_all(const uint32_t dtype, const gla__weight_rows *w, size_t
                     t[r] = load_weights(dtype, w, o + r, i);
                 else
                     t[r] = load_weights_n(dtype, w, o + r, i, columns);
-                if (dtype == GLA_DTYPE_I8 && o + r < n)
-                    t[r] = v_mul(t[r], v_set1(row_scale(dtype, w, o + r)));
             }
             v_transpose(t);
             V_UNROLL
@@ -203,89 +220,38 @@ V_INLINE void row_all(const uint32_t dtype, const gla__weight_rows *w, size_t in
 
 /* ---- one function per dtype ---- */
 
-#define KERNELS(name, dtype)                                                                       \
-    static void dot_##name(const gla__weight_rows *w, size_t n, size_t in, const float *x,         \
-                           size_t ld_x, size_t m, float *y, size_t ld_y)                           \
+#define DOT_AND_ROW(name, dtype)                                                                   \
+    static void dot_##name(const gla__weight_rows *w, size_t n, size_t in, const void *x,          \
+                           size_t pitch, size_t m, float *y, size_t ld_y)                          \
     {                                                                                              \
-        dot_all(dtype, w, n, in, x, ld_x, m, y, ld_y);                                             \
-    }                                                                                              \
-    static void expand_##name(const gla__weight_rows *w, size_t n, size_t in, float *panel)        \
-    {                                                                                              \
-        expand_all(dtype, w, n, in, panel);                                                        \
+        dot_all(dtype, w, n, in, x, pitch, m, y, ld_y);                                            \
     }                                                                                              \
     static void row_##name(const gla__weight_rows *w, size_t in, float *y)                         \
     {                                                                                              \
         row_all(dtype, w, in, y);                                                                  \
     }
-KERNELS(f32, GLA_DTYPE_F32)
-KERNELS(bf16, GLA_DTYPE_BF16)
-KERNELS(f16, GLA_DTYPE_F16)
-KERNELS(i8, GLA_DTYPE_I8)
-KERNELS(i4, GLA_DTYPE_I4)
-#undef KERNELS
-
-/* ---- activations in 8 bits ---- */
-
-static float quantise(const float *x, size_t n, uint8_t *q)
-{
-    const vf zero_point = v_set1((float)GLA__I8_ZERO_POINT);
-    vf top = v_zero(), spoilt = v_zero(), inverse;
-    float scale;
-    size_t i = 0;
-
-    for (; i < n; i += V_WIDTH) {
-        const vf a = n - i < V_WIDTH ? v_load_n(x + i, n - i) : v_load(x + i);
-
-        top = v_max(v_abs(a), top);
-        spoilt = v_fma(a, v_zero(), spoilt); /* 0, or NaN */
+#define EXPAND(name, dtype)                                                                        \
+    static void expand_##name(const gla__weight_rows *w, size_t n, size_t in, float *panel)        \
+    {                                                                                              \
+        expand_all(dtype, w, n, in, panel);                                                        \
     }
-    scale = v_hmax(top) / 127.0f;
-    inverse = v_set1(scale > 0.0f ? 1.0f / scale : 0.0f);
-    for (i = 0; i + V_WIDTH <= n; i += V_WIDTH)
-        v_store_u8(q + i, v_round(v_fma(v_load(x + i), inverse, zero_point)));
-    if (i < n) {
-        uint8_t last[GLA_SIMD];
-
-        v_store_u8(last, v_round(v_fma(v_load_n(x + i, n - i), inverse, zero_point)));
-        memcpy(q + i, last, n - i);
-    }
-    return scale + v_hsum(spoilt);
-}
-
-static void dequantise(const int32_t *acc, const int32_t *zero, float scale_x_,
-                       const float *scale_w, size_t n, int add, float *y)
-{
-    const vf scale_x = v_set1(scale_x_);
-    size_t o = 0;
-
-    for (; o + V_WIDTH <= n; o += V_WIDTH) {
-        const vf sum = v_mul(v_load_i32_minus(acc + o, zero + o), v_load(scale_w + o));
-
-        v_store(y + o, v_fma(sum, scale_x, add ? v_load(y + o) : v_zero()));
-    }
-    for (; o < n; o++)
-        y[o] = (float)(acc[o] - zero[o]) * scale_w[o] * scale_x_ + (add ? y[o] : 0.0f);
-}
-
-static int32_t zero_sum(const int8_t *w, size_t n)
-{
-    vf s = v_zero(); /* exact: 512 * 128 is small */
-    float sum;
-    size_t i = 0;
-
-    for (; i + V_WIDTH <= n; i += V_WIDTH)
-        s = v_add(s, v_load_i8(w + i));
-    sum = v_hsum(s);
-    for (; i < n; i++)
-        sum += (float)w[i];
-    return GLA__I8_ZERO_POINT * (int32_t)sum;
-}
+DOT_AND_ROW(f32, GLA_DTYPE_F32)
+DOT_AND_ROW(bf16, GLA_DTYPE_BF16)
+DOT_AND_ROW(f16, GLA_DTYPE_F16)
+DOT_AND_ROW(i8, GLA_DTYPE_I8)
+DOT_AND_ROW(i4, GLA_DTYPE_I4)
+EXPAND(f32, GLA_DTYPE_F32)
+EXPAND(bf16, GLA_DTYPE_BF16)
+EXPAND(f16, GLA_DTYPE_F16)
+#undef DOT_AND_ROW
+#undef EXPAND
 
 const gla__linear_kernels GLA_KERNELS = {
     {NULL, dot_f32, dot_bf16, dot_f16, dot_i8, dot_i4},
-    {NULL, expand_f32, expand_bf16, expand_f16, expand_i8, expand_i4},
+    {NULL, NULL, NULL, NULL, quantise_i8, quantise_i4},
+    {NULL, expand_f32, expand_bf16, expand_f16, NULL, NULL},
     {NULL, row_f32, row_bf16, row_f16, row_i8, row_i4},
-    quantise,
+    zero_sums,
     dequantise,
-    zero_sum,
+    GLA_SIMD == 16,
 };
