@@ -19,6 +19,7 @@
 #include "kernels.def"
 
 enum { BUFFERS = 64, GUARD = 64, GUARD_BYTE = 0x99, RESULTS = 4096, SAMPLES = 15 };
+enum { ERRORS = 1 << 16 }; /* a power of two, well above the number of results compared */
 
 typedef struct kernel {
     const char *op, *dtype;
@@ -54,6 +55,12 @@ typedef struct result {
     double ns, gflops, gbs;
 } result;
 
+/* What plain C was off by, in a table by the hash of case and result. */
+typedef struct error {
+    uint64_t key; /* 0: free */
+    double worst;
+} error;
+
 struct ck {
     gla__isa isa;
     rng random;
@@ -67,6 +74,8 @@ struct ck {
     unsigned n_buffers;
     result results[RESULTS];
     unsigned n_results;
+    error errors[ERRORS];
+    unsigned n_errors;
 };
 
 static sigjmp_buf crashed;
@@ -229,6 +238,69 @@ bool ck_run(ck *c, void (*fn)(void *arg), void *arg)
     return !c->failed;
 }
 
+void ck_poison(ck *c, float *x, size_t n)
+{
+    static const float damage[] = {NAN, INFINITY, -INFINITY};
+
+    x[rng_below(&c->random, (uint32_t)n)] = -0.0f;
+    x[rng_below(&c->random, (uint32_t)n)] = 1e-40f;
+    x[rng_below(&c->random, (uint32_t)n)] = damage[rng_below(&c->random, 3)];
+}
+
+/* The place of this case's result in the table of errors. */
+static error *error_of(ck *c, const char *what)
+{
+    uint64_t key = 1469598103934665603u;
+    size_t at;
+
+    for (const char *s = c->name; *s; s++)
+        key = (key ^ (unsigned char)*s) * 1099511628211u;
+    for (const char *s = what; *s; s++)
+        key = (key ^ (unsigned char)*s) * 1099511628211u;
+    key |= 1;
+    for (at = key % ERRORS; c->errors[at].key && c->errors[at].key != key;)
+        at = (at + 1) % ERRORS;
+    if (!c->errors[at].key) {
+        if (++c->n_errors > ERRORS / 2) {
+            fprintf(stderr, "checkkernels: ERRORS is too small\n");
+            exit(2);
+        }
+        c->errors[at] = (error){key, -1};
+    }
+    return &c->errors[at];
+}
+
+/* At most four times as far off as plain C. */
+static bool near_plain_c(ck *c, const char *what, double worst)
+{
+    error *e = error_of(c, what);
+    char text[128];
+
+    if (c->isa == GLA_ISA_C)
+        e->worst = worst;
+    if (e->worst < 0 || worst <= 4 * (e->worst + FLT_EPSILON))
+        return true;
+    snprintf(text, sizeof(text), "%s: off by %.2g, plain C by %.2g", what, worst, e->worst);
+    failure(c, text);
+    return false;
+}
+
+bool ck_shows(ck *c, const char *what, const float *got, const double *want, size_t n)
+{
+    char text[128];
+
+    if (!c->active || c->failed)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(want[i]) && isfinite(got[i])) {
+            snprintf(text, sizeof(text), "%s: number %zu of %zu is %g, not %g", what, i, n,
+                     (double)got[i], want[i]);
+            failure(c, text);
+            return false;
+        }
+    return true;
+}
+
 bool ck_compare(ck *c, const char *what, const float *got, const double *want, size_t n,
                 double terms)
 {
@@ -239,7 +311,7 @@ bool ck_compare(ck *c, const char *what, const float *got, const double *want, s
         return false;
     t.size = n < 64 ? 1.0 : 0.0; /* inputs are of size 1 */
     if (tolerance_check(&t, got, want, n))
-        return true;
+        return near_plain_c(c, what, t.worst);
     snprintf(text, sizeof(text), "%s: %s", what, t.text);
     failure(c, text);
     return false;

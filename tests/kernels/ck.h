@@ -9,7 +9,7 @@
  *             struct args a = {ck_function(c, "scale"), x, y, n};
  *             double *want = ...                        from the formula, in double
  *             if (ck_run(c, call_scale, &a))            a crash or a damaged guard is a failure
- *                 ck_compare(c, "y", y, want, n, 1);    1 term: see support/tolerance.h
+ *                 ck_compare(c, "y", y, want, n, 1);    1 term: see below
  *             ck_bench(c, flops, bytes, call_scale, &a);
  *         }
  *         ck_end(c);                                    after every ck_case; frees the buffers
@@ -17,6 +17,15 @@
  *
  * Buffers end at a page that must not be touched, so that reading or writing one number too far is
  * a crash, and have a guard band before them.
+ *
+ * A result passes when it is within the tolerance of support/tolerance.h for so many terms, and
+ * when its largest error is at most four times that of the plain C kernel on the same numbers (plus
+ * four roundings: C may hit by luck).  Every instruction set gets the same numbers for a case, and
+ * C comes first; kernels without a C twin are held to the first rule only.
+ *
+ * Damaged input: ck_poison() an operand, compute `want` by the same formula, and compare.  Kernels
+ * whose numbers do not meet (elementwise, channels) are compared as always, NaN and infinities
+ * included; where numbers meet in sums, ck_shows() asks that nothing is hidden.
  */
 #ifndef GLA_TESTS_KERNELS_CK_H
 #define GLA_TESTS_KERNELS_CK_H
@@ -43,10 +52,14 @@ float *ck_input(ck *c, size_t n);  /* normally distributed */
 float *ck_output(ck *c, size_t n); /* NaN */
 float *ck_zeros(ck *c, size_t n);
 double *ck_want(ck *c, size_t n); /* zeros */
+/* Puts a NaN or an infinity, a denormal number and a negative zero somewhere into x. */
+void ck_poison(ck *c, float *x, size_t n);
 /* Calls fn(arg); false after a crash or when a guard band was written to. */
 bool ck_run(ck *c, void (*fn)(void *arg), void *arg);
 bool ck_compare(ck *c, const char *what, const float *got, const double *want, size_t n,
                 double terms);
+/* What is not finite in `want` is not finite in `got`. */
+bool ck_shows(ck *c, const char *what, const float *got, const double *want, size_t n);
 void ck_bench(ck *c, double flops, double bytes, void (*fn)(void *arg), void *arg);
 void ck_end(ck *c);
 

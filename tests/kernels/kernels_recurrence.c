@@ -143,17 +143,32 @@ static void solve(const gla__rec *r, double *s, double *z, double *o)
     }
 }
 
-static void check_one(ck *c, const form *f, size_t T, size_t K, size_t V, uint32_t chunk)
+static void damage(ck *c, const gla__rec *r)
 {
-    if (ck_case(c, "recurrence_%s_k%zu_v%zu_t%zu_chunk%u", f->name, K, V, T, chunk)) {
+    const float *const operands[] = {r->q, r->k, r->v};
+    const uint32_t i = rng_below(ck_rng(c), 3);
+
+    ck_poison(c, (float *)(uintptr_t)operands[i], r->tokens * (i == 2 ? r->v_dim : r->k_dim));
+}
+
+static void check_one(ck *c, const form *f, size_t T, size_t K, size_t V, uint32_t chunk,
+                      bool poison)
+{
+    if (ck_case(c, "recurrence_%s_k%zu_v%zu_t%zu_chunk%u%s", f->name, K, V, T, chunk,
+                poison ? "_poison" : "")) {
         call x = {(gla__rec_fn *)ck_function(c, "recurrence"), make(c, f, T, K, V), chunk};
         const double step = f->write == GLA_WRITE_ADD ? 5.0 : 7.0;
         double *s = ck_want(c, K * V), *z = ck_want(c, K), *o = ck_want(c, T * V);
 
         for (size_t i = 0; i < K * V; i++)
             s[i] = x.r.s[i];
+        if (poison)
+            damage(c, &x.r);
         solve(&x.r, s, z, o);
-        if (ck_run(c, call_kernel, &x)) {
+        if (poison && ck_run(c, call_kernel, &x)) {
+            ck_shows(c, "o", x.r.o, o, T * V);
+            ck_shows(c, "state", x.r.s, s, K * V);
+        } else if (ck_run(c, call_kernel, &x)) {
             ck_compare(c, "o", x.r.o, o, T * V, (double)(K + T));
             ck_compare(c, "state", x.r.s, s, K * V, (double)(K + T));
         }
@@ -178,15 +193,16 @@ void check_recurrence(ck *c)
         const bool has_chunks = gla__rec_has_chunks(&shape);
 
         if (ck_benching(c)) {
-            check_one(c, &forms[f], 1, 128, 128, 1);
-            check_one(c, &forms[f], 512, 128, 128, 1);
+            check_one(c, &forms[f], 1, 128, 128, 1, false);
+            check_one(c, &forms[f], 512, 128, 128, 1, false);
             for (uint32_t n = 8; has_chunks && n <= 64; n *= 2)
-                check_one(c, &forms[f], 512, 128, 128, n);
+                check_one(c, &forms[f], 512, 128, 128, n, false);
             continue;
         }
         for (size_t d = 0; d < sizeof(dims) / sizeof(dims[0]); d++)
             for (size_t t = 0; t < sizeof(tokens) / sizeof(tokens[0]); t++)
-                for (size_t n = 0; n < (has_chunks ? 4u : 1u); n++)
-                    check_one(c, &forms[f], tokens[t], dims[d][0], dims[d][1], chunks[n]);
+                for (size_t n = 0; n < (has_chunks ? 8u : 2u); n++)
+                    check_one(c, &forms[f], tokens[t], dims[d][0], dims[d][1], chunks[n / 2],
+                              n % 2);
     }
 }

@@ -31,15 +31,18 @@ static void call_scan(void *arg)
     x->k->scan(&x->scan);
 }
 
-static void conv_one(ck *c, size_t T, size_t C, size_t W, bool silu)
+static void conv_one(ck *c, size_t T, size_t C, size_t W, bool silu, bool poison)
 {
-    if (ck_case(c, "conv_t%zu_c%zu_w%zu%s", T, C, W, silu ? "_silu" : "")) {
-        float *state = ck_input(c, (W - 1) * C);
+    if (ck_case(c, "conv_t%zu_c%zu_w%zu%s%s", T, C, W, silu ? "_silu" : "",
+                poison ? "_poison" : "")) {
+        float *state = ck_input(c, (W - 1) * C), *input = ck_input(c, T * C);
         call x = {.k = ck_table(c, "sequence"),
-                  .conv = {T, C, W, ck_input(c, T * C), C, ck_output(c, T * C), C,
-                           ck_input(c, W * C), ck_input(c, C), state, C, silu}};
+                  .conv = {T, C, W, input, C, ck_output(c, T * C), C, ck_input(c, W * C),
+                           ck_input(c, C), state, C, silu}};
         double *want = ck_want(c, T * C);
 
+        if (poison)
+            ck_poison(c, input, T * C);
         for (size_t t = 0; t < T; t++)
             for (size_t i = 0; i < C; i++) {
                 double sum = x.conv.bias[i];
@@ -63,21 +66,21 @@ void check_conv(ck *c)
                         widths[] = {1, 3, 4, 9};
 
     for (int silu = 0; ck_benching(c) && silu < 2; silu++) {
-        conv_one(c, 512, 128, 4, silu);
-        conv_one(c, 1, 128, 4, silu);
+        conv_one(c, 512, 128, 4, silu, false);
+        conv_one(c, 1, 128, 4, silu, false);
     }
-    for (size_t i = 0; !ck_benching(c) && i < 5 * 3 * 4 * 2; i++)
-        conv_one(c, tokens[i / 5 % 3], channels[i % 5], widths[i / 15 % 4], i / 60);
+    for (size_t i = 0; !ck_benching(c) && i < 5 * 3 * 4 * 4; i++)
+        conv_one(c, tokens[i / 5 % 3], channels[i % 5], widths[i / 15 % 4], i / 60 % 2, i / 120);
 }
 
-static void selective_one(ck *c, size_t T, size_t I, size_t N)
+static void selective_one(ck *c, size_t T, size_t I, size_t N, bool poison)
 {
-    if (ck_case(c, "selective_t%zu_i%zu_n%zu", T, I, N)) {
-        float *a = ck_input(c, N * I), *dt = ck_input(c, T * I);
+    if (ck_case(c, "selective_t%zu_i%zu_n%zu%s", T, I, N, poison ? "_poison" : "")) {
+        float *a = ck_input(c, N * I), *dt = ck_input(c, T * I), *u = ck_input(c, T * I);
         call x = {.k = ck_table(c, "sequence"),
-                  .selective = {T, I, N, ck_input(c, T * I), dt, ck_input(c, T * N),
-                                ck_input(c, T * N), a, ck_input(c, I), I, I, N, N, I, I,
-                                ck_zeros(c, N * I), ck_output(c, T * I)}};
+                  .selective = {T, I, N, u, dt, ck_input(c, T * N), ck_input(c, T * N), a,
+                                ck_input(c, I), I, I, N, N, I, I, ck_zeros(c, N * I),
+                                ck_output(c, T * I)}};
         const gla__selective_run *r = &x.selective;
         double *want = ck_want(c, T * I), *h = ck_want(c, N * I);
 
@@ -85,6 +88,8 @@ static void selective_one(ck *c, size_t T, size_t I, size_t N)
             a[i] = -fabsf(a[i]);
         for (size_t i = 0; i < T * I; i++)
             dt[i] = fabsf(dt[i]);
+        if (poison)
+            ck_poison(c, u, T * I);
         for (size_t t = 0; t < T; t++)
             for (size_t i = 0; i < I; i++) {
                 want[t * I + i] = (double)r->d[i] * r->u[t * I + i];
@@ -106,20 +111,21 @@ void check_selective(ck *c)
     static const size_t inner[] = {1, 15, 16, 33, 100}, states[] = {1, 4, 16};
 
     if (ck_benching(c))
-        selective_one(c, 512, 128, 16);
-    for (size_t i = 0; !ck_benching(c) && i < 5 * 3 * 2; i++)
-        selective_one(c, i / 15 ? 1 : 21, inner[i % 5], states[i / 5 % 3]);
+        selective_one(c, 512, 128, 16, false);
+    for (size_t i = 0; !ck_benching(c) && i < 5 * 3 * 4; i++)
+        selective_one(c, i / 15 % 2 ? 1 : 21, inner[i % 5], states[i / 5 % 3], i / 30);
 }
 
-static void scan_one(ck *c, size_t T, size_t C)
+static void scan_one(ck *c, size_t T, size_t C, bool poison)
 {
-    if (ck_case(c, "scan_t%zu_c%zu", T, C)) {
-        float *decay = ck_input(c, T * C);
+    if (ck_case(c, "scan_t%zu_c%zu%s", T, C, poison ? "_poison" : "")) {
+        float *decay = ck_input(c, T * C), *input = ck_input(c, T * C);
         call x = {.k = ck_table(c, "sequence"),
-                  .scan = {T, C, decay, ck_input(c, T * C), C, C, C, ck_zeros(c, C),
-                           ck_output(c, T * C)}};
+                  .scan = {T, C, decay, input, C, C, C, ck_zeros(c, C), ck_output(c, T * C)}};
         double *want = ck_want(c, T * C);
 
+        if (poison)
+            ck_poison(c, input, T * C);
         for (size_t i = 0; i < T * C; i++) {
             decay[i] = rng_below(ck_rng(c), 9) ? -fabsf(decay[i]) : -INFINITY;
             want[i] = x.scan.x[i] + (i < C ? 0.0 : exp((double)decay[i]) * want[i - C]);
@@ -136,7 +142,7 @@ void check_scan(ck *c)
     static const size_t channels[] = {1, 15, 16, 33, 100};
 
     if (ck_benching(c))
-        scan_one(c, 512, 128);
-    for (size_t i = 0; !ck_benching(c) && i < 10; i++)
-        scan_one(c, i / 5 ? 1 : 30, channels[i % 5]);
+        scan_one(c, 512, 128, false);
+    for (size_t i = 0; !ck_benching(c) && i < 20; i++)
+        scan_one(c, i / 5 % 2 ? 1 : 30, channels[i % 5], i / 10);
 }
