@@ -20,7 +20,7 @@
  *
  * A result passes when it is within the tolerance of support/tolerance.h for so many terms, and
  * when its largest error is at most four times that of the plain C kernel on the same numbers (plus
- * four roundings: C may hit by luck).  Every instruction set gets the same numbers for a case, and
+ * a few roundings: C may hit by luck).  Every instruction set gets the same numbers for a case, and
  * C comes first; kernels without a C twin are held to the first rule only.
  *
  * Damaged input: ck_poison() an operand, compute `want` by the same formula, and compare.  Kernels
