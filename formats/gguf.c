@@ -254,6 +254,8 @@ static gla_status open_others(gla__gguf_file *g, gla_diag *diag)
         part_name(end, i + 1, n);
         memcpy(path + size - sizeof(PART_EXAMPLE), end, sizeof(PART_EXAMPLE));
         st = open_part(g, i, path, diag);
+        if (st == GLA_E_IO)
+            gla__hint(diag, "all %" PRIu64 " parts are needed, in one folder", n);
         if (!st)
             st = check_part(g, i, n, diag);
     }

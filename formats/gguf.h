@@ -2,7 +2,7 @@
  *
  * gguf.h - what a .gguf file says besides its tensors
  *
- * Versions 2 and 3, little-endian.  Tensors are read with gla_weights_open() and appear row-major
+ * Versions 2 and 3, little-endian; one file, or parts NAME-00001-of-0000N.gguf, opened by the first.  Tensors are read with gla_weights_open() and appear row-major
  * ([out, in]: gguf counts its dimensions from the fastest).  Q8_0 and Q4_0 appear as F32, which
  * holds their values exactly; other quantised types are refused by name.
  * Texts are borrowed from w, not NUL-terminated, and UTF-8 is not promised.
@@ -19,6 +19,7 @@ typedef struct gla__gguf_text {
 } gla__gguf_text;
 
 bool gla__is_gguf(const gla_weights *w);
+bool gla__gguf_has(const gla_weights *w, const char *key);
 /* All: false when the key is absent or its value is of another kind. */
 bool gla__gguf_u64(const gla_weights *w, const char *key, uint64_t *out); /* an integer >= 0 */
 bool gla__gguf_f64(const gla_weights *w, const char *key, double *out);   /* any number */

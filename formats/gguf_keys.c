@@ -41,6 +41,11 @@ static const gla__gguf_pair *find_pair(const gla_weights *w, const char *key)
     return p ? gla__gguf_pair_find(p, key) : NULL;
 }
 
+bool gla__gguf_has(const gla_weights *w, const char *key)
+{
+    return find_pair(w, key) != NULL;
+}
+
 static const uint8_t *value_of(const gla_weights *w, const gla__gguf_pair *p)
 {
     return ((const gla__gguf_file *)w)->parts[0].head + p->at;
