@@ -3,7 +3,8 @@
  * import.h - importers of published checkpoints: one small file a family
  *
  * An importer turns config.json into an architecture, and says where our tensors come from: each
- * is a concatenation of contiguous ranges of published tensors, so that the way back is exact.
+ * is a concatenation of contiguous ranges of published tensors, so that the way back is exact
+ * (gguf, from which there is no way back, may also take a logarithm and reorder columns).
  * Renaming, splitting fused projections, regrouping interleaved rows, stacking experts are all
  * that.  Shapes are not the importer's business: the converter asks for the tensors that the layers
  * declare, gives them the declared shape and refuses when the number of elements differs.
@@ -40,11 +41,18 @@
 
 #include "formats/config.h"
 
+/* Within each row theirs is [inner][outer][width], ours [outer][inner][width]. */
+typedef struct gla__columns {
+    uint32_t outer, inner;
+    uint64_t width; /* 0: the order is the same */
+} gla__columns;
+
 typedef struct gla__piece {
     const char *source;          /* published tensor */
     const gla_tensor_info *info; /* NULL: the checkpoint has no such tensor */
     uint64_t first, count;       /* elements */
     bool log_negated;            /* ours is log(-x): gguf keeps -exp(A_log) */
+    gla__columns columns;
 } gla__piece;
 
 typedef struct gla__mapped {
@@ -124,8 +132,12 @@ void gla__map(gla__import *im, const char *ours, const char *source);
 /* Appends elements [first, first + count) of source to ours. */
 void gla__map_range(gla__import *im, const char *ours, const char *source, uint64_t first,
                     uint64_t count);
-/* As gla__map(), with the one change of values that there is: log(-x). */
-void gla__map_log_negated(gla__import *im, const char *ours, const char *source);
+/* As gla__map_range(), with the one change of values that there is: log(-x). */
+void gla__map_log_negated(gla__import *im, const char *ours, const char *source, uint64_t first,
+                          uint64_t count);
+/* All of source, a matrix, with its columns in another order: the only piece of ours. */
+void gla__map_columns(gla__import *im, const char *ours, const char *source,
+                      const gla__columns *columns);
 /* Renames under two prefixes: entries "ours=source", ended by NULL.  An entry that starts with '?'
  * counts only if the source has it (older and newer names of one tensor). */
 void gla__map_names(gla__import *im, const char *our_prefix, const char *source_prefix,

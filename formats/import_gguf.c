@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * import_gguf.c - metadata of gguf as a config, names of its tensors, its conventions
+ * import_gguf.c - metadata of gguf as a config
  *
- *   llama    rows of q and k are stored so that rotary pairs lie side by side; Mistral is one too
- *   mamba    ssm_a is -exp(A_log)
- *   all      the output matrix is absent when it is the embedding; rope_freqs.weight divides the
- *            rotary frequencies (Llama 3.1): "longrope" with one list for every length
+ *   llama      rows of q and k are stored so that rotary pairs lie side by side; Mistral is one too
+ *   qwen3next  norms have the 1 of (1 + w) added but for the recurrent output's
+ *   qwen35     as well, and value heads stand in another order (import_gguf_tensors.c)
+ *   all        the output matrix is absent when it is the embedding; rope_freqs.weight divides the
+ *              rotary frequencies (Llama 3.1): "longrope" with one list for every length
  */
 #include "formats/import_gguf.h"
 
@@ -17,6 +18,8 @@
 #include "formats/gguf.h"
 #include "formats/import_hybrid.h"
 #include "formats/json.h"
+#include "formats/number.h"
+#include "formats/tokenizer_gguf.h"
 
 #define MAX_FACTORS 2048
 
@@ -49,16 +52,35 @@ static const meta mamba[] = {{"ssm.conv_kernel", "conv_kernel", false, true},
                              {"attention.head_count", NULL, false, false},
                              {NULL, NULL, false, false}};
 
+static const meta delta[] = {
+    {"feed_forward_length", "intermediate_size", false, false},
+    {"attention.head_count", "num_attention_heads", false, true},
+    {"attention.head_count_kv", "num_key_value_heads", false, true},
+    {"attention.key_length", "head_dim", false, true},
+    {"rope.freq_base", "rope_theta", true, false},
+    {"expert_count", "num_experts", false, false},
+    {"expert_used_count", "num_experts_per_tok", false, false},
+    {"expert_feed_forward_length", "moe_intermediate_size", false, false},
+    {"expert_shared_feed_forward_length", "shared_expert_intermediate_size", false, false},
+    {"ssm.conv_kernel", "linear_conv_kernel_dim", false, true},
+    {"ssm.state_size", "linear_key_head_dim", false, true},
+    {"ssm.group_count", "linear_num_key_heads", false, true},
+    {"ssm.time_step_rank", "linear_num_value_heads", false, true},
+    {"full_attention_interval", "full_attention_interval", false, false},
+    {"rope.dimension_sections", NULL, false, false}, /* of images; text has one position */
+    {NULL, NULL, false, false}};
+
 typedef struct family {
     const char *gguf, *model_type;
     const meta *more;
-    bool interleaved; /* rotary pairs lie side by side */
 } family;
 
-static const family families[] = {{"llama", "llama", transformer, true},
-                                  {"qwen2", "qwen2", transformer, false},
-                                  {"qwen3", "qwen3", transformer, false},
-                                  {"mamba", "mamba", mamba, false}};
+static const family families[] = {
+    {"llama", "llama", transformer},         {"qwen2", "qwen2", transformer},
+    {"qwen3", "qwen3", transformer},         {"mamba", "mamba", mamba},
+    {"qwen3next", "qwen3_next", delta},      {"qwen35", "qwen3_5_text", delta},
+    {"qwen35moe", "qwen3_5_moe_text", delta}};
+#define N_FAMILIES (sizeof(families) / sizeof(families[0]))
 
 /* One file's metadata on its way into a config. */
 typedef struct reading {
@@ -74,16 +96,6 @@ static gla_status refuse(const reading *r, const char *key, const char *why)
 
     gla__at(r->diag, key);
     return st;
-}
-
-static bool present(const gla_weights *w, const char *key)
-{
-    const char *k;
-
-    for (uint32_t i = 0; (k = gla__gguf_key(w, i)) != NULL; i++)
-        if (!strcmp(k, key))
-            return true;
-    return false;
 }
 
 static gla_status set(const reading *r, const char *key, json_t *value)
@@ -103,6 +115,22 @@ static bool get_u64(const reading *r, const char *key, uint64_t *out)
     return gla__gguf_u64(r->w, full_key(r, key).text, out);
 }
 
+/* 1e-6 as F32 is 9.99999997e-7: the shortest decimal that is the same F32 was meant. */
+static double meant(double x)
+{
+    char text[32];
+    double y;
+
+    for (int digits = 6; digits < 9; digits++) {
+        const int n = snprintf(text, sizeof(text), "%.*g", digits, x);
+
+        if (gla__parse_f64(text, (size_t)n, &y) && (double)(float)y - x <= 0 &&
+            (double)(float)y - x >= 0)
+            return y;
+    }
+    return x;
+}
+
 static gla_status take(const reading *r, const meta *m)
 {
     const gla__name key = full_key(r, m->gguf);
@@ -112,11 +140,11 @@ static gla_status take(const reading *r, const meta *m)
     if (!m->config)
         return GLA_OK;
     if (m->real && gla__gguf_f64(r->w, key.text, &x))
-        return set(r, m->config, json_real(x));
+        return set(r, m->config, json_real(meant(x)));
     if (!m->real && gla__gguf_u64(r->w, key.text, &n))
         return n > INT64_MAX ? refuse(r, key.text, "too large")
                              : set(r, m->config, json_integer((json_int_t)n));
-    if (present(r->w, key.text))
+    if (gla__gguf_has(r->w, key.text))
         return refuse(r, key.text, "expected one number for all layers");
     return m->required ? refuse(r, key.text, "this key is missing") : GLA_OK;
 }
@@ -167,6 +195,11 @@ static gla_status take_factors(const reading *r, const gla_tensor_info *info)
 
 static gla_status take_scaling(const reading *r)
 {
+    static const char *const not_read[] = {"rope.scaling.yarn_attn_factor",
+                                           "rope.scaling.yarn_ext_factor",
+                                           "rope.scaling.yarn_log_multiplier"};
+    static const char *const betas[][2] = {{"rope.scaling.yarn_beta_fast", "beta_fast"},
+                                           {"rope.scaling.yarn_beta_slow", "beta_slow"}};
     const gla_tensor_info *factors = gla_weights_find(r->w, "rope_freqs.weight");
     const gla__name key = full_key(r, "rope.scaling.type");
     gla__gguf_text type = {"none", 4};
@@ -183,22 +216,38 @@ static gla_status take_scaling(const reading *r)
         !(type.size == 4 && !memcmp(type.data, "yarn", 4)))
         return refuse(r, key.text, "rotary scaling of this type is not read from gguf");
     gla__gguf_f64(r->w, full_key(r, "rope.scaling.factor").text, &factor);
+    for (size_t i = 0; i < 3; i++)
+        if (gla__gguf_has(r->w, full_key(r, not_read[i]).text))
+            return refuse(r, full_key(r, not_read[i]).text, "this part of yarn is not read");
     scaling = json_pack("{s:s%, s:f}", "rope_type", type.data, type.size, "factor", factor);
+    for (size_t i = 0; i < 2; i++)
+        if (gla__gguf_f64(r->w, full_key(r, betas[i][0]).text, &factor))
+            json_object_set_new(scaling, betas[i][1], json_real(factor));
     if (get_u64(r, "rope.scaling.original_context_length", &original) && original <= INT64_MAX)
         json_object_set_new(scaling, "original_max_position_embeddings",
                             json_integer((json_int_t)original));
     return set(r, "rope_scaling", scaling);
 }
 
-static gla_status take_transformer(const reading *r)
+/* Some layer has this tensor: "attn_q.bias". */
+static bool some_layer_has(const reading *r, const char *name)
 {
-    uint64_t heads = 0, kv, k = 0, v, width = 0, rotary, n;
+    uint64_t n = 0;
+
+    get_u64(r, "block_count", &n);
+    for (uint32_t i = 0; i < n && i < GLA__MAX_LAYERS; i++)
+        if (gla_weights_find(r->w, gla__name_of("blk.%u.%s", i, name).text))
+            return true;
+    return false;
+}
+
+static gla_status take_attention(const reading *r)
+{
+    uint64_t heads = 0, kv, k = 0, v, width = 0, rotary;
     gla_status st = take_scaling(r);
 
     get_u64(r, "attention.head_count", &heads);
     get_u64(r, "embedding_length", &width);
-    if (!st && get_u64(r, "expert_count", &n) && n)
-        st = refuse(r, full_key(r, "expert_count").text, "mixtures of experts are not read here");
     if (!st && (!heads || !width || width > GLA__MAX_WIDTH))
         st = refuse(r, full_key(r, "attention.head_count").text, "no sensible sizes");
     if (!st && !get_u64(r, "attention.head_count_kv", &kv))
@@ -210,16 +259,74 @@ static gla_status take_transformer(const reading *r)
     if (!st && get_u64(r, "attention.value_length", &v) && v != k)
         st = refuse(r, full_key(r, "attention.value_length").text,
                     "values of another width than keys are not supported");
-    if (!st && get_u64(r, "rope.dimension_count", &rotary) && rotary < k && k) /* .5: cut off */
+    if (!get_u64(r, "rope.dimension_count", &rotary) || rotary > k)
+        rotary = k;
+    if (!st && k) /* .5: cut off */
         st = set(r, "partial_rotary_factor", json_real(((double)rotary + 0.5) / (double)k));
     if (!st && strcmp(r->family->gguf, "qwen2"))
-        st = set(r, "attention_bias",
-                 json_boolean(gla_weights_find(r->w, "blk.0.attn_q.bias") != NULL));
+        st = set(
+            r, "attention_bias",
+            json_boolean(some_layer_has(r, "attn_q.bias") ||
+                         (r->family->more == transformer && some_layer_has(r, "attn_qkv.bias"))));
+    return st;
+}
+
+static gla_status take_transformer(const reading *r)
+{
+    uint64_t n;
+    gla_status st = take_attention(r);
+
+    if (!st && get_u64(r, "expert_count", &n) && n)
+        st = refuse(r, full_key(r, "expert_count").text, "mixtures of experts are not read here");
     /* Mistral is a Llama with a window */
     if (!st && get_u64(r, "attention.sliding_window", &n) && n)
         st = !strcmp(r->family->gguf, "llama") ? set(r, "model_type", json_string("mistral"))
                                                : set(r, "use_sliding_window", json_true());
     return st;
+}
+
+/* Which layers are recurrent, if the file has a list of it. */
+static gla_status take_layer_types(const reading *r, uint64_t layers)
+{
+    const gla__name key = full_key(r, "attention.recurrent_layers");
+    uint64_t n;
+    double recurrent;
+    json_t *list;
+
+    if (!gla__gguf_length(r->w, key.text, &n))
+        return gla__gguf_has(r->w, key.text) ? refuse(r, key.text, "expected a list of booleans")
+                                             : GLA_OK;
+    if (n < layers)
+        return refuse(r, key.text, "shorter than the model");
+    list = json_array();
+    for (uint64_t i = 0; i < layers && gla__gguf_number(r->w, key.text, i, &recurrent); i++)
+        json_array_append_new(list, json_string(recurrent > 0 || recurrent < 0 ? "linear_attention"
+                                                                               : "full_attention"));
+    return set(r, "layer_types", list);
+}
+
+/* Layers at the end may predict further tokens: not part of the model proper. */
+static gla_status take_delta(const reading *r)
+{
+    uint64_t inner = 0, heads = 0, layers = 0, further = 0;
+    gla_status st = take_attention(r);
+
+    get_u64(r, "ssm.inner_size", &inner);
+    get_u64(r, "ssm.time_step_rank", &heads);
+    get_u64(r, "block_count", &layers);
+    get_u64(r, "nextn_predict_layers", &further);
+    if (!st && (!heads || !inner || inner % heads || inner > GLA__MAX_WIDTH))
+        st = refuse(r, full_key(r, "ssm.inner_size").text,
+                    "must be a multiple of ssm.time_step_rank, the number of value heads");
+    if (!st && (further >= layers || layers > GLA__MAX_LAYERS))
+        st = refuse(r, full_key(r, "nextn_predict_layers").text, "leaves no layers, or too many");
+    if (!st)
+        st = set(r, "linear_value_head_dim", json_integer((json_int_t)(inner / heads)));
+    if (!st)
+        st = set(r, "num_hidden_layers", json_integer((json_int_t)(layers - further)));
+    if (!st)
+        st = set(r, "norm_offset", json_real(0));
+    return st ? st : take_layer_types(r, layers - further);
 }
 
 static gla_status take_mamba(const reading *r)
@@ -245,6 +352,11 @@ static bool known_key(const reading *r, const char *key)
                                        "rope.scaling.factor",
                                        "rope.scaling.original_context_length",
                                        "rope.scaling.finetuned",
+                                       "rope.scaling.yarn_beta_fast",
+                                       "rope.scaling.yarn_beta_slow",
+                                       "attention.recurrent_layers",
+                                       "nextn_predict_layers",
+                                       "ssm.inner_size",
                                        "expert_count",
                                        "ssm.dt_b_c_rms"};
 
@@ -273,35 +385,58 @@ static gla_status take_unknown(const reading *r)
     return st;
 }
 
+/* Texts end at any of several tokens. */
 static gla_status take_tokens(const reading *r)
 {
-    static const char *const ids[][2] = {{"tokenizer.ggml.bos_token_id", "bos_token_id"},
-                                         {"tokenizer.ggml.eos_token_id", "eos_token_id"}};
+    static const char *const ends[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                       "tokenizer.ggml.eom_token_id"};
+    json_t *list = json_array();
+    uint64_t seen[3], n = 0;
     gla_status st = GLA_OK;
-    uint64_t n;
 
-    for (size_t i = 0; i < 2 && !st; i++)
-        if (gla__gguf_u64(r->w, ids[i][0], &n) && n <= INT64_MAX)
-            st = set(r, ids[i][1], json_integer((json_int_t)n));
+    for (size_t i = 0; i < 3; i++) {
+        if (!gla__gguf_u64(r->w, ends[i], &seen[n]) || seen[n] > INT32_MAX ||
+            (n && seen[n] == seen[0]) || (n == 2 && seen[2] == seen[1]))
+            continue;
+        json_array_append_new(list, json_integer((json_int_t)seen[n++]));
+    }
+    if (n)
+        st = set(r, "eos_token_id", list);
+    else
+        json_decref(list);
+    if (!st && gla__gguf_adds_bos(r->w) && gla__gguf_u64(r->w, "tokenizer.ggml.bos_token_id", &n) &&
+        n <= INT32_MAX)
+        st = set(r, "bos_token_id", json_integer((json_int_t)n));
     return st;
+}
+
+bool gla__gguf_is_arch(const gla_weights *w, const char *name)
+{
+    gla__gguf_text is;
+
+    return gla__gguf_string(w, "general.architecture", &is) && is.size == strlen(name) &&
+           !memcmp(is.data, name, is.size);
 }
 
 static gla_status find_family(reading *r)
 {
     gla__gguf_text name;
+    char known[128] = "";
+    size_t used = 0;
     gla_status st;
 
     if (!gla__gguf_string(r->w, "general.architecture", &name))
         return refuse(r, "general.architecture", "this key is missing");
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
-        if (strlen(families[i].gguf) == name.size &&
-            !memcmp(families[i].gguf, name.data, name.size))
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        if (gla__gguf_is_arch(r->w, families[i].gguf))
             r->family = &families[i];
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
+                                 families[i].gguf);
+    }
     if (r->family)
         return GLA_OK;
-    st = gla__fail(r->diag, GLA_E_UNSUPPORTED,
-                   "\"%.*s\" is not read from gguf; known: llama, qwen2, qwen3, mamba",
-                   name.size < 64 ? (int)name.size : 64, name.data);
+    st = gla__fail(r->diag, GLA_E_UNSUPPORTED, "\"%.*s\" is not read from gguf; known: %s",
+                   name.size < 64 ? (int)name.size : 64, name.data, known);
     gla__at(r->diag, "general.architecture");
     gla__hint(r->diag, "many more are read from a folder with config.json and safetensors");
     return st;
@@ -328,7 +463,9 @@ gla_status gla__gguf_config(const gla_weights *w, char **json, size_t *size, gla
     if (!st)
         st = take_all(&r, r.family->more);
     if (!st)
-        st = r.family->more == mamba ? take_mamba(&r) : take_transformer(&r);
+        st = r.family->more == mamba   ? take_mamba(&r)
+             : r.family->more == delta ? take_delta(&r)
+                                       : take_transformer(&r);
     if (!st)
         st = take_tokens(&r);
     if (!st)
@@ -341,58 +478,19 @@ gla_status gla__gguf_config(const gla_weights *w, char **json, size_t *size, gla
 
 /* ---- the import ---------------------------------------------------------------------------- */
 
-static const family *family_of(const gla__import *im)
-{
-    gla__gguf_text name = {"", 0};
-
-    gla__gguf_string(im->source, "general.architecture", &name);
-    for (size_t i = 1; i < sizeof(families) / sizeof(families[0]); i++)
-        if (strlen(families[i].gguf) == name.size &&
-            !memcmp(families[i].gguf, name.data, name.size))
-            return &families[i];
-    return &families[0];
-}
-
 void gla__gguf_arch(gla__import *im)
 {
-    const family *f = family_of(im);
-    char *name = gla__strdup(gla__name_of("gguf/%s", f->gguf).text);
+    gla__gguf_text arch = {"", 0};
+    char *name;
 
+    gla__gguf_string(im->source, "general.architecture", &arch); /* gla__gguf_config() knew it */
+    name = gla__strdup(gla__name_of("gguf/%.*s", (int)arch.size, arch.data).text);
     if (!name) {
         im->status = GLA_E_NOMEM;
         return;
     }
     gla__free(im->arch->family);
     im->arch->family = name;
-    for (uint32_t i = 0; f->interleaved && i < im->arch->n_blocks; i++)
+    for (uint32_t i = 0; gla__gguf_is_arch(im->source, "llama") && i < im->arch->n_blocks; i++)
         gla__set_flag(im, &im->arch->blocks[i].mixers[0], "rope.interleaved", true, false);
-}
-
-void gla__gguf_tensors(gla__import *im)
-{
-    static const char *const names[][2] = {
-        {"mixer_norm.", "attn_norm."},     {"ffn_norm.", "ffn_norm."},
-        {"mixer.q_proj.", "attn_q."},      {"mixer.k_proj.", "attn_k."},
-        {"mixer.v_proj.", "attn_v."},      {"mixer.o_proj.", "attn_output."},
-        {"mixer.q_norm.", "attn_q_norm."}, {"mixer.k_norm.", "attn_k_norm."},
-        {"ffn.gate_proj.", "ffn_gate."},   {"ffn.up_proj.", "ffn_up."},
-        {"ffn.down_proj.", "ffn_down."},   {"mixer.in_proj.", "ssm_in."},
-        {"mixer.conv1d.", "ssm_conv1d."},  {"mixer.x_proj.", "ssm_x."},
-        {"mixer.dt_proj.", "ssm_dt."},     {"mixer.D", "ssm_d"},
-        {"mixer.out_proj.", "ssm_out."},
-    };
-
-    gla__map_prefix(im, "embed.", "token_embd.");
-    gla__map_prefix(im, "final_norm.", "output_norm.");
-    gla__map_prefix(im, "head.", "output.");
-    for (uint32_t i = 0; i < im->n_layers; i++) {
-        const gla__name a = gla__name_of("blk.%u.ssm_a", i);
-
-        for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++)
-            gla__map_prefix(im, gla__name_of("layers.%u.%s", i, names[n][0]).text,
-                            gla__name_of("blk.%u.%s", i, names[n][1]).text);
-        if (gla__source(im, a.text))
-            gla__map_log_negated(im, gla__name_of("layers.%u.mixer.A_log", i).text, a.text);
-    }
-    gla__map_ignore(im, "rope_freqs.weight"); /* in the architecture */
 }

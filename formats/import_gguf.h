@@ -15,9 +15,11 @@
  * architecture that nothing here knows stands in it under its own name, so that it is reported as
  * not looked at. */
 gla_status gla__gguf_config(const gla_weights *w, char **json, size_t *size, gla_diag *diag);
+/* general.architecture is this. */
+bool gla__gguf_is_arch(const gla_weights *w, const char *name);
 /* After the family's arch(): what gguf does differently. */
 void gla__gguf_arch(gla__import *im);
-/* Instead of the family's tensors(). */
+/* Instead of the family's tensors() (import_gguf_tensors.c). */
 void gla__gguf_tensors(gla__import *im);
 
 #endif

@@ -188,6 +188,21 @@ void gla__map_cut(gla__import *im, const char *our_prefix, const char *const *ou
     }
 }
 
+void gla__map_ungrouped(gla__import *im, const char *our_prefix, const char *source_prefix,
+                        const gla__fused *f, uint64_t groups)
+{
+    const gla__name from = gla__name_of("%s%s", source_prefix, f->source);
+    const uint64_t width = gla__hidden_size(im);
+    uint64_t row = 0;
+
+    for (uint64_t g = 0; g < groups; g++)
+        for (uint32_t i = 0; i < 4 && f->ours[i]; i++) {
+            gla__map_range(im, gla__name_of("%s%s", our_prefix, f->ours[i]).text, from.text,
+                           row * width, f->rows[i] * width);
+            row += f->rows[i];
+        }
+}
+
 const gla__expert_names gla__experts_usual = {"gate_proj", "up_proj", "down_proj",
                                               "experts.gate_up_proj", "experts.down_proj"};
 const gla__expert_names gla__experts_mixtral = {"w1", "w3", "w2", "experts.gate_up_proj",

@@ -68,6 +68,15 @@ __attribute__((format(printf, 1, 2))) gla__name gla__name_of(const char *format,
 void gla__map_cut(gla__import *im, const char *our_prefix, const char *const *ours,
                   const uint64_t *elements, const char *source_prefix, const char *const *theirs);
 
+typedef struct gla__fused {
+    const char *source, *ours[4]; /* NULL where there are fewer */
+    uint64_t rows[4];             /* of each of ours, in one group */
+} gla__fused;
+
+/* A matrix of theirs holds, for each group in turn, some rows of each of ours. */
+void gla__map_ungrouped(gla__import *im, const char *our_prefix, const char *source_prefix,
+                        const gla__fused *f, uint64_t groups);
+
 typedef struct gla__expert_names {
     const char *gate, *up, *down; /* "experts.E." this ".weight"; gate NULL: there is none */
     const char *gate_up,

@@ -22,6 +22,7 @@ typedef struct row {
     uint64_t first, count;
     size_t order;
     bool log_negated;
+    gla__columns columns;
 } row;
 
 typedef struct rule {
@@ -129,11 +130,9 @@ void gla__map_prefix(gla__import *im, const char *ours, const char *source)
     m->rules[m->n_rules++] = r;
 }
 
-void gla__map_range(gla__import *im, const char *ours, const char *source, uint64_t first,
-                    uint64_t count)
+static void add_row(gla__import *im, const char *ours, const char *source, row r)
 {
     gla__mapping *m = im->map;
-    row r = {.first = first, .count = count, .order = m->n_rows};
 
     if (im->status || !copy_pair(im, ours, source, &r.ours, &r.source))
         return;
@@ -143,22 +142,39 @@ void gla__map_range(gla__import *im, const char *ours, const char *source, uint6
         gla__free(r.source);
         return;
     }
+    r.order = m->n_rows;
     m->rows[m->n_rows++] = r;
     m->sorted = false;
 }
 
-void gla__map(gla__import *im, const char *ours, const char *source)
+static uint64_t size_of(const gla__import *im, const char *source)
 {
     const gla_tensor_info *info = gla__source(im, source);
 
-    gla__map_range(im, ours, source, 0, info ? info->n_elements : 0);
+    return info ? info->n_elements : 0;
 }
 
-void gla__map_log_negated(gla__import *im, const char *ours, const char *source)
+void gla__map_range(gla__import *im, const char *ours, const char *source, uint64_t first,
+                    uint64_t count)
 {
-    gla__map(im, ours, source);
-    if (!im->status)
-        im->map->rows[im->map->n_rows - 1].log_negated = true;
+    add_row(im, ours, source, (row){.first = first, .count = count});
+}
+
+void gla__map(gla__import *im, const char *ours, const char *source)
+{
+    gla__map_range(im, ours, source, 0, size_of(im, source));
+}
+
+void gla__map_log_negated(gla__import *im, const char *ours, const char *source, uint64_t first,
+                          uint64_t count)
+{
+    add_row(im, ours, source, (row){.first = first, .count = count, .log_negated = true});
+}
+
+void gla__map_columns(gla__import *im, const char *ours, const char *source,
+                      const gla__columns *columns)
+{
+    add_row(im, ours, source, (row){.count = size_of(im, source), .columns = *columns});
 }
 
 void gla__map_names(gla__import *im, const char *our_prefix, const char *source_prefix,
@@ -265,7 +281,8 @@ static gla_status fill_from_rows(gla__mapping *m, answer *a, size_t first)
         a->pieces[i] = (gla__piece){.source = r->source,
                                     .first = r->first,
                                     .count = r->count,
-                                    .log_negated = r->log_negated};
+                                    .log_negated = r->log_negated,
+                                    .columns = r->columns};
     }
     a->mapped.n_pieces = (uint32_t)n;
     return GLA_OK;

@@ -38,6 +38,13 @@ typedef struct gla__convert_item {
     char *own_name;
 } gla__convert_item;
 
+/* A small file that the source has inside. */
+typedef struct gla__inner_file {
+    const char *name;
+    char *data;
+    size_t size;
+} gla__inner_file;
+
 typedef struct gla__conversion {
     const char *src, *dst;
     char *folder; /* of a source that is a file; NULL: src is the folder */
@@ -47,8 +54,9 @@ typedef struct gla__conversion {
     gla_weights *weights;
     char *config; /* text of config.json; NULL for model folders */
     size_t config_size;
-    gla__import *import; /* NULL for model folders */
-    gla_arch *arch;      /* the import's, or read from arch.yaml */
+    gla__inner_file inner[3]; /* of gguf: what does not lie beside the file; data NULL: none */
+    gla__import *import;      /* NULL for model folders */
+    gla_arch *arch;           /* the import's, or read from arch.yaml */
     gla_description *description;
     gla__convert_item *items;
     size_t n_items, cap_items;

@@ -9,7 +9,9 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "formats/gguf.h"
 #include "formats/import_gguf.h"
+#include "formats/tokenizer_gguf.h"
 #include "runtime/conversion.h"
 
 #define MAX_CONFIG (16u << 20)
@@ -79,6 +81,8 @@ char *gla__convert_name(const char *path)
         end -= 5;
     else if (end > 5 && !strncmp(path + end - 5, ".gguf", 5))
         end -= 5;
+    if (end > 15 && !strncmp(path + end - 15, "-00001-of-", 10)) /* the first of several parts */
+        end -= 15;
     for (start = end; start && path[start - 1] != '/'; start--)
         ;
     if (end - start == 0 || !strncmp(path + start, "config", end - start) ||
@@ -164,35 +168,85 @@ static bool is_gguf_file(const char *path)
     return n > 5 && !strcmp(path + n - 5, ".gguf") && gla__exists(path) && !gla__is_dir(path);
 }
 
-/* The metadata takes the place of config.json; a tokenizer may lie beside the file. */
-static gla_status open_gguf(gla__conversion *c)
+/* The tokenizer inside, unless one lies beside the file. */
+static gla_status inner_tokenizer(gla__conversion *c)
 {
-    const char *slash = strrchr(c->src, '/');
-    bool tokenizer = false;
-    gla_status st;
+    gla__inner_file *f = &c->inner[0];
+    bool beside = false;
+    gla_status st = has(c->folder, "tokenizer.json", &beside, c->diag);
 
-    c->folder = slash ? gla__strndup(c->src, (size_t)(slash - c->src) + 1) : gla__strdup(".");
-    if (!c->folder)
-        return gla__fail_nomem(c->diag, "a path");
-    st = gla_weights_open(c->src, &c->options.limits, &c->weights, c->diag);
+    if (st || beside)
+        return st;
+    f->name = "tokenizer.json";
+    st = gla__gguf_tokenizer(c->weights, &f->data, &f->size, c->diag);
+    if (!st && !f->data)
+        gla__convert_note(&c->options, "there is no tokenizer in the file: put the model's "
+                                       "tokenizer.json beside it, or into the folder afterwards");
+    return st;
+}
+
+/* Names of special tokens and the chat template, unless they lie beside the file. */
+static gla_status inner_chat(gla__conversion *c)
+{
+    gla__inner_file *config = &c->inner[1], *chat = &c->inner[2];
+    bool has_config = false, has_chat = false;
+    gla__gguf_text text;
+    gla_status st = has(c->folder, "tokenizer_config.json", &has_config, c->diag);
+
+    if (!st)
+        st = has(c->folder, "chat_template.jinja", &has_chat, c->diag);
+    if (st || has_config)
+        return st;
+    config->name = "tokenizer_config.json";
+    st = gla__gguf_tokenizer_config(c->weights, &config->data, &config->size, c->diag);
+    if (st || has_chat || !gla__gguf_string(c->weights, "tokenizer.chat_template", &text))
+        return st;
+    chat->name = "chat_template.jinja";
+    chat->size = text.size;
+    chat->data = gla__alloc(text.size + 1);
+    if (!chat->data)
+        return gla__fail_nomem(c->diag, "the chat template");
+    memcpy(chat->data, text.data, text.size);
+    return GLA_OK;
+}
+
+/* The metadata takes the place of config.json. */
+static gla_status import_gguf(gla__conversion *c)
+{
+    gla_status st = gla_weights_open(c->src, &c->options.limits, &c->weights, c->diag);
+
     if (st)
         return st;
     st = gla__gguf_config(c->weights, &c->config, &c->config_size, c->diag);
     if (!st)
         st = gla__import_open(c->config, c->config_size, "metadata", c->weights, &c->import,
                               c->diag);
+    if (st)
+        gla__at(c->diag, c->src);
+    return st;
+}
+
+static gla_status open_gguf(gla__conversion *c)
+{
+    const char *slash = strrchr(c->src, '/');
+    gla_status st;
+
+    c->folder = slash ? gla__strndup(c->src, (size_t)(slash - c->src) + 1) : gla__strdup(".");
+    if (!c->folder)
+        return gla__fail_nomem(c->diag, "a path");
+    st = import_gguf(c);
+    if (st)
+        return st;
+    c->arch = c->import->arch;
+    report_import(&c->options, c->import);
+    st = inner_tokenizer(c);
+    if (!st)
+        st = inner_chat(c);
     if (st) {
         gla__at(c->diag, c->src);
         return st;
     }
-    c->arch = c->import->arch;
-    report_import(&c->options, c->import);
-    st = has(c->folder, "tokenizer.json", &tokenizer, c->diag);
-    if (!st && !tokenizer)
-        gla__convert_note(&c->options,
-                          "no tokenizer: the one inside gguf is not read; put the model's "
-                          "tokenizer.json beside the file, or into the folder afterwards");
-    return st ? st : set_name(c->arch, c->src, c->diag);
+    return set_name(c->arch, c->src, c->diag);
 }
 
 static gla_status open_model_folder(gla__conversion *c)
@@ -257,41 +311,40 @@ void gla__convert_deinit(gla__conversion *c)
     gla__import_close(c->import);
     gla_weights_close(&c->weights);
     gla_registry_unref(c->registry);
+    for (size_t i = 0; i < sizeof(c->inner) / sizeof(c->inner[0]); i++)
+        gla__free(c->inner[i].data);
     gla__free(c->config);
     gla__free(c->folder);
 }
 
-/* ---- config.json alone ------------------------------------------------------------------ */
+/* ---- the architecture alone ------------------------------------------------------------- */
 
 gla_status gla_convert_config(const char *path, gla_arch **out, const gla_convert_options *options,
                               gla_diag *diag)
 {
-    const gla_convert_options o = gla__convert_options(options);
-    gla_description *description = NULL;
-    gla_registry *registry = NULL;
-    gla__import *im = NULL;
-    char *text = NULL;
-    size_t size;
+    gla__conversion c = {.src = path, .options = gla__convert_options(options), .diag = diag};
     gla_status st;
 
     *out = NULL;
-    st = gla__convert_read_config(path, &text, &size, diag);
-    if (!st)
-        st = gla__import_open(text, size, path, NULL, &im, diag);
-    if (!st)
-        st = set_name(im->arch, path, diag);
-    if (!st)
-        st = get_registry(o.registry, &registry, diag);
-    if (!st)
-        st = gla_describe(im->arch, registry ? registry : o.registry, &description, diag);
-    if (!st) {
-        report_import(&o, im);
-        *out = im->arch;
-        im->arch = NULL;
+    if (is_gguf_file(path)) {
+        st = import_gguf(&c);
+    } else {
+        st = gla__convert_read_config(path, &c.config, &c.config_size, diag);
+        if (!st)
+            st = gla__import_open(c.config, c.config_size, path, NULL, &c.import, diag);
     }
-    gla_description_free(description);
-    gla_registry_unref(registry);
-    gla__import_close(im);
-    gla__free(text);
+    if (!st)
+        st = set_name(c.import->arch, path, diag);
+    if (!st)
+        st = get_registry(c.options.registry, &c.registry, diag);
+    if (!st)
+        st = gla_describe(c.import->arch, c.registry ? c.registry : c.options.registry,
+                          &c.description, diag);
+    if (!st) {
+        report_import(&c.options, c.import);
+        *out = c.import->arch;
+        c.import->arch = NULL;
+    }
+    gla__convert_deinit(&c);
     return st;
 }

@@ -45,7 +45,7 @@ static gla_status whole_piece(gla__convert_item *item, const gla_tensor_info *in
     item->own = gla__alloc_array(1, sizeof(*item->own));
     if (!item->own)
         return GLA_E_NOMEM;
-    item->own[0] = (gla__piece){info->name, info, 0, info->n_elements, false};
+    item->own[0] = (gla__piece){.source = info->name, .info = info, .count = info->n_elements};
     item->read = item->own;
     item->n_read = 1;
     return GLA_OK;
@@ -62,7 +62,7 @@ static gla_status published_pieces(const gla_weights *w, gla__convert_item *item
         return GLA_E_NOMEM;
     gla__free(item->own);
     item->own = own;
-    own[0] = (gla__piece){info->name, info, 0, info->n_elements, false};
+    own[0] = (gla__piece){.source = info->name, .info = info, .count = info->n_elements};
     for (uint32_t i = 0; i < n; i++)
         own[1 + i].source = gla__glaw_piece(w, info, i, &own[1 + i].first, &own[1 + i].count);
     item->read = own;
@@ -136,6 +136,17 @@ static gla_status wrong_size(gla__conversion *c, const gla__convert_item *item, 
     return st;
 }
 
+/* Whole rows of ours, all of them from this piece. */
+static bool columns_fit(const gla__convert_item *item)
+{
+    const gla__columns *c = &item->read[0].columns;
+    uint64_t cols;
+
+    return item->n_read == 1 && item->out.ndim &&
+           gla__mul_u64((uint64_t)c->outer * c->inner, c->width, &cols) &&
+           cols == (uint64_t)item->out.dims[item->out.ndim - 1];
+}
+
 /* Every piece lies within its tensor, together they are as many numbers as the layer wants. */
 static gla_status check_pieces(gla__conversion *c, gla__convert_item *item, uint64_t want)
 {
@@ -146,7 +157,7 @@ static gla_status check_pieces(gla__conversion *c, gla__convert_item *item, uint
         const gla__piece *p = &item->read[i];
 
         if (!gla__add_u64(p->first, p->count, &end) || end > p->info->n_elements ||
-            !gla__add_u64(have, p->count, &have))
+            !gla__add_u64(have, p->count, &have) || (p->columns.width && !columns_fit(item)))
             return wrong_size(c, item, want, p->info->n_elements);
         if (!is_float(p->info->dtype) && !is_quantised(p->info->dtype)) {
             gla__fail(c->diag, GLA_E_UNSUPPORTED, "%s has %s numbers, floating point is needed",

@@ -93,6 +93,20 @@ static gla_status read_quantised(stream *s, const gla_tensor_info *info, uint64_
                                 count / s->cols, s->cols, dst, s->c->diag);
 }
 
+/* Rows of theirs into the order of ours; spare holds one row. */
+static void reorder_columns(const gla__columns *c, float *x, uint64_t n, float *spare)
+{
+    const uint64_t cols = c->outer * c->inner * c->width;
+
+    for (; n >= cols; n -= cols, x += cols) {
+        memcpy(spare, x, cols * sizeof(*x));
+        for (uint64_t o = 0; o < c->outer; o++)
+            for (uint64_t i = 0; i < c->inner; i++)
+                memcpy(x + (o * c->inner + i) * c->width, spare + (i * c->outer + o) * c->width,
+                       c->width * sizeof(*x));
+    }
+}
+
 /* Numbers [first, first + count) of the planned tensor, from as many pieces as they are spread
  * over. */
 static gla_status read_wide(stream *s, uint64_t first, uint64_t count, float *dst)
@@ -117,7 +131,13 @@ static gla_status read_wide(stream *s, uint64_t first, uint64_t count, float *ds
                 st = gla__to_f32(p->info->dtype, s->raw, n, dst, s->c->diag);
         }
         for (uint64_t j = 0; j < n && p->log_negated && !st; j++)
-            dst[j] = logf(-dst[j]);
+            if (dst[j] < 0)
+                dst[j] = logf(-dst[j]);
+            else
+                st = gla__fail(s->c->diag, GLA_E_CORRUPT, "%s: -exp(A_log) is below 0, not %.9g",
+                               p->source, (double)dst[j]);
+        if (p->columns.width && !st)
+            reorder_columns(&p->columns, dst, n, s->raw);
         dst += n;
         first += n;
         count -= n;
@@ -248,8 +268,11 @@ static gla_status write_item(stream *s)
     bool converts = item->out.dtype != item->stored;
     gla_status st;
 
-    for (uint32_t i = 0; i < item->n_read; i++)
-        converts |= item->read[i].info->dtype != item->out.dtype || item->read[i].log_negated;
+    for (uint32_t i = 0; i < item->n_read; i++) {
+        const gla__piece *p = &item->read[i];
+
+        converts |= p->info->dtype != item->out.dtype || p->log_negated || p->columns.width;
+    }
     s->cols = item->out.ndim ? (uint64_t)item->out.dims[item->out.ndim - 1] : 1;
     s->rows = 1;
     for (uint32_t i = 0; i + 1 < item->out.ndim; i++)
@@ -331,6 +354,10 @@ static gla_status stage_small_files(gla__conversion *c, gla__staged *staged)
 
     if (!st)
         st = gla__staged_copy(staged, c->folder ? c->folder : c->src, c->diag);
+    for (size_t i = 0; !st && i < sizeof(c->inner) / sizeof(c->inner[0]); i++)
+        if (c->inner[i].data)
+            st = gla__staged_add(staged, c->inner[i].name, c->inner[i].data, c->inner[i].size,
+                                 c->diag);
     if (!st)
         st = gla__staged_add(staged, "arch.yaml", yaml, n, c->diag);
     gla_text_free(yaml);

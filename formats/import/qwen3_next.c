@@ -63,6 +63,12 @@ static void linear(gla__import *im, gla_arch_layer *l)
     gla__set_number(im, l, "conv", (double)gla__config_int(c, "linear_conv_kernel_dim", 4, 1, 64));
 }
 
+/* Zero-centred, as published; gguf has added the 1 (import_gguf.c says so by this key). */
+static double norm_offset(gla__import *im)
+{
+    return gla__config_float(im->cfg, "norm_offset", 1);
+}
+
 static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
 {
     const gla__llama_attention attention = {.heads = 16,
@@ -76,7 +82,7 @@ static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
 
     if (kind & FULL) {
         gla__llama_attention_set(im, b, &attention);
-        gla__set_number(im, &b->mixers[0], "qk_norm_offset", 1);
+        gla__set_unless(im, &b->mixers[0], "qk_norm_offset", norm_offset(im), 0);
         if (gla__config_bool(c, "attn_output_gate", true))
             gla__set_text(im, &b->mixers[0], "output_gate", "head");
     } else {
@@ -122,32 +128,11 @@ static void arch(gla__import *im)
     gla__config_not(c, "use_sliding_window");
     gla__only_silu(im, "hidden_act");
     gla__model(im, &d);
-    gla__set_number(im, &im->arch->norm, "offset", 1);
+    gla__set_unless(im, &im->arch->norm, "offset", norm_offset(im), 0);
     gla__hybrid_blocks(im, kinds, kind_of, make);
 }
 
 /* ---- tensors ----------------------------------------------------------------------- */
-
-typedef struct fused {
-    const char *source, *ours[4];
-    uint64_t rows[4]; /* of each of ours, in one group */
-} fused;
-
-/* Theirs holds, for each key head in turn, some rows of each of ours. */
-static void ungroup(gla__import *im, const char *ours, const char *source, const fused *f,
-                    uint64_t groups)
-{
-    const gla__name from = gla__name_of("%s%s", source, f->source);
-    const uint64_t width = gla__hidden_size(im);
-    uint64_t row = 0;
-
-    for (uint64_t g = 0; g < groups; g++)
-        for (uint32_t i = 0; i < 4 && f->ours[i]; i++) {
-            gla__map_range(im, gla__name_of("%s%s", ours, f->ours[i]).text, from.text, row * width,
-                           f->rows[i] * width);
-            row += f->rows[i];
-        }
-}
 
 static void linear_tensors(gla__import *im, uint32_t layer, const char *source)
 {
@@ -165,10 +150,10 @@ static void linear_tensors(gla__import *im, uint32_t layer, const char *source)
     const uint64_t groups = gla__param_of(l, "key_heads", heads), each = heads / groups;
     const uint64_t dv = each * gla__param_of(l, "head_v_dim", 1);
     const uint64_t w = gla__param_of(l, "conv", 4), d = gla__hidden_size(im);
-    const fused qkvz = {"in_proj_qkvz.weight",
-                        {"q_proj.weight", "k_proj.weight", "v_proj.weight", "g_proj.weight"},
-                        {dk, dk, dv, dv}};
-    const fused ba = {"in_proj_ba.weight", {"b_proj.weight", "a_proj.weight"}, {each, each}};
+    const gla__fused qkvz = {"in_proj_qkvz.weight",
+                             {"q_proj.weight", "k_proj.weight", "v_proj.weight", "g_proj.weight"},
+                             {dk, dk, dv, dv}};
+    const gla__fused ba = {"in_proj_ba.weight", {"b_proj.weight", "a_proj.weight"}, {each, each}};
     const gla__name ours = gla__name_of("layers.%u.mixer.", layer);
 
     gla__map_prefix(im, ours.text, source);
@@ -177,8 +162,8 @@ static void linear_tensors(gla__import *im, uint32_t layer, const char *source)
                  (const uint64_t[]){groups * dk * w, groups * dk * w, groups * dv * w}, source,
                  conv);
     if (gla__source_format(im, "%sin_proj_qkvz.weight", source)) {
-        ungroup(im, ours.text, source, &qkvz, groups);
-        ungroup(im, ours.text, source, &ba, groups);
+        gla__map_ungrouped(im, ours.text, source, &qkvz, groups);
+        gla__map_ungrouped(im, ours.text, source, &ba, groups);
         return;
     }
     gla__map_cut(im, ours.text, qkv,

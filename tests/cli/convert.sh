@@ -27,6 +27,19 @@ empty "$out"
 expect 1 gla-convert "$reference/gla-hybrid-3to1" --arch-only -o "$work/arch.yaml"
 has '--overwrite' "$err"
 
+expect 0 gla-convert "$source/tests/data/gguf/qwen3next.gguf" --arch-only
+has 'family: gguf/qwen3next' "$out"
+has 'layers: 3*linear_moe + full_moe' "$out"
+empty "$err"
+
+# gguf
+expect 0 gla-convert "$source/tests/data/gguf/qwen35.gguf" -o "$work/gguf"
+has "gguf/qwen35, 68 tensors" "$out"
+has "there is no tokenizer in the file" "$err"
+expect 1 gla-convert "$work/gguf" --to safetensors -o "$work/x"
+has "gguf" "$err"
+[ ! -e "$work/x" ] || fail "a failure left a folder"
+
 # one line each, that names the place
 expect 1 gla-convert "$work/nowhere" -o "$work/x"
 has "gla-convert: $work/nowhere: no such file or folder" "$err"

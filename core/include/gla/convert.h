@@ -2,9 +2,9 @@
  *
  * gla/convert.h - published checkpoints into model folders, and back
  *
- * gla_convert() reads a Hugging Face folder, a .gguf file or a model folder (to re-quantise) and
- * writes a model folder.  The folder is written aside and takes its place as a whole; a failure,
- * cancellation or crash leaves what was there before.
+ * gla_convert() reads a Hugging Face folder, a .gguf file (of several parts: the first) or a model
+ * folder (to re-quantise) and writes a model folder.  The folder is written aside and takes its
+ * place as a whole; a failure, cancellation or crash leaves what was there before.
  */
 #ifndef GLA_CONVERT_H
 #define GLA_CONVERT_H
@@ -52,7 +52,7 @@ GLA_API GLA_NODISCARD gla_status gla_convert(const char *src, const char *dst,
 GLA_API GLA_NODISCARD gla_status gla_convert_back(const char *src, const char *dst,
                                                   const gla_convert_options *options,
                                                   gla_convert_report *report, gla_diag *diag);
-/* config.json (or a folder with one) -> architecture, no weights. */
+/* config.json, a folder with one, or a .gguf file -> architecture, no weights. */
 GLA_API GLA_NODISCARD gla_status gla_convert_config(const char *path, gla_arch **out,
                                                     const gla_convert_options *options,
                                                     gla_diag *diag);
