@@ -2,7 +2,8 @@
  *
  * gguf.h - what a .gguf file says besides its tensors
  *
- * Versions 2 and 3, little-endian; one file, or parts NAME-00001-of-0000N.gguf, opened by the first.  Tensors are read with gla_weights_open() and appear row-major
+ * Versions 2 and 3, little-endian; one file, or parts NAME-00001-of-0000N.gguf, opened by the
+ * first.  Tensors are read with gla_weights_open() and appear row-major
  * ([out, in]: gguf counts its dimensions from the fastest).  Q8_0 and Q4_0 appear as F32, which
  * holds their values exactly; other quantised types are refused by name.
  * Texts are borrowed from w, not NUL-terminated, and UTF-8 is not promised.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "formats/gguf.h"
 
 /* ---- blocks -------------------------------------------------------------------- */
 
@@ -237,4 +238,10 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     a->tie_embeddings = tie;
     gla__layers_make(im, (uint32_t)gla__config_int(c, "num_hidden_layers|n_layer|n_layers",
                                                    d->layers, 1, GLA__MAX_LAYERS));
+}
+
+void gla__never_bos(gla__import *im)
+{
+    if (!im->source || !gla__is_gguf(im->source)) /* gguf says it of each model */
+        im->arch->bos_token = -1;
 }

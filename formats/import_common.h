@@ -61,6 +61,8 @@ typedef struct gla__model_defaults {
 /* vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, tie_word_embeddings,
  * tokens, rmsnorm with "norm_eps|rms_norm_eps|...", embedding, head; makes im->layers. */
 void gla__model(gla__import *im, const gla__model_defaults *d);
+/* The family's tokenizer puts nothing in front of a text, whatever bos_token_id its config has. */
+void gla__never_bos(gla__import *im);
 uint32_t gla__hidden_size(const gla__import *im);
 /* Bias, tying and so on follow the tensors: whether the source has this tensor; `def` without a
  * source. */
@@ -111,5 +113,7 @@ void gla__layer_rule(gla__import *im, uint32_t layer, const char *ours, const ch
                      const char *source);
 /* Prefix rules for embedding, head, norms, mixer and ffn of every layer.  names may be NULL. */
 void gla__llama_tensors(gla__import *im, const gla__llama_names *names);
+/* The same under "backbone.", as Mamba and Mamba-2 are published. */
+void gla__backbone_tensors(gla__import *im);
 
 #endif

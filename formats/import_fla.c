@@ -7,6 +7,12 @@
 
 #define UNASSIGNED UINT32_MAX
 
+const gla__model_defaults gla__fla_usual = {.vocab_size = 32000,
+                                            .hidden_size = 2048,
+                                            .layers = 24,
+                                            .max_positions = 2048,
+                                            .norm_eps = 1e-6};
+
 /* ---- architecture ---------------------------------------------------------------- */
 
 uint32_t gla__fla_width(gla__import *im, const char *key, double def)
@@ -50,6 +56,25 @@ void gla__fla_conv(gla__import *im, gla_arch_layer *l, uint32_t def, bool wanted
         gla__note(im, "config.json asks for %s short convolution, the tensors have %s: they decide",
                   wanted ? "a" : "no", has ? "one" : "none");
     gla__set_unless(im, l, "conv", has ? (double)width : 0, def);
+}
+
+void gla__fla_gated_delta(gla__import *im, gla_arch_layer *l, uint32_t key_heads, uint32_t head_dim,
+                          double expand_v)
+{
+    gla__config *c = im->cfg;
+    const int64_t keys = gla__config_int(c, "num_heads", key_heads, 1, GLA__MAX_HEADS);
+    const int64_t heads = gla__config_int(c, "num_v_heads", keys, 1, GLA__MAX_HEADS);
+    const int64_t k = gla__config_int(c, "head_dim", head_dim, 1, 4096);
+    const double v = (double)k * gla__config_float(c, "expand_v", expand_v);
+
+    if (!(v >= 1 && v <= 4096))
+        gla__config_refuse(c, "expand_v", "no sensible width comes out");
+    gla__set_number(im, l, "heads", (double)heads);
+    gla__set_unless(im, l, "key_heads", (double)keys, (double)heads);
+    gla__set_number(im, l, "head_k_dim", (double)k);
+    gla__set_number(im, l, "head_v_dim", floor(v));
+    gla__fla_conv(im, l, 4, gla__config_bool(c, "use_short_conv", true), "q_conv1d.weight");
+    gla__set_flag(im, l, "neg_eigval", gla__config_bool(c, "allow_neg_eigval", false), false);
 }
 
 /* Inner width of the ffn: given, or 2/3 of ratio * hidden_size, a multiple of 256 above. */
@@ -252,4 +277,9 @@ void gla__fla_tensors(gla__import *im, const char *const *renamed)
     }
     gla__map_ignore(im, "*.rotary.inv_freq");
     gla__map_ignore(im, "*.attn.D"); /* left over from an early Gated DeltaNet */
+}
+
+void gla__fla_plain_tensors(gla__import *im)
+{
+    gla__fla_tensors(im, NULL);
 }

@@ -10,6 +10,9 @@
 
 #include "formats/import_common.h"
 
+/* What most of fla's configs default to. */
+extern const gla__model_defaults gla__fla_usual;
+
 /* Sizes, norms, tokens, ffn; softmax blocks for the layers of `attn` (one spec or a list); then a
  * block `name` with mixer `type` for the remaining layers, which is returned: NULL when none remain
  * or something went wrong, and the importer has nothing more to do. */
@@ -28,6 +31,10 @@ uint32_t gla__fla_first(const gla__import *im);
 /* heads, kv_heads, k_dim, v_dim from num_heads, num_kv_heads, expand_k, expand_v. */
 void gla__fla_heads(gla__import *im, gla_arch_layer *l, uint32_t heads, double expand_k,
                     double expand_v);
+/* heads, key_heads, head_k_dim, head_v_dim from num_heads, num_v_heads, head_dim, expand_v; the
+ * short convolution, allow_neg_eigval: what delta rules with a gate share. */
+void gla__fla_gated_delta(gla__import *im, gla_arch_layer *l, uint32_t key_heads, uint32_t head_dim,
+                          double expand_v);
 /* `conv`: conv_size if wanted, else 0; def is the layer's default.  Whether `taps`
  * ("q_conv1d.weight") is among the tensors decides. */
 void gla__fla_conv(gla__import *im, gla_arch_layer *l, uint32_t def, bool wanted, const char *taps);
@@ -35,5 +42,6 @@ void gla__fla_conv(gla__import *im, gla_arch_layer *l, uint32_t def, bool wanted
 /* Prefix rules for everything, and the old spellings: fused gate_proj, embed_tokens.  `renamed`
  * ("ours=source", see gla__map_names) is for the family's own mixer; may be NULL. */
 void gla__fla_tensors(gla__import *im, const char *const *renamed);
+void gla__fla_plain_tensors(gla__import *im); /* nothing is renamed */
 
 #endif

@@ -249,3 +249,17 @@ void gla__llama_tensors(gla__import *im, const gla__llama_names *names)
     }
     gla__map_ignore(im, "*rotary_emb.inv_freq");
 }
+
+void gla__backbone_tensors(gla__import *im)
+{
+    const gla__llama_names names = {
+        .root = "backbone.",
+        .mixer = "mixer.",
+        .mixer_norm = "norm.",
+        .embedding =
+            gla__source(im, "backbone.embedding.weight") ? "embedding.weight" : "embeddings.weight",
+        .final_norm = "norm_f.",
+    };
+
+    gla__llama_tensors(im, &names);
+}

@@ -53,7 +53,9 @@ static gla_status unknown_type(const char *model_type, const char *name, gla_dia
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "", all[i]);
     st = gla__fail(diag, GLA_E_UNSUPPORTED, "\"%s\" is not known; known: %s", model_type, text);
     nearest = gla__nearest(model_type, all, n);
-    if (nearest)
+    if (!strcmp(model_type, "samba")) /* no misspelt mamba */
+        gla__hint(diag, "Mamba between sliding windows can be written in arch.yaml, not converted");
+    else if (nearest)
         gla__hint(diag, "did you mean \"%s\"?", nearest);
     gla__at(diag, "model_type");
     gla__at(diag, name);

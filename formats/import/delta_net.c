@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-static const gla__model_defaults defaults = {.vocab_size = 32000,
-                                             .hidden_size = 2048,
-                                             .layers = 24,
-                                             .max_positions = 2048,
-                                             .norm_eps = 1e-6};
-
 static void set_qk(gla__import *im, gla_arch_layer *l)
 {
     static const char *const activations[] = {"silu", "relu", "elu", "identity", NULL};
@@ -31,7 +25,7 @@ static void set_qk(gla__import *im, gla_arch_layer *l)
 static void arch(gla__import *im)
 {
     gla__config *c = im->cfg;
-    gla_arch_block *b = gla__fla_blocks(im, &defaults, "delta", "deltanet");
+    gla_arch_block *b = gla__fla_blocks(im, &gla__fla_usual, "delta", "deltanet");
     const int64_t heads = gla__config_int(c, "num_heads", 16, 1, GLA__MAX_HEADS);
     const uint32_t k = gla__fla_width(im, "expand_k", 1), v = gla__fla_width(im, "expand_v", 1);
     const bool beta = gla__config_bool(c, "use_beta", true);
@@ -55,10 +49,6 @@ static void arch(gla__import *im)
     gla__set_flag(im, l, "output_gate", gla__config_bool(c, "use_gate", false), true);
 }
 
-static void tensors(gla__import *im)
-{
-    gla__fla_tensors(im, NULL);
-}
-
 static const char *const model_types[] = {"delta_net", NULL};
-const gla__importer gla__importer_delta_net = {"fla/delta_net", model_types, arch, tensors};
+const gla__importer gla__importer_delta_net = {"fla/delta_net", model_types, arch,
+                                               gla__fla_plain_tensors};

@@ -7,16 +7,10 @@
  */
 #include "formats/import_fla.h"
 
-static const gla__model_defaults defaults = {.vocab_size = 32000,
-                                             .hidden_size = 2048,
-                                             .layers = 24,
-                                             .max_positions = 2048,
-                                             .norm_eps = 1e-6};
-
 static void arch(gla__import *im)
 {
     gla__config *c = im->cfg;
-    gla_arch_block *b = gla__fla_blocks(im, &defaults, "gla", "gla");
+    gla_arch_block *b = gla__fla_blocks(im, &gla__fla_usual, "gla", "gla");
     gla_arch_layer *l;
 
     gla__config_ignore(c, "use_gk|use_gv|share_conv_kernel");

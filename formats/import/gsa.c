@@ -6,17 +6,11 @@
  */
 #include "formats/import_fla.h"
 
-static const gla__model_defaults defaults = {.vocab_size = 32000,
-                                             .hidden_size = 2048,
-                                             .layers = 24,
-                                             .max_positions = 2048,
-                                             .norm_eps = 1e-6};
-
 static void arch(gla__import *im)
 {
     static const char *const maps[] = {"swish", "relu", NULL};
     gla__config *c = im->cfg;
-    gla_arch_block *b = gla__fla_blocks(im, &defaults, "gsa", "gsa");
+    gla_arch_block *b = gla__fla_blocks(im, &gla__fla_usual, "gsa", "gsa");
     gla_arch_layer *l;
 
     gla__config_ignore(c,
@@ -34,10 +28,5 @@ static void arch(gla__import *im)
     gla__set_flag(im, l, "norm_weight", gla__config_bool(c, "elementwise_affine", true), true);
 }
 
-static void tensors(gla__import *im)
-{
-    gla__fla_tensors(im, NULL);
-}
-
 static const char *const model_types[] = {"gsa", NULL};
-const gla__importer gla__importer_gsa = {"fla/gsa", model_types, arch, tensors};
+const gla__importer gla__importer_gsa = {"fla/gsa", model_types, arch, gla__fla_plain_tensors};

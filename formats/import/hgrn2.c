@@ -6,12 +6,6 @@
  */
 #include "formats/import_fla.h"
 
-static const gla__model_defaults defaults = {.vocab_size = 32000,
-                                             .hidden_size = 2048,
-                                             .layers = 24,
-                                             .max_positions = 2048,
-                                             .norm_eps = 1e-6};
-
 /* Heads, and channels of the forget gate that each has. */
 static void set_heads(gla__import *im, gla_arch_layer *l)
 {
@@ -34,7 +28,7 @@ static void set_heads(gla__import *im, gla_arch_layer *l)
 static void arch(gla__import *im)
 {
     gla__config *c = im->cfg;
-    gla_arch_block *b = gla__fla_blocks(im, &defaults, "hgrn2", "hgrn2");
+    gla_arch_block *b = gla__fla_blocks(im, &gla__fla_usual, "hgrn2", "hgrn2");
     gla_arch_layer *l;
 
     gla__config_ignore(c, "num_heads|expand_ratio");

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-static const gla__model_defaults defaults = {.vocab_size = 32000,
-                                             .hidden_size = 2048,
-                                             .layers = 24,
-                                             .max_positions = 2048,
-                                             .norm_eps = 1e-6};
-
 static void set_feature_map(gla__import *im, gla_arch_layer *l)
 {
     static const char *const names[][2] = {{"elementwise_product", "elementwise_product"},
@@ -35,7 +29,7 @@ static void set_feature_map(gla__import *im, gla_arch_layer *l)
 static void arch(gla__import *im)
 {
     gla__config *c = im->cfg;
-    gla_arch_block *b = gla__fla_blocks(im, &defaults, "linear", "linear_attention");
+    gla_arch_block *b = gla__fla_blocks(im, &gla__fla_usual, "linear", "linear_attention");
     gla_arch_layer *l;
 
     if (!b)

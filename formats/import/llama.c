@@ -56,6 +56,8 @@ static void arch(gla__import *im)
     gla_arch_block *b;
 
     gla__model(im, &v->model);
+    if (!strncmp(v->model_type, "qwen", 4))
+        gla__never_bos(im);
     b = gla__block_add(im, "block");
     if (!b)
         return;

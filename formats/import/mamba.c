@@ -73,19 +73,5 @@ static void arch(gla__import *im)
     gla__set_flag(im, l, "out_bias", gla__config_bool(c, "use_bias", false), false);
 }
 
-static void tensors(gla__import *im)
-{
-    const gla__llama_names names = {
-        .root = "backbone.",
-        .mixer = "mixer.",
-        .mixer_norm = "norm.",
-        .embedding =
-            gla__source(im, "backbone.embedding.weight") ? "embedding.weight" : "embeddings.weight",
-        .final_norm = "norm_f.",
-    };
-
-    gla__llama_tensors(im, &names);
-}
-
 static const char *const model_types[] = {"mamba", NULL};
-const gla__importer gla__importer_mamba = {"mamba", model_types, arch, tensors};
+const gla__importer gla__importer_mamba = {"mamba", model_types, arch, gla__backbone_tensors};

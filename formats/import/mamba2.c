@@ -72,19 +72,5 @@ static void arch(gla__import *im)
     set_norm(im, l, fla, groups);
 }
 
-static void tensors(gla__import *im)
-{
-    const gla__llama_names names = {
-        .root = "backbone.",
-        .mixer = "mixer.",
-        .mixer_norm = "norm.",
-        .embedding =
-            gla__source(im, "backbone.embedding.weight") ? "embedding.weight" : "embeddings.weight",
-        .final_norm = "norm_f.",
-    };
-
-    gla__llama_tensors(im, &names);
-}
-
 static const char *const model_types[] = {"mamba2", NULL};
-const gla__importer gla__importer_mamba2 = {"mamba2", model_types, arch, tensors};
+const gla__importer gla__importer_mamba2 = {"mamba2", model_types, arch, gla__backbone_tensors};

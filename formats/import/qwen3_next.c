@@ -128,6 +128,7 @@ static void arch(gla__import *im)
     gla__config_not(c, "use_sliding_window");
     gla__only_silu(im, "hidden_act");
     gla__model(im, &d);
+    gla__never_bos(im);
     gla__set_unless(im, &im->arch->norm, "offset", norm_offset(im), 0);
     gla__hybrid_blocks(im, kinds, kind_of, make);
 }
