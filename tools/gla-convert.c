@@ -48,7 +48,7 @@ static const char *const usage[] = {
     "FOLDER -o DIR [--weights TYPE]     published (or model) -> model",
     "FILE.gguf -o DIR                   gguf -> model",
     "MODEL --to safetensors -o DIR      model folder -> published files",
-    "SRC --arch-only [-o FILE]          config.json or FILE.gguf -> architecture",
+    "SRC --arch-only [-o FILE]          config.json, gguf -> arch.yaml",
     NULL};
 static const char *const examples[] = {
     "gla-convert ~/gla-1.3B -o gla-1.3B --weights int8",
