@@ -15,6 +15,9 @@ if(GLA_SANITIZE)
   if(GLA_SANITIZE MATCHES thread)
     target_compile_definitions(gla_flags INTERFACE GLA_THREADS_PTHREAD) # libgomp is opaque to tsan
   endif()
+  if(GLA_FUZZ)
+    target_compile_options(gla_flags INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL Debug)
   target_compile_options(gla_flags INTERFACE
     -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection)

@@ -7,7 +7,9 @@
  */
 #include "formats/planes.h"
 
+#ifndef __clang__ /* which does it at -O2 */
 #pragma GCC optimize("O3")
+#endif
 
 typedef uint16_t number16 __attribute__((aligned(1), may_alias));
 typedef uint32_t number32 __attribute__((aligned(1), may_alias));

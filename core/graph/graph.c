@@ -321,8 +321,12 @@ static void lay_out(const gla__graph *g, gla__workspace *w, uint32_t rows)
 
     for (uint32_t i = 0; i < GLA__BUFFER_COUNT; i++)
         w->buffers[i] = take(&at, (uint64_t)rows * g->program.d_model);
-    for (uint32_t i = 0; i < g->n_slots; i++)
-        w->slots[i] = take(&at, (uint64_t)rows * g->slots[i].per_row);
+    for (uint32_t i = 0; i < g->n_slots; i++) {
+        const uint64_t n = (uint64_t)rows * g->slots[i].per_row;
+
+        w->slots[i] = take(&at, n);
+        memset(w->slots[i], 0, n * sizeof(float)); /* a model may lack the layer that writes them */
+    }
     w->stage = take(&at, (uint64_t)g->stage_rows * g->program.vocab_size);
     w->scratch_at = at;
 }

@@ -2,6 +2,7 @@
  *
  * convert_files.c - the folder of a conversion, and the small files in it
  */
+#define _XOPEN_SOURCE 700 /* realpath */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>

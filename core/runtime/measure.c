@@ -103,7 +103,7 @@ gla_status gla_measure_gemm(uint32_t rows, uint32_t out, uint32_t in, uint32_t d
     /* the first product warms up: oneDNN compiles its kernel, memory gets its pages */
     st = multiply(dtype, rows, out, in, memory, memory + a, memory + a + b);
     start = now = gla__work_clock();
-    while (!st && (!done || now - start < seconds)) {
+    while (!st && (done == 0 || now - start < seconds)) {
         st = multiply(dtype, rows, out, in, memory, memory + a, memory + a + b);
         done += flops;
         now = gla__work_clock();

@@ -16,8 +16,10 @@ static void set_heads(gla__import *im, gla_arch_layer *l)
                               : gla__config_int(c, "expand_ratio", 128, 1, d);
     const int64_t heads = gla__config_is_null(c, "expand_ratio") && given ? given : d / ratio;
 
-    if (d % heads)
+    if (heads < 1 || d % heads) {
         gla__config_refuse(c, "expand_ratio", "hidden_size is no multiple of the heads");
+        return;
+    }
     if (given && given != heads)
         gla__note(im, "config.json says num_heads %d, the model has hidden_size / expand_ratio: %d",
                   (int)given, (int)heads);

@@ -254,7 +254,8 @@ typedef struct gla_declare {
     uint32_t (*scratch)(const struct gla_declare *d, size_t per_row, size_t per_sequence,
                         size_t fixed);
     /* f32 rows shared by all layers that name them, in the order of the layers, alive for one
-     * forward pass of the model (RWKV-7's first value, say).  Index into batch->shared. */
+     * forward pass of the model (RWKV-7's first value, say), zero when it begins.  Index into
+     * batch->shared. */
     uint32_t (*shared)(const struct gla_declare *d, const char *name, size_t per_row);
 } gla_declare;
 

@@ -119,7 +119,7 @@ static void products_of_scalar(const gla__rec *r, const chunk *c, size_t n)
         float *d = c->d + i * LD;
 
         for (size_t j = 0; j < i; j++)
-            d[j] = d[j - LD] * decay;
+            d[j] = c->d[(i - 1) * LD + j] * decay;
         d[i] = 1.0f;
         if (!i)
             c->e0[0] = decay;
