@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# packages.sh NEED... - installs the Debian packages that are missing.  Needs: build, test, deb.
+# packages.sh NEED... - installs the Debian packages that are missing.  Needs: build, test,
+# deb, coverage, analyse.
 # Run as root or with sudo; says what it does, is silent and quick when nothing is missing.
 set -euo pipefail
 
@@ -9,6 +10,8 @@ build="gcc libc6-dev cmake ninja-build pkg-config git ca-certificates libdnnl-de
        libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev"
 test="g++ libcriterion-dev python3 zstd jq mandoc zsh fish"
 deb="debootstrap dpkg-dev file"
+coverage="gcovr"
+analyse="clang-tidy cppcheck"
 
 wanted=""
 for need in "$@"; do
@@ -16,6 +19,8 @@ for need in "$@"; do
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
     deb) wanted="$wanted $deb" ;;
+    coverage) wanted="$wanted $coverage" ;;
+    analyse) wanted="$wanted $analyse" ;;
     *) echo "packages.sh: unknown need '$need'" >&2; exit 2 ;;
     esac
 done

@@ -232,7 +232,7 @@ static gla_status add_regex(reader *r, gla__behavior behavior, bool invert, cons
 
 static gla_status read_byte_level(reader *r, const json_t *part, const char *type)
 {
-    bool prefix, regex;
+    bool prefix, regex = false;
     gla_status st = get_bool(r, part, type, "add_prefix_space", true, &prefix);
 
     if (!st)
@@ -270,7 +270,7 @@ static gla_status get_prepend(reader *r, const json_t *part, const char *type, g
 
 static gla_status read_metaspace(reader *r, const json_t *part, const char *type)
 {
-    bool split;
+    bool split = false;
     gla__pre *space = add_pre(r, GLA__PRE_METASPACE, GLA__ISOLATED), *cut;
     gla_status st;
 

@@ -109,11 +109,12 @@ static void guarded_arm(guarded *g, size_t n, uint32_t bits, uint32_t fence)
 
 static gla_status guarded_check(const guarded *g, const char *what)
 {
-    const uint32_t *after = g->block + g->guard + g->n;
+    const uint32_t *after;
     size_t before = 0, past = 0;
 
     if (!g->block)
         return GLA_OK;
+    after = g->block + g->guard + g->n;
     for (size_t i = 0; i < g->guard; i++)
         before += g->block[i] != g->fence;
     for (size_t i = 0; i < g->capacity - g->n + g->guard; i++)

@@ -222,8 +222,8 @@ static gla_status add_branch(builder *b, const gla_arch_block *block, uint32_t i
                         block->norm_at == GLA_NORM_AT_SANDWICH ||
                         block->norm_at == GLA_NORM_AT_RESIDUAL;
     const bool sandwich = block->norm_at == GLA_NORM_AT_SANDWICH;
-    uint32_t out;
-    double scale;
+    uint32_t out = X;
+    double scale = 1;
     gla_status st = GLA_OK;
 
     if (before)

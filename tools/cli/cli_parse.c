@@ -207,7 +207,7 @@ static void make_table(const cli_option *options, getopt_table *t)
 
     memset(t, 0, sizeof(*t));
     *letter++ = ':'; /* tells a missing value from an unknown option */
-    for (int i = 0; options[i].help && i < MAX_OPTIONS; i++) {
+    for (int i = 0; i < MAX_OPTIONS && options[i].help; i++) {
         const cli_option *o = &options[i];
 
         if (!o->name)
