@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef gla__fail /* for the analyser only: diag.h */
+#undef gla__fail_nomem
+#undef gla__fail_errno
+
 const char *gla_status_name(gla_status status)
 {
     switch (status) {

@@ -187,8 +187,6 @@ char *gla__path_join(const char *dir, const char *name)
 
 char *gla__path_dir(const char *path)
 {
-    /* clang-tidy thinks that gla__fail_nomem() could return GLA_OK.
-     * NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
     const char *slash = strrchr(path, '/');
 
     if (!slash)

@@ -216,6 +216,7 @@ static void add_table(stream *s, const gla__kv_table *t, uint8_t *const *pages, 
         uint8_t *page = pages ? pages[i] : NULL;
 
         if (s->copies && used && i + 1 == n) {
+            /* copies are of pages that are there: NOLINTNEXTLINE(*.NonNullParamChecker) */
             page = memcpy(s->copies + s->copied, page, t->page_bytes);
             clear_unused(page, &s->q->store->layout->entries[t->entry].desc, s->q->kv_dtype, used);
             s->copied += t->page_bytes;
