@@ -348,9 +348,6 @@ static gla_status add_affix(reader *r, int32_t *ids, uint32_t *n, const json_t *
                          GLA_TOK_MAX_AFFIX);
     if (gla__json_u64(id, &value) || value >= GLA_TOK_MAX_ID)
         return bad(r, "post_processor", "ids", "token ids");
-    if (!gla_tokenizer_token(r->t, (int32_t)value))
-        return gla__fail(r->diag, GLA_E_CORRUPT,
-                         "post_processor adds id %" PRIu64 ", which is no token", value);
     ids[(*n)++] = (int32_t)value;
     return GLA_OK;
 }
