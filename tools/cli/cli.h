@@ -154,6 +154,9 @@ int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total);
 /* The same for what the program itself counts: unit "tokens", say. */
 int cli_progress_count(const char *what, uint64_t done, uint64_t total, const char *unit);
 void cli_progress_clear(void);
+/* The same for work that is no bytes: `share` of it, 0 to 1, is done.  Says when the rest will be,
+ * going by how long the work of that name has taken so far. */
+int cli_progress_share(const char *what, double share);
 
 /* True after the first SIGINT or SIGTERM; the second one kills. */
 bool cli_interrupted(void);

@@ -90,6 +90,41 @@ int cli_progress(void *ctx, const char *what, uint64_t done, uint64_t total)
     return cli_progress_count(what ? what : "", done, total, NULL);
 }
 
+/* "40 s", "3 min", "2.5 h" */
+static const char *format_seconds(char buf[32], double seconds)
+{
+    if (seconds < 99)
+        snprintf(buf, 32, "%.0f s", seconds);
+    else if (seconds < 5400)
+        snprintf(buf, 32, "%.0f min", seconds / 60);
+    else
+        snprintf(buf, 32, "%.1f h", seconds / 3600);
+    return buf;
+}
+
+int cli_progress_share(const char *what, double share)
+{
+    static char task[48];
+    static double start, last;
+    char left[32];
+
+    if (strncmp(task, what, sizeof(task) - 1) != 0) {
+        snprintf(task, sizeof(task), "%s", what);
+        start = now();
+        last = 0;
+    }
+    if (!cli.progress || now() - last <= 1.0 / 6)
+        return interrupted;
+    last = now();
+    fprintf(stderr, "\r\033[K%3.0f%%  %s", 100 * share, what);
+    if (share > 0.01 && last - start > 2)
+        fprintf(stderr, ", about %s left",
+                format_seconds(left, (last - start) * (1 - share) / share));
+    fflush(stderr);
+    line_shown = true;
+    return interrupted;
+}
+
 /* ---- remarks and errors ---------------------------------------------------------- */
 
 static const char *program_name(void)

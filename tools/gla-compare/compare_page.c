@@ -24,35 +24,15 @@ static const char style[] =
     "font-weight:600}footer,.soft{color:var(--soft);font-size:.85rem}"
     "code{overflow-wrap:anywhere}";
 
-/* The processor as Linux calls it; empty when it does not say. */
-static void processor(char *buf, size_t size)
-{
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    char line[256];
-
-    buf[0] = '\0';
-    while (f && fgets(line, sizeof(line), f)) {
-        const char *colon = strchr(line, ':');
-
-        if (strncmp(line, "model name", 10) || !colon)
-            continue;
-        snprintf(buf, size, "%s", colon + 2);
-        buf[strcspn(buf, "\n")] = '\0';
-        break;
-    }
-    if (f)
-        fclose(f);
-}
-
-static void write_command(FILE *f, int argc, char **argv)
+static void write_command(const comparison *c, FILE *f)
 {
     fputs("<p class=\"soft\"><code>", f);
-    for (int i = 0; i < argc; i++) {
-        const bool quote = !argv[i][0] || strpbrk(argv[i], " \"'$;&|<>*?()") != NULL;
+    for (int i = 0; i < c->argc; i++) {
+        const bool quote = !c->argv[i][0] || strpbrk(c->argv[i], " \"'$;&|<>*?()") != NULL;
 
         fputs(i ? " " : "", f);
         fputs(quote ? "'" : "", f);
-        compare_escape(f, argv[i]);
+        compare_escape(f, c->argv[i]);
         fputs(quote ? "'" : "", f);
     }
     fputs("</code></p>\n", f);
@@ -64,7 +44,7 @@ static void write_footer(const comparison *c, FILE *f)
     char date[64] = "", cpu[256];
     struct tm utc;
 
-    processor(cpu, sizeof(cpu));
+    compare_processor(cpu, sizeof(cpu));
     if (gmtime_r(&now, &utc))
         strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", &utc);
     fprintf(f, "<footer><p>%s. ", date);
@@ -76,6 +56,16 @@ static void write_footer(const comparison *c, FILE *f)
     if (c->measured)
         fprintf(f, " Speed: medians of %u interleaved rounds, %u tokens decoded.", c->rounds,
                 c->decode_tokens);
+    if (c->n_probes)
+        fprintf(f,
+                " Recall: %u trials of each question; able: the right token gains at least ln 2 "
+                "nats and the 95 %% interval lies above 0.",
+                c->trials);
+    if (c->measured && c->energy[0]) {
+        fputs(" Joules: not known: ", f);
+        compare_escape(f, c->energy);
+        fputs(".", f);
+    }
     if (c->interrupted)
         fputs(" Interrupted: this is what had been measured.", f);
     fputs("</p><p>", f);
@@ -83,7 +73,7 @@ static void write_footer(const comparison *c, FILE *f)
     fputs("</p></footer>\n", f);
 }
 
-int compare_write_page(const comparison *c, const char *path, int argc, char **argv)
+int compare_write_page(const comparison *c, const char *path)
 {
     FILE *f = fopen(path, "w");
     bool bad;
@@ -97,10 +87,10 @@ int compare_write_page(const comparison *c, const char *path, int argc, char **a
             c->n, style);
     compare_plot_style(f);
     fprintf(f, "</style></head><body>\n<h1>%u candidates side by side</h1>\n", c->n);
-    write_command(f, argc, argv);
+    write_command(c, f);
     fputs("<div class=\"plots\">\n", f);
     for (const compare_picture *p = compare_pictures; p->name; p++) {
-        if (!compare_has_picture(c, p))
+        if (p->wanted && !p->wanted(c))
             continue;
         fprintf(f, "<figure><figcaption>%s</figcaption>\n", p->title);
         p->draw(c, f, false);

@@ -1,48 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * compare_plot.c - SVG: lines over a logarithmic axis, quality against cost, layer strips
+ * compare_plot.c - SVG: lines and dots over two axes
  *
  * Every picture carries a legend and takes its colours from classes (plot_style), so that one
  * drawing serves light and dark pages and stands alone in a file.  480 units wide: readable on a
  * phone.
  */
-#include "compare.h"
+#include "compare_plot.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
-
-enum {
-    WIDTH = 480,
-    HEIGHT = 280, /* of the plot; the legend comes below */
-    LEFT = 66,
-    RIGHT = 14,
-    TOP = 12,
-    BOTTOM = 44,
-    LEGEND_ROW = 18,
-    STRIP_ROW = 38, /* the label, then the strip */
-    MAX_POINTS = 32,
-};
-
-typedef struct series {
-    uint32_t candidate;
-    double x[MAX_POINTS], y[MAX_POINTS], low[MAX_POINTS], high[MAX_POINTS]; /* low NAN: no bar */
-    uint32_t n;
-} series;
-
-typedef const char *format_fn(char buf[32], double v);
-
-typedef struct plot {
-    const comparison *c;
-    const char *x_title, *y_title;
-    bool log_y, lines, front;
-    double x_step, y_step; /* logarithmic axes: factor between ticks */
-    format_fn *x_format, *y_format;
-    series list[MAX_CANDIDATES];
-    uint32_t n;
-    double x0, x1, y0, y1;
-} plot;
 
 /* ---- text -------------------------------------------------------------------- */
 
@@ -62,27 +29,6 @@ void compare_escape(FILE *f, const char *text)
     }
 }
 
-static const char *as_bytes(char buf[32], double v)
-{
-    return cli_format_bytes(buf, (uint64_t)(v + 0.5));
-}
-
-static const char *as_tokens(char buf[32], double v)
-{
-    return compare_format_tokens(buf, (uint64_t)(v + 0.5));
-}
-
-static const char *as_nats(char buf[32], double v)
-{
-    snprintf(buf, 32, "%.3g", v);
-    return buf;
-}
-
-static const char *as_rate(char buf[32], double v)
-{
-    return cli_format_count(buf, v);
-}
-
 /* Colours told apart also by the colour-blind (Okabe and Ito), on both backgrounds. */
 void compare_plot_style(FILE *f)
 {
@@ -93,13 +39,13 @@ void compare_plot_style(FILE *f)
 
     fputs(".plot{font:13px system-ui,sans-serif}.plot text{fill:#333}"
           ".plot .grid{stroke:#ddd}.plot .axis{stroke:#888}.plot .front{stroke:#888;fill:none}"
-          ".plot .line{fill:none;stroke-width:2.2}"
+          ".plot .line{fill:none;stroke-width:2.2}.plot .h{fill:var(--paper,#fff);stroke-width:1.5}"
           ".k0{fill:#bbb}.k1{fill:#3a9bdc}.k2{fill:#d55e00}.k3{fill:#8a6d00}",
           f);
     for (uint32_t i = 0; i < 8; i++)
         fprintf(f, ".s%u{stroke:%s}.f%u{fill:%s}", i, light[i], i, light[i]);
     fputs("@media(prefers-color-scheme:dark){.plot text{fill:#ddd}.plot .grid{stroke:#3a3a3a}"
-          ".plot .axis{stroke:#888}.k0{fill:#555}",
+          ".plot .axis{stroke:#888}.k0{fill:#555}.plot .h{fill:var(--paper,#16181b)}",
           f);
     for (uint32_t i = 0; i < 8; i++)
         fprintf(f, ".s%u{stroke:%s}.f%u{fill:%s}", i, dark[i], i, dark[i]);
@@ -110,7 +56,10 @@ void compare_plot_style(FILE *f)
 
 static double place_x(const plot *p, double x)
 {
-    return LEFT + (WIDTH - LEFT - RIGHT) * log(x / p->x0) / log(p->x1 / p->x0);
+    const double share =
+        p->linear_x ? (x - p->x0) / (p->x1 - p->x0) : log(x / p->x0) / log(p->x1 / p->x0);
+
+    return LEFT + (WIDTH - LEFT - RIGHT) * share;
 }
 
 static double place_y(const plot *p, double y)
@@ -137,6 +86,18 @@ static double nice_step(double range)
     return power * (n < 1.5 ? 1 : n < 3.5 ? 2 : n < 7.5 ? 5 : 10);
 }
 
+static void set_range_y(plot *p, double y0, double y1)
+{
+    if (p->log_y) {
+        p->y0 = pow(p->y_step, floor(log(y0) / log(p->y_step) + 1e-9));
+        p->y1 = y1 * 1.15 > p->y0 * p->y_step ? y1 * 1.15 : p->y0 * p->y_step;
+        return;
+    }
+    p->y_step = nice_step(y1 > y0 ? y1 - y0 : y1 > 0 ? y1 : 1);
+    p->y0 = floor(y0 / p->y_step) * p->y_step;
+    p->y1 = ceil(y1 / p->y_step + 1e-9) * p->y_step;
+}
+
 /* False when there is nothing to draw. */
 static bool set_range(plot *p)
 {
@@ -149,19 +110,21 @@ static bool set_range(plot *p)
             stretch(p->list[s].low[i], &y0, &y1);
             stretch(p->list[s].high[i], &y0, &y1);
         }
-    if (!(x0 <= x1) || !(y0 <= y1) || x0 <= 0 || (p->log_y && y0 <= 0))
+    if (!(x0 <= x1) || !(y0 <= y1) || (p->log_y && y0 <= 0))
         return false;
-    p->x0 = p->lines && x0 < x1 ? x0 : x0 / 1.4;
-    p->x1 = p->lines && x0 < x1 ? x1 : x1 * 1.4;
-    if (p->log_y) {
-        p->y0 = pow(p->y_step, floor(log(y0) / log(p->y_step) + 1e-9));
-        p->y1 = y1 * 1.15 > p->y0 * p->y_step ? y1 * 1.15 : p->y0 * p->y_step;
-        return true;
+    p->x0 = p->linear_x ? 0 : p->lines && x0 < x1 ? x0 : x0 / 1.4;
+    p->x1 = p->lines && p->x0 < x1 ? x1 : x1 * 1.4;
+    if (p->linear_x) {
+        p->x_step = nice_step(x1);
+        p->x1 = ceil(x1 / p->x_step) * p->x_step;
     }
-    p->y_step = nice_step(y1 > y0 ? y1 - y0 : y0);
-    p->y0 = floor(y0 / p->y_step) * p->y_step;
-    p->y1 = ceil(y1 / p->y_step + 1e-9) * p->y_step;
+    set_range_y(p, y0, y1);
     return true;
+}
+
+static double first_tick_x(const plot *p)
+{
+    return p->linear_x ? p->x0 : pow(p->x_step, ceil(log(p->x0) / log(p->x_step) - 1e-9));
 }
 
 static void draw_axes(const plot *p, FILE *f)
@@ -169,14 +132,15 @@ static void draw_axes(const plot *p, FILE *f)
     double tick = p->y0;
     char buf[32];
 
-    for (; tick <= p->y1 * (1 + 1e-9); tick = p->log_y ? tick * p->y_step : tick + p->y_step)
+    for (; tick <= p->y1 + 1e-9 * fabs(p->y1);
+         tick = p->log_y ? tick * p->y_step : tick + p->y_step)
         fprintf(f,
                 "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
                 LEFT, WIDTH - RIGHT, place_y(p, tick), place_y(p, tick), LEFT - 6,
                 place_y(p, tick) + 4, p->y_format(buf, tick));
-    tick = pow(p->x_step, ceil(log(p->x0) / log(p->x_step) - 1e-9));
-    for (; tick <= p->x1 * (1 + 1e-9); tick *= p->x_step)
+    tick = first_tick_x(p);
+    for (; tick <= p->x1 * (1 + 1e-9); tick = p->linear_x ? tick + p->x_step : tick * p->x_step)
         fprintf(f,
                 "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
                 "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",
@@ -207,8 +171,11 @@ static void draw_series(const plot *p, const series *s, FILE *f)
             fprintf(f, "<line class=\"s%u\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>",
                     colour, place_x(p, s->x[i]), place_x(p, s->x[i]), place_y(p, s->low[i]),
                     place_y(p, s->high[i]));
-        fprintf(f, "<circle class=\"f%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>\n", colour,
-                place_x(p, s->x[i]), place_y(p, s->y[i]), p->lines ? "2.5" : "5");
+        fprintf(f, "<circle class=\"%s%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>\n",
+                s->hollow[i] ? "h s" : "f", colour, place_x(p, s->x[i]), place_y(p, s->y[i]),
+                s->hollow[i] ? "3.5"
+                : p->lines   ? "2.5"
+                             : "5");
     }
 }
 
@@ -238,7 +205,7 @@ static void draw_front(const plot *p, FILE *f)
     fputs("\"/>\n", f);
 }
 
-static void open_svg(FILE *f, const char *title, uint32_t height, bool alone)
+void plot_open_svg(FILE *f, const char *title, uint32_t height, bool alone)
 {
     fprintf(f,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 %d %u\" "
@@ -278,13 +245,13 @@ static void draw_legend(const plot *p, FILE *f)
     }
 }
 
-static bool draw(plot *p, FILE *f, bool alone)
+bool plot_draw(plot *p, FILE *f, bool alone)
 {
     const uint32_t columns = legend_columns(p), rows = (p->n + columns - 1) / columns;
 
     if (!set_range(p))
         return false;
-    open_svg(f, p->y_title, HEIGHT + 4 + rows * LEGEND_ROW, alone);
+    plot_open_svg(f, p->y_title, HEIGHT + 4 + rows * LEGEND_ROW, alone);
     draw_axes(p, f);
     if (p->front)
         draw_front(p, f);
@@ -295,7 +262,7 @@ static bool draw(plot *p, FILE *f, bool alone)
     return true;
 }
 
-static series *add_series(plot *p, uint32_t index)
+series *plot_add_series(plot *p, uint32_t index)
 {
     series *s = &p->list[p->n++];
 
@@ -304,189 +271,12 @@ static series *add_series(plot *p, uint32_t index)
     return s;
 }
 
-static void add_point(series *s, double x, double y, double low, double high)
+void plot_add_point(series *s, double x, double y, double low, double high)
 {
-    if (isnan(y) || x <= 0 || s->n == MAX_POINTS)
+    if (isnan(y) || x <= 0 || s->n == MAX_POINTS) /* x: no picture has anything at 0 */
         return;
     s->x[s->n] = x;
     s->y[s->n] = y;
     s->low[s->n] = low;
     s->high[s->n++] = high;
-}
-
-/* ---- the pictures ------------------------------------------------------------ */
-
-static bool draw_memory(const comparison *c, FILE *f, bool alone)
-{
-    static plot p;
-    const uint64_t longest = c->contexts[c->n_contexts - 1];
-
-    p = (plot){.c = c,
-               .x_title = "tokens of context",
-               .y_title = "KV cache and state of one sequence",
-               .log_y = true,
-               .lines = true,
-               .x_step = 8,
-               .y_step = 8,
-               .x_format = as_tokens,
-               .y_format = as_bytes};
-    for (uint32_t i = 0; i < c->n; i++) {
-        const gla_description *d = c->items[i].description;
-        series *s = add_series(&p, i);
-
-        for (uint64_t t = 512; t <= 131072 || t <= longest; t *= 2)
-            add_point(s, (double)t,
-                      (double)(d->state_bytes + gla_description_kv_bytes(d, t, c->kv_dtype)), NAN,
-                      NAN);
-    }
-    return draw(&p, f, alone);
-}
-
-static bool draw_quality(const comparison *c, FILE *f, bool alone)
-{
-    static plot p;
-    const uint32_t k = c->n_contexts - 1;
-
-    p = (plot){.c = c,
-               .x_title = "KV cache and state at the longest context",
-               .y_title = "nll against memory",
-               .front = true,
-               .x_step = 4,
-               .x_format = as_bytes,
-               .y_format = as_nats};
-    for (uint32_t i = 0; i < c->n; i++) {
-        const candidate *x = &c->items[i];
-
-        if (!isnan(x->quality.nll))
-            add_point(add_series(&p, i), (double)(x->kv_bytes[k] + x->description->state_bytes),
-                      x->quality.nll, x->quality.low, x->quality.high);
-    }
-    return draw(&p, f, alone);
-}
-
-static bool draw_positions(const comparison *c, FILE *f, bool alone)
-{
-    static plot p;
-
-    p = (plot){.c = c,
-               .x_title = "place in the window (tokens)",
-               .y_title = "nll by position",
-               .lines = true,
-               .x_step = 4,
-               .x_format = as_tokens,
-               .y_format = as_nats};
-    for (uint32_t i = 0; i < c->n; i++) {
-        const quality *q = &c->items[i].quality;
-        series *s;
-
-        if (isnan(q->nll))
-            continue;
-        s = add_series(&p, i);
-        for (uint32_t b = 0; b < POSITION_BINS; b++)
-            add_point(s, (double)(UINT64_C(16) << b), q->by_position[b], NAN, NAN);
-    }
-    return draw(&p, f, alone);
-}
-
-static bool draw_speed(const comparison *c, FILE *f, bool alone, bool decode)
-{
-    static plot p;
-
-    p = (plot){.c = c,
-               .x_title = decode ? "tokens of context" : "tokens of the prompt",
-               .y_title = decode ? "decode tokens/s" : "prefill tokens/s",
-               .lines = true,
-               .x_step = 4,
-               .x_format = as_tokens,
-               .y_format = as_rate};
-    for (uint32_t i = 0; i < c->n; i++) {
-        series *s = add_series(&p, i);
-
-        for (uint32_t k = 0; k < c->n_contexts; k++) {
-            const rate *r = decode ? &c->items[i].decode[k] : &c->items[i].prefill[k];
-
-            add_point(s, (double)c->contexts[k], r->median, r->low, r->high);
-        }
-    }
-    return draw(&p, f, alone);
-}
-
-static bool draw_prefill(const comparison *c, FILE *f, bool alone)
-{
-    return draw_speed(c, f, alone, false);
-}
-
-static bool draw_decode(const comparison *c, FILE *f, bool alone)
-{
-    return draw_speed(c, f, alone, true);
-}
-
-static bool draw_layers(const comparison *c, FILE *f, bool alone)
-{
-    static const char *const names[] = {"neither", "recurrent", "softmax", "both"};
-
-    open_svg(f, "layers of each candidate", c->n * STRIP_ROW + 2 * LEGEND_ROW, alone);
-    for (uint32_t i = 0; i < c->n; i++) {
-        const candidate *x = &c->items[i];
-        const double wide = (double)WIDTH / x->arch->n_layers;
-
-        fprintf(f, "<text x=\"0\" y=\"%u\">", i * STRIP_ROW + 14);
-        compare_escape(f, x->label);
-        fputs("</text>\n", f);
-        for (uint32_t k = 0; k < x->arch->n_layers; k++)
-            fprintf(f, "<rect class=\"k%u\" x=\"%.2f\" y=\"%u\" width=\"%.2f\" height=\"14\"/>",
-                    x->kinds[k], k * wide, i * STRIP_ROW + 19, wide > 3 ? wide - 1 : wide * 0.8);
-        fputs("\n", f);
-    }
-    for (uint32_t k = 0; k < 4; k++)
-        fprintf(f,
-                "<rect class=\"k%u\" x=\"%u\" y=\"%u\" width=\"12\" height=\"12\"/>"
-                "<text x=\"%u\" y=\"%u\">%s</text>",
-                k, k * 100, c->n * STRIP_ROW + 12, k * 100 + 17, c->n * STRIP_ROW + 22, names[k]);
-    fputs("</svg>\n", f);
-    return true;
-}
-
-const compare_picture compare_pictures[] = {
-    {"layers", "Layers, from the first to the last", draw_layers, false, false},
-    {"memory", "Memory of one sequence: KV cache and state", draw_memory, false, false},
-    {"quality",
-     "Quality against memory: nats per token, less is better; dashed, the candidates "
-     "that none beats in both",
-     draw_quality, true, false},
-    {"positions", "Does a longer context help? Nats per token by place in the window",
-     draw_positions, true, false},
-    {"prefill", "Prefill: tokens per second", draw_prefill, false, true},
-    {"decode", "Decode: tokens per second", draw_decode, false, true},
-    {NULL, NULL, NULL, false, false},
-};
-
-bool compare_has_picture(const comparison *c, const compare_picture *p)
-{
-    return (!p->needs_text || c->windows) && (!p->needs_speed || c->measured);
-}
-
-int compare_write_plots(const comparison *c, const char *dir)
-{
-    if (mkdir(dir, 0777) && errno != EEXIST)
-        return cli_error("%s: cannot make the folder: %s", dir, strerror(errno));
-    for (const compare_picture *p = compare_pictures; p->name; p++) {
-        char path[4096];
-        FILE *f;
-        bool drawn, bad;
-
-        if (!compare_has_picture(c, p))
-            continue;
-        snprintf(path, sizeof(path), "%s/%s.svg", dir, p->name);
-        f = fopen(path, "w");
-        if (!f)
-            return cli_error("%s: %s", path, strerror(errno));
-        drawn = p->draw(c, f, true);
-        bad = ferror(f) != 0;
-        if (fclose(f) || bad)
-            return cli_error("%s: cannot write", path);
-        if (!drawn)
-            remove(path); /* measured, but at no context that an axis could show */
-    }
-    return 0;
 }

@@ -6,6 +6,8 @@
  * comparable.  Windows do not overlap, as in gla-eval.  The intervals are bootstrapped over windows
  * (95 %, percentiles); differences resample the same windows on both sides, so that what makes a
  * passage hard for everyone cancels.
+ *
+ * With --ablate each window is read again with every mixer in turn left out.
  */
 #include "compare.h"
 
@@ -13,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESAMPLES = 2000, ROWS = 256 };
+enum { ROWS = 256 };
 
 typedef struct text {
     int32_t *ids;
@@ -67,19 +69,26 @@ static int read_text(const comparison *c, text *t)
     return status;
 }
 
-static uint32_t choose_window(const comparison *c)
+/* No more than the candidates were made for; what was asked for explicitly is not cut. */
+static int choose_window(comparison *c)
 {
     uint32_t window = 1024;
 
-    if (c->window)
-        return c->window;
     for (uint32_t i = 0; i < c->n; i++) {
-        const uint32_t most = c->items[i].arch->max_positions;
+        const candidate *x = &c->items[i];
+        const uint32_t most = x->arch->max_positions;
 
-        if (c->items[i].trained && most && most < window)
-            window = most;
+        if (!x->trained || !most)
+            continue;
+        if (c->window > most)
+            return cli_error("--window %u: %s was made for contexts of %u tokens, longer ones do "
+                             "not compare; hint: --window %u",
+                             c->window, x->label, most, most);
+        window = most < window ? most : window;
     }
-    return window;
+    if (!c->window)
+        c->window = window;
+    return 0;
 }
 
 /* ---- windows ----------------------------------------------------------------- */
@@ -117,31 +126,63 @@ static gla_status window_nll(gla_session *s, const int32_t *ids, size_t n, float
     return st;
 }
 
-/* One window, all candidates; counts only when all are through. */
-static int run_window(comparison *c, gla_session **sessions, float *logits, text *t, size_t first)
+typedef struct work {
+    text text;
+    gla_session *sessions[MAX_CANDIDATES]; /* NULL: has no weights */
+    float *logits;                         /* [ROWS, vocabulary] */
+    uint32_t passes;                       /* through a window, of all candidates and ablations */
+} work;
+
+/* The window once more with mixer i left out. */
+static gla_status ablate(const comparison *c, const candidate *x, uint32_t i, const int32_t *ids,
+                         size_t n, float *logits, gla_diag *diag)
 {
-    const size_t rest = t->n - 1 - first, n = rest < c->window ? rest : c->window;
+    const gla_session_options options = {
+        .kv_dtype = c->kv_dtype, .snapshot_stride = GLA_SNAPSHOT_NONE, .bypass = i + 1};
+    double unused[POSITION_BINS] = {0};
+    gla_session *s;
+    gla_status st = gla_session_create(x->open.model, &options, &s, diag);
+
+    if (!st)
+        st = window_nll(s, ids, n, logits, &x->quality.ablations[i].window_sum[c->windows], unused,
+                        diag);
+    gla_session_destroy(s);
+    return st;
+}
+
+/* One window, all candidates; counts only when all are through. */
+static int run_window(comparison *c, work *w, size_t first)
+{
+    const size_t rest = w->text.n - 1 - first, n = rest < c->window ? rest : c->window;
+    const int32_t *ids = w->text.ids + first;
     static double parts[MAX_CANDIDATES][POSITION_BINS];
+    uint32_t done = 0;
     gla_diag diag;
 
     memset(parts, 0, sizeof(parts));
     for (uint32_t i = 0; i < c->n; i++) {
-        if (!sessions[i])
-            continue;
-        if (cli_progress_count("predicting the text", first * c->n + i * n, t->n * c->n,
-                               "tokens")) {
-            c->interrupted = true;
-            return 0;
+        const quality *q = &c->items[i].quality;
+        gla_status st = GLA_OK;
+
+        for (uint32_t k = 0; w->sessions[i] && k <= q->n_ablations && !st; k++) {
+            if (cli_progress_share(c->ablate ? "leaving out layers" : "predicting the text",
+                                   ((double)first + (double)n * done++ / w->passes) /
+                                       (double)w->text.n)) {
+                c->interrupted = true;
+                return 0;
+            }
+            st = k ? ablate(c, &c->items[i], k - 1, ids, n, w->logits, &diag)
+                   : window_nll(w->sessions[i], ids, n, w->logits, &q->window_sum[c->windows],
+                                parts[i], &diag);
         }
-        if (window_nll(sessions[i], t->ids + first, n, logits,
-                       &c->items[i].quality.window_sum[c->windows], parts[i], &diag))
+        if (st)
             return cli_fail(&diag);
     }
     for (uint32_t i = 0; i < c->n; i++)
         for (uint32_t k = 0; k < POSITION_BINS; k++)
             c->items[i].quality.by_position[k] += parts[i][k];
     for (size_t k = 0; k < n; k++)
-        t->position_tokens[position_bin(k)]++;
+        w->text.position_tokens[position_bin(k)]++;
     c->tokens += n;
     c->windows++;
     return 0;
@@ -149,78 +190,97 @@ static int run_window(comparison *c, gla_session **sessions, float *logits, text
 
 /* ---- statistics -------------------------------------------------------------- */
 
-static uint64_t next_random(uint64_t *state) /* splitmix64 */
+static double sum_of(const double *x, uint32_t n)
 {
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    double sum = 0;
 
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    for (uint32_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
 }
 
-static int by_value(const void *a, const void *b)
+/* weight: [windows] tokens. */
+static void summarise_one(const comparison *c, quality *q, const quality *first,
+                          const double *weight, const text *t)
 {
-    const double x = *(const double *)a, y = *(const double *)b;
+    const double tokens = (double)c->tokens;
 
-    return (x > y) - (x < y);
-}
+    q->nll = sum_of(q->window_sum, c->windows) / tokens;
+    q->difference = q->nll - first->nll;
+    compare_interval(q->window_sum, NULL, weight, c->windows, &q->low, &q->high);
+    compare_interval(q->window_sum, first->window_sum, weight, c->windows, &q->difference_low,
+                     &q->difference_high);
+    for (uint32_t k = 0; k < POSITION_BINS; k++)
+        q->by_position[k] =
+            t->position_tokens[k] ? q->by_position[k] / (double)t->position_tokens[k] : NAN;
+    for (uint32_t i = 0; i < q->n_ablations; i++) {
+        ablation *a = &q->ablations[i];
 
-/* 95 % interval of sum(a - b) / tokens over windows; b may be NULL.  The same seed each time: the
- * same windows are drawn for every candidate, and twice the same answer comes out. */
-static void interval(const comparison *c, const double *a, const double *b, double *low,
-                     double *high)
-{
-    static double means[RESAMPLES];
-    const uint64_t last = c->tokens - (uint64_t)(c->windows - 1) * c->window;
-    uint64_t random = 1;
-
-    *low = *high = NAN;
-    if (c->windows < 2)
-        return;
-    for (uint32_t r = 0; r < RESAMPLES; r++) {
-        double sum = 0, tokens = 0;
-
-        for (uint32_t k = 0; k < c->windows; k++) {
-            const uint32_t w = (uint32_t)(next_random(&random) % c->windows);
-
-            sum += a[w] - (b ? b[w] : 0);
-            tokens += w + 1 == c->windows ? (double)last : c->window;
-        }
-        means[r] = sum / tokens;
+        a->nll = sum_of(a->window_sum, c->windows) / tokens;
+        a->difference = a->nll - q->nll;
+        compare_interval(a->window_sum, q->window_sum, weight, c->windows, &a->low, &a->high);
     }
-    qsort(means, RESAMPLES, sizeof(*means), by_value);
-    *low = means[RESAMPLES / 40];
-    *high = means[RESAMPLES - 1 - RESAMPLES / 40];
 }
 
-static void summarise(comparison *c, const text *t)
+static int summarise(comparison *c, const text *t)
 {
     const quality *first = NULL;
+    double *weight;
 
-    for (uint32_t i = 0; i < c->n && c->windows; i++) {
+    if (!c->windows)
+        return 0;
+    weight = malloc(c->windows * sizeof(*weight));
+    if (!weight)
+        return cli_error("out of memory");
+    for (uint32_t k = 0; k < c->windows; k++)
+        weight[k] = c->window;
+    weight[c->windows - 1] = (double)(c->tokens - (uint64_t)(c->windows - 1) * c->window);
+    for (uint32_t i = 0; i < c->n; i++) {
         quality *q = &c->items[i].quality;
-        double sum = 0;
 
         if (!q->window_sum)
             continue;
-        for (uint32_t w = 0; w < c->windows; w++)
-            sum += q->window_sum[w];
-        q->nll = sum / (double)c->tokens;
         first = first ? first : q;
-        q->difference = q->nll - first->nll;
-        interval(c, q->window_sum, NULL, &q->low, &q->high);
-        interval(c, q->window_sum, first->window_sum, &q->difference_low, &q->difference_high);
-        for (uint32_t k = 0; k < POSITION_BINS; k++)
-            q->by_position[k] =
-                t->position_tokens[k] ? q->by_position[k] / (double)t->position_tokens[k] : NAN;
+        summarise_one(c, q, first, weight, t);
     }
+    free(weight);
+    return 0;
 }
 
 /* ---- all --------------------------------------------------------------------- */
 
-static int prepare(comparison *c, const text *t, gla_session **sessions, float **logits)
+/* One entry for each mixer, in their order. */
+static int prepare_ablations(candidate *x, size_t windows)
 {
-    const size_t windows = (t->n - 2) / c->window + 1;
+    const gla_description *d = gla_model_description(x->open.model);
+    quality *q = &x->quality;
+
+    q->ablations = calloc(d->n_layers + 1, sizeof(*q->ablations));
+    if (!q->ablations)
+        return cli_error("out of memory");
+    for (uint32_t i = 0; i < d->n_layers; i++) {
+        const gla_layer_info *l = &d->layers[i];
+        ablation *a = &q->ablations[q->n_ablations];
+
+        if (l->role != GLA_LAYER_MIXER)
+            continue;
+        q->n_ablations++;
+        snprintf(a->layer, sizeof(a->layer), "%s", l->name);
+        snprintf(a->type, sizeof(a->type), "%s", l->type_id);
+        a->kind = l->state_bytes && l->kv_values_per_token ? BLOCK_BOTH
+                  : l->kv_values_per_token                 ? BLOCK_SOFTMAX
+                  : l->state_bytes                         ? BLOCK_LINEAR
+                                                           : BLOCK_PLAIN;
+        a->window_sum = calloc(windows, sizeof(double));
+        if (!a->window_sum)
+            return cli_error("out of memory");
+    }
+    return 0;
+}
+
+static int prepare(comparison *c, work *w)
+{
+    const size_t windows = (w->text.n - 2) / c->window + 1;
     uint32_t vocab = 0;
     gla_diag diag;
 
@@ -234,32 +294,35 @@ static int prepare(comparison *c, const text *t, gla_session **sessions, float *
         x->quality.window_sum = calloc(windows, sizeof(double));
         if (!x->quality.window_sum)
             return cli_error("out of memory");
-        if (gla_session_create(x->open.model, &options, &sessions[i], &diag))
+        if (c->ablate && prepare_ablations(x, windows))
+            return 1;
+        w->passes += 1 + x->quality.n_ablations;
+        if (gla_session_create(x->open.model, &options, &w->sessions[i], &diag))
             return cli_fail(&diag);
         if (gla_model_vocab_size(x->open.model) > vocab)
             vocab = gla_model_vocab_size(x->open.model);
     }
-    *logits = malloc((size_t)ROWS * vocab * sizeof(**logits));
-    return *logits ? 0 : cli_error("out of memory");
+    w->logits = malloc((size_t)ROWS * vocab * sizeof(*w->logits));
+    return w->logits ? 0 : cli_error("out of memory");
 }
 
 int compare_quality(comparison *c)
 {
-    gla_session *sessions[MAX_CANDIDATES] = {NULL};
-    float *logits = NULL;
-    text t;
-    int status = read_text(c, &t);
+    work w = {.logits = NULL};
+    int status = choose_window(c);
 
-    c->window = choose_window(c);
     if (!status)
-        status = prepare(c, &t, sessions, &logits);
-    for (size_t i = 0; i + 1 < t.n && !status && !c->interrupted; i += c->window)
-        status = run_window(c, sessions, logits, &t, i);
+        status = read_text(c, &w.text);
+    if (!status)
+        status = prepare(c, &w);
+    for (size_t i = 0; i + 1 < w.text.n && !status && !c->interrupted; i += c->window)
+        status = run_window(c, &w, i);
     cli_progress_clear();
-    summarise(c, &t);
+    if (!status)
+        status = summarise(c, &w.text);
     for (uint32_t i = 0; i < c->n; i++)
-        gla_session_destroy(sessions[i]);
-    free(logits);
-    free(t.ids);
+        gla_session_destroy(w.sessions[i]);
+    free(w.logits);
+    free(w.text.ids);
     return status;
 }

@@ -6,12 +6,22 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_COLUMNS = 16 + 8 * MAX_CONTEXTS, CELL = 96 };
+enum { MAX_COLUMNS = 16 + 8 * MAX_CONTEXTS + MAX_PROBES, CELL = 96 };
 
-typedef enum number_unit { UNIT_COUNT, UNIT_BYTES, UNIT_TOKENS, UNIT_NATS, UNIT_RATE } number_unit;
+typedef enum number_unit {
+    UNIT_COUNT,
+    UNIT_BYTES,
+    UNIT_TOKENS,
+    UNIT_NATS,
+    UNIT_GAIN, /* nats, roughly; in brackets when weak */
+    UNIT_RATE,
+    UNIT_SECONDS,
+    UNIT_JOULES
+} number_unit;
 
 typedef struct column {
     const char *group; /* columns of one group stand in one table */
@@ -20,6 +30,7 @@ typedef struct column {
     int better;                   /* -1: less, 1: more, 0: neither */
     double value[MAX_CANDIDATES]; /* NAN: not measured; INFINITY: no limit */
     bool spread;                  /* there are bounds too */
+    bool weak[MAX_CANDIDATES];    /* there, but not to be taken for more than noise */
     double low[MAX_CANDIDATES], high[MAX_CANDIDATES];
 } column;
 
@@ -133,19 +144,46 @@ static void add_quality(columns *t)
     }
 }
 
-static void add_rates(columns *t, bool decode)
+static void add_recall(columns *t)
+{
+    static const char *const groups[] = {
+        "recall: nats that the right token gains over a shuffled context (brackets: not able)",
+        "associative recall among so many pairs: nats gained (brackets: not able)",
+    };
+    const comparison *c = t->c;
+
+    for (uint32_t k = 0; k < c->n_probes; k++) {
+        const probe *p = &c->probes[k];
+        char key[48];
+        column *x;
+
+        snprintf(key, sizeof(key), "recall_%s", p->key);
+        x = add(t, groups[p->kind == PROBE_PAIRS], p->head, key, UNIT_GAIN, 1);
+        x->spread = true;
+        for (uint32_t i = 0; i < c->n; i++) {
+            const recall *r = &c->items[i].recall[k];
+
+            x->value[i] = r->gain;
+            x->low[i] = r->low;
+            x->high[i] = r->high;
+            x->weak[i] = !r->able;
+        }
+    }
+}
+
+/* One column a context, of the rates that lie `offset` bytes into a speed. */
+static void add_rates(columns *t, const char *group, const char *key, size_t offset,
+                      number_unit unit, int better)
 {
     const comparison *c = t->c;
 
     for (uint32_t k = 0; k < c->n_contexts; k++) {
-        column *x = decode ? add_at(t, "decode tokens/s, by context", "decode_tokens_per_s", k,
-                                    UNIT_RATE, 1)
-                           : add_at(t, "prefill tokens/s, by length of the prompt",
-                                    "prefill_tokens_per_s", k, UNIT_RATE, 1);
+        column *x = add_at(t, group, key, k, unit, better);
 
         x->spread = true;
         for (uint32_t i = 0; i < c->n; i++) {
-            const rate *r = decode ? &c->items[i].decode[k] : &c->items[i].prefill[k];
+            const rate *r =
+                (const rate *)(const void *)((const char *)&c->items[i].speed[k] + offset);
 
             x->value[i] = r->median;
             x->low[i] = r->low;
@@ -159,8 +197,18 @@ static void add_measured(columns *t)
     const comparison *c = t->c;
     column *used;
 
-    add_rates(t, false);
-    add_rates(t, true);
+    add_rates(t, "prefill tokens/s, by length of the prompt", "prefill_tokens_per_s",
+              offsetof(speed, prefill), UNIT_RATE, 1);
+    add_rates(t, "seconds to the first token, by length of the prompt", "first_token_s",
+              offsetof(speed, first_token), UNIT_SECONDS, -1);
+    add_rates(t, "decode tokens/s, by context", "decode_tokens_per_s", offsetof(speed, decode),
+              UNIT_RATE, 1);
+    if (!c->energy[0]) {
+        add_rates(t, "joules a token of the prompt, by its length", "prefill_joules",
+                  offsetof(speed, prefill_joules), UNIT_JOULES, -1);
+        add_rates(t, "joules a decoded token, by context", "decode_joules",
+                  offsetof(speed, decode_joules), UNIT_JOULES, -1);
+    }
     used = add(t, "memory in use at the longest context", "bytes", "memory_used_bytes", UNIT_BYTES,
                -1);
     for (uint32_t i = 0; i < c->n; i++)
@@ -175,6 +223,8 @@ static void make_columns(columns *t, const comparison *c)
     add_by_context(t);
     if (c->text)
         add_quality(t);
+    if (c->n_probes)
+        add_recall(t);
     if (c->measured)
         add_measured(t);
 }
@@ -213,6 +263,15 @@ static const char *format_value(char buf[CELL], const column *x, uint32_t i)
     case UNIT_NATS:
         snprintf(buf, CELL, isnan(low) ? "%.4f" : "%.4f [%.3f, %.3f]", v, low, high);
         break;
+    case UNIT_GAIN:
+        snprintf(buf, CELL, x->weak[i] ? "(%.2f)" : "%.2f [%.1f, %.1f]", v, low, high);
+        break;
+    case UNIT_SECONDS:
+        snprintf(buf, CELL, v < 10 ? "%.3f [%.3f, %.3f]" : "%.1f [%.1f, %.1f]", v, low, high);
+        break;
+    case UNIT_JOULES:
+        snprintf(buf, CELL, "%.3g [%.3g, %.3g]", v, low, high);
+        break;
     case UNIT_RATE:
         snprintf(buf, CELL, v < 100 ? "%.1f [%.1f, %.1f]" : "%.0f [%.0f, %.0f]", v, low, high);
         break;
@@ -225,10 +284,10 @@ static bool is_best(const columns *t, const column *x, uint32_t i)
 {
     bool differs = false;
 
-    if (!x->better || isnan(x->value[i]))
+    if (!x->better || isnan(x->value[i]) || x->weak[i])
         return false;
     for (uint32_t k = 0; k < t->c->n; k++) {
-        if (isnan(x->value[k]))
+        if (isnan(x->value[k]) || x->weak[k])
             continue;
         if (x->value[k] != x->value[i])
             differs = true;
@@ -275,6 +334,79 @@ static void print_patterns(const comparison *c)
     }
 }
 
+static bool is_same(const change *a, const change *b)
+{
+    return !strcmp(a->parameter, b->parameter) && a->from == b->from && a->to == b->to;
+}
+
+/* "d_ff 2816 -> 2912 (lin, attn)"; the changes of several blocks that are the same stand once. */
+static void change_text(const candidate *x, char *buf, size_t size)
+{
+    buf[0] = '\0';
+    for (uint32_t i = 0; i < x->n_changes; i++) {
+        const change *a = &x->changes[i];
+        bool first = true;
+
+        for (uint32_t k = 0; k < i; k++)
+            first = first && !is_same(a, &x->changes[k]);
+        if (!first)
+            continue;
+        snprintf(buf + strlen(buf), size - strlen(buf), "%s%s %.0f -> %.0f (", buf[0] ? ", " : "",
+                 a->parameter, a->from, a->to);
+        for (uint32_t k = i; k < x->n_changes; k++)
+            if (is_same(a, &x->changes[k]))
+                snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", k == i ? "" : ", ",
+                         x->changes[k].block);
+        snprintf(buf + strlen(buf), size - strlen(buf), ")");
+    }
+    if (!buf[0])
+        snprintf(buf, size, "as it was");
+}
+
+static void print_changes(const comparison *c)
+{
+    char text[1024];
+
+    printf("\nwidths moved until the %s are those of %s\n",
+           strcmp(c->match, "state") ? "parameters" : "state bytes", c->items[0].label);
+    for (uint32_t i = 1; i < c->n; i++) {
+        change_text(&c->items[i], text, sizeof(text));
+        printf("%-*s  %s\n", label_width(c), c->items[i].label, text);
+    }
+}
+
+/* ---- layers left out ----------------------------------------------------------- */
+
+static double most_rise(const quality *q)
+{
+    double most = 0;
+
+    for (uint32_t i = 0; i < q->n_ablations; i++)
+        most = q->ablations[i].difference > most ? q->ablations[i].difference : most;
+    return most;
+}
+
+static void print_ablation(const candidate *x)
+{
+    const quality *q = &x->quality;
+    const double most = most_rise(q);
+
+    printf("\n%s: nll %.4f; with the output of one mixer left out it rises by\n", x->label, q->nll);
+    for (uint32_t i = 0; i < q->n_ablations; i++) {
+        const ablation *a = &q->ablations[i];
+        const int length = most > 0 ? (int)(30 * a->difference / most + 0.5) : 0;
+        char range[48] = "";
+
+        if (!isnan(a->low))
+            snprintf(range, sizeof(range), "[%.3f, %.3f]", a->low, a->high);
+        printf("%-20s  %-24s  %-9s  %8.4f  %-18s", a->layer, a->type, compare_kind_name(a->kind),
+               a->difference, range);
+        for (int k = 0; k < length; k++)
+            fputs("█", stdout);
+        putchar('\n');
+    }
+}
+
 /* Columns [first, end): one group. */
 static void print_group(const columns *t, uint32_t first, uint32_t end)
 {
@@ -309,18 +441,19 @@ static void print_group(const columns *t, uint32_t first, uint32_t end)
     }
 }
 
-void compare_print_table(const comparison *c)
+/* Whether some stretch of a prompt is not computed. */
+static bool has_gap(const comparison *c)
 {
-    static columns t; /* large */
+    for (uint32_t k = 0; k < c->n_contexts; k++)
+        if (c->contexts[k] - (k ? c->contexts[k - 1] : 0) > c->whole)
+            return true;
+    return false;
+}
+
+static void print_remarks(const comparison *c)
+{
     char memory[32];
 
-    make_columns(&t, c);
-    print_patterns(c);
-    for (uint32_t first = 0, end; first < t.n; first = end) {
-        for (end = first; end < t.n && t.list[end].group == t.list[first].group; end++)
-            ;
-        print_group(&t, first, end);
-    }
     printf("\n* best of its column.  KV: %s.  KV > state: tokens at which the cache outgrows the "
            "state.\n",
            gla_dtype_name(c->kv_dtype));
@@ -330,12 +463,41 @@ void compare_print_table(const comparison *c)
     if (c->windows)
         printf("quality: %llu tokens in %u windows of %u that do not overlap.\n",
                (unsigned long long)c->tokens, c->windows, c->window);
+    if (c->n_probes)
+        printf(
+            "recall: %u trials of each question; able: the right token gains at least ln 2 nats, "
+            "and the interval lies above 0.\n",
+            c->trials);
     if (c->measured)
         printf("speed: medians of %u interleaved rounds [slowest, fastest], %u tokens decoded, "
                "%u threads.\n",
                c->rounds, c->decode_tokens, gla_threads());
+    if (c->measured && has_gap(c))
+        printf("prompts: of each stretch above %llu tokens both ends are computed, the middle "
+               "follows from them.\n",
+               (unsigned long long)c->whole);
+    if (c->measured && c->energy[0])
+        printf("joules: not known: %s.\n", c->energy);
 }
 
+void compare_print_table(const comparison *c)
+{
+    static columns t; /* large */
+
+    make_columns(&t, c);
+    print_patterns(c);
+    if (c->match)
+        print_changes(c);
+    for (uint32_t first = 0, end; first < t.n; first = end) {
+        for (end = first; end < t.n && t.list[end].group == t.list[first].group; end++)
+            ;
+        print_group(&t, first, end);
+    }
+    for (uint32_t i = 0; i < c->n; i++)
+        if (c->items[i].quality.n_ablations && c->windows)
+            print_ablation(&c->items[i]);
+    print_remarks(c);
+}
 /* ---- HTML -------------------------------------------------------------------- */
 
 static void write_group(const columns *t, uint32_t first, uint32_t end, FILE *f)
@@ -362,16 +524,63 @@ static void write_group(const columns *t, uint32_t first, uint32_t end, FILE *f)
     fputs("</table></div>\n", f);
 }
 
+static void write_changes(const comparison *c, FILE *f)
+{
+    char text[1024];
+
+    fprintf(f, "<h2>Widths moved until the %s are those of ",
+            strcmp(c->match, "state") ? "parameters" : "state bytes");
+    compare_escape(f, c->items[0].label);
+    fputs("</h2>\n<div class=\"scroll\"><table>\n", f);
+    for (uint32_t i = 1; i < c->n; i++) {
+        change_text(&c->items[i], text, sizeof(text));
+        fputs("<tr><th>", f);
+        compare_escape(f, c->items[i].label);
+        fputs("</th><td>", f);
+        compare_escape(f, text);
+        fputs("</td></tr>\n", f);
+    }
+    fputs("</table></div>\n", f);
+}
+
+static void write_ablation(const candidate *x, FILE *f)
+{
+    fputs("<h2>", f);
+    compare_escape(f, x->label);
+    fprintf(f,
+            ": one mixer left out at a time</h2>\n<div class=\"scroll\"><table><tr><th>layer</th>"
+            "<th>type</th><th>kind</th><th>nll</th><th>rise</th></tr>\n");
+    for (uint32_t i = 0; i < x->quality.n_ablations; i++) {
+        const ablation *a = &x->quality.ablations[i];
+
+        fputs("<tr><th>", f);
+        compare_escape(f, a->layer);
+        fputs("</th><td>", f);
+        compare_escape(f, a->type);
+        fprintf(f, "</td><td>%s</td><td>%.4f</td><td>%.4f", compare_kind_name(a->kind), a->nll,
+                a->difference);
+        if (!isnan(a->low))
+            fprintf(f, " [%.3f, %.3f]", a->low, a->high);
+        fputs("</td></tr>\n", f);
+    }
+    fputs("</table></div>\n", f);
+}
+
 void compare_write_tables(const comparison *c, FILE *f)
 {
     static columns t;
 
     make_columns(&t, c);
+    if (c->match)
+        write_changes(c, f);
     for (uint32_t first = 0, end; first < t.n; first = end) {
         for (end = first; end < t.n && t.list[end].group == t.list[first].group; end++)
             ;
         write_group(&t, first, end, f);
     }
+    for (uint32_t i = 0; i < c->n; i++)
+        if (c->items[i].quality.n_ablations && c->windows)
+            write_ablation(&c->items[i], f);
 }
 
 /* ---- CSV --------------------------------------------------------------------- */
