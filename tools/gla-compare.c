@@ -210,10 +210,14 @@ int main(int argc, char **argv)
 {
     int status;
 
-    if (cli_start(&program, argc, argv, &status))
+    /* as it was typed: reading the options puts them in another order */
+    c.argv = malloc((size_t)argc * sizeof(*argv));
+    for (int i = 0; i < argc && c.argv; i++)
+        c.argv[c.argc++] = argv[i];
+    if (cli_start(&program, argc, argv, &status)) {
+        free(c.argv);
         return status;
-    c.argc = argc;
-    c.argv = argv;
+    }
     status = check_usage();
     if (!status)
         status = collect();

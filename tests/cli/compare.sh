@@ -99,7 +99,8 @@ json '.schema == "gla.compare/1"' '.candidates | length == 5' '.kv_dtype == "bf1
     '[.candidates[].contexts[1].kv_bytes] == [0, 262144, 524288, 786432, 1048576]' \
     '.candidates[0].context_unlimited and .candidates[0].context_fits == null' \
     '[.candidates[].crossover_tokens] == [null, 65, 1, 1, null]' \
-    '.command[0] == "gla-compare" and .command[-1] == "--json"' '.machine.threads == 1'
+    '.command == ["gla-compare", "--arch", "'"$work"'/arch.yaml",
+        "--mix", "1:0,3:1,1:1,1:3,0:1", "--context", "256,1K", "--memory", "1M", "--json"]' '.machine.threads == 1'
 schema # crossover: KV comes in pages of 64 tokens
 jq 'del(.machine)' "$work/.out" >"$work/broken"
 python3 "$source/tests/cli/check_schema.py" "$source/docs/compare.schema.json" "$work/broken" \

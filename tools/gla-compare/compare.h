@@ -107,8 +107,8 @@ typedef struct candidate {
 } candidate;
 
 typedef struct comparison {
-    int argc; /* the command */
-    char **argv;
+    int argc;
+    char **argv; /* the command; the array is owned */
     gla_registry *registry;
     candidate items[MAX_CANDIDATES];
     uint32_t n;

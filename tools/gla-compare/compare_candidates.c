@@ -137,5 +137,6 @@ void compare_free(comparison *c)
     for (uint32_t i = 0; i < c->n; i++)
         free_candidate(&c->items[i]);
     gla_registry_unref(c->registry);
+    free(c->argv);
     memset(c, 0, sizeof(*c));
 }

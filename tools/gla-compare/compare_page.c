@@ -20,7 +20,8 @@ static const char style[] =
     "svg{width:100%;height:auto;display:block}.scroll{overflow-x:auto}"
     "table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}"
     "th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line);"
-    "white-space:nowrap}th:first-child{text-align:left}td.best{background:var(--best);"
+    "white-space:nowrap}th:first-child{text-align:left;position:sticky;left:0;"
+    "background:var(--paper)}td.best{background:var(--best);"
     "font-weight:600}footer,.soft{color:var(--soft);font-size:.85rem}"
     "code{overflow-wrap:anywhere}";
 

@@ -133,6 +133,7 @@ static bool draw_speed(const comparison *c, FILE *f, bool alone, bool decode)
                .x_title = decode ? "tokens of context" : "tokens of the prompt",
                .y_title = decode ? "decode tokens/s" : "prefill tokens/s",
                .lines = true,
+               .from_zero = true,
                .x_step = 4,
                .x_format = as_tokens,
                .y_format = as_rate};
@@ -195,6 +196,7 @@ static bool draw_recall(const comparison *c, FILE *f, bool alone, bool pairs)
                .y_title = "nats gained over the control",
                .lines = true,
                .linear_x = !pairs,
+               .mark = log(2),
                .x_step = 2,
                .x_format = pairs ? as_count : as_percent,
                .y_format = as_nats};
@@ -334,10 +336,11 @@ const compare_picture compare_pictures[] = {
     {"ablation", "Which layers do the work? Rise of nll with the output of one mixer left out",
      draw_ablation, has_ablation},
     {"pairs",
-     "Associative recall: nats that the right value gains over a shuffled context; hollow: not "
-     "able",
+     "Associative recall: nats that the right value gains over a shuffled context; hollow, below "
+     "the dashed line: not able",
      draw_pairs, has_recall},
-    {"needle", "A needle in random tokens: nats gained; hollow: not able", draw_needle, has_recall},
+    {"needle", "A needle in random tokens: nats gained; hollow, below the dashed line: not able",
+     draw_needle, has_recall},
     {"prefill", "Prefill: tokens per second", draw_prefill, has_speed},
     {"first-token", "Time to the first token", draw_first_token, has_speed},
     {"decode", "Decode: tokens per second", draw_decode, has_speed},

@@ -110,6 +110,10 @@ static bool set_range(plot *p)
             stretch(p->list[s].low[i], &y0, &y1);
             stretch(p->list[s].high[i], &y0, &y1);
         }
+    if (p->mark > 0)
+        stretch(p->mark, &y0, &y1);
+    if (p->from_zero)
+        stretch(0, &y0, &y1);
     if (!(x0 <= x1) || !(y0 <= y1) || (p->log_y && y0 <= 0))
         return false;
     p->x0 = p->linear_x ? 0 : p->lines && x0 < x1 ? x0 : x0 / 1.4;
@@ -255,6 +259,11 @@ bool plot_draw(plot *p, FILE *f, bool alone)
     draw_axes(p, f);
     if (p->front)
         draw_front(p, f);
+    if (p->mark > 0)
+        fprintf(f,
+                "<line class=\"front\" stroke-dasharray=\"4 4\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" "
+                "y2=\"%.1f\"/>\n",
+                LEFT, WIDTH - RIGHT, place_y(p, p->mark), place_y(p, p->mark));
     for (uint32_t s = 0; s < p->n; s++)
         draw_series(p, &p->list[s], f);
     draw_legend(p, f);

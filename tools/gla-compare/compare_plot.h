@@ -22,7 +22,7 @@ enum {
     WIDTH = 480,
     HEIGHT = 280, /* of the plot; the legend comes below */
     LEFT = 66,
-    RIGHT = 14,
+    RIGHT = 22,
     TOP = 12,
     BOTTOM = 44,
     LEGEND_ROW = 18,
@@ -44,6 +44,8 @@ typedef struct plot {
     const char *x_title, *y_title;
     bool log_y, lines, front;
     bool linear_x;         /* else logarithmic */
+    bool from_zero;        /* the y axis, though nothing lies there */
+    double mark;           /* a dashed line at this height; 0: none */
     double x_step, y_step; /* logarithmic axes: factor between ticks */
     format_fn *x_format, *y_format;
     series list[MAX_CANDIDATES];
