@@ -6,7 +6,7 @@
  * compare_match.c), what they cost (compare_cost.c), how well they predict a text and which of
  * their layers that is owed to (compare_quality.c), what they can find again (compare_recall.c),
  * how fast they are (compare_speed.c).  The outputs read it: columns for table, CSV and page
- * (compare_columns.c), JSON (compare_json.c), pictures (compare_plot.c draws, compare_pictures.c
+ * (compare_columns.h), JSON (compare_json.c), pictures (compare_plot.c draws, compare_pictures.c
  * says what).  What was not measured is NAN and prints as such.  One thread; everything is released
  * by compare_free().
  */
@@ -156,6 +156,8 @@ bool compare_mix_is_softmax(uint32_t i, uint32_t linear, uint32_t softmax);
 
 /* Scales widths of all candidates until they have what the first one has (c->match). */
 int compare_match(comparison *c);
+/* "d_ff 2816 -> 2912 (lin, attn)" */
+void compare_change_text(const candidate *x, char *buf, size_t size);
 
 /* ---- cost ---------------------------------------------------------------- */
 
@@ -198,8 +200,6 @@ void compare_print_table(const comparison *c);
 void compare_print_csv(const comparison *c);
 json_t *compare_json(const comparison *c);
 
-/* The same tables as HTML. */
-void compare_write_tables(const comparison *c, FILE *f);
 /* With &, <, > and quotes as HTML wants them. */
 void compare_escape(FILE *f, const char *text);
 

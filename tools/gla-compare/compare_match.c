@@ -243,3 +243,34 @@ int compare_match(comparison *c)
         status = match_one(&m, &c->items[i]);
     return status;
 }
+
+/* ---- saying so ---------------------------------------------------------------- */
+
+static bool is_same(const change *a, const change *b)
+{
+    return !strcmp(a->parameter, b->parameter) && a->from == b->from && a->to == b->to;
+}
+
+/* The changes of several blocks that are the same stand once. */
+void compare_change_text(const candidate *x, char *buf, size_t size)
+{
+    buf[0] = '\0';
+    for (uint32_t i = 0; i < x->n_changes; i++) {
+        const change *a = &x->changes[i];
+        bool first = true;
+
+        for (uint32_t k = 0; k < i; k++)
+            first = first && !is_same(a, &x->changes[k]);
+        if (!first)
+            continue;
+        snprintf(buf + strlen(buf), size - strlen(buf), "%s%s %.0f -> %.0f (", buf[0] ? ", " : "",
+                 a->parameter, a->from, a->to);
+        for (uint32_t k = i; k < x->n_changes; k++)
+            if (is_same(a, &x->changes[k]))
+                snprintf(buf + strlen(buf), size - strlen(buf), "%s%s", k == i ? "" : ", ",
+                         x->changes[k].block);
+        snprintf(buf + strlen(buf), size - strlen(buf), ")");
+    }
+    if (!buf[0])
+        snprintf(buf, size, "as it was");
+}

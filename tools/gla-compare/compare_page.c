@@ -2,9 +2,11 @@
  *
  * compare_page.c - the comparison as one HTML file that needs nothing else
  */
-#include "compare.h"
+#include "compare_columns.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -24,6 +26,92 @@ static const char style[] =
     "background:var(--paper)}td.best{background:var(--best);"
     "font-weight:600}footer,.soft{color:var(--soft);font-size:.85rem}"
     "code{overflow-wrap:anywhere}";
+
+/* ---- tables -------------------------------------------------------------------- */
+
+static void write_group(const columns *t, uint32_t first, uint32_t end, FILE *f)
+{
+    char buf[CELL];
+
+    fprintf(f, "<h2>%c%s</h2>\n<div class=\"scroll\"><table><tr><th>candidate</th>",
+            toupper((unsigned char)t->list[first].group[0]), t->list[first].group + 1);
+    for (uint32_t k = first; k < end; k++) {
+        fputs("<th>", f);
+        compare_escape(f, t->list[k].head);
+        fputs("</th>", f);
+    }
+    fputs("</tr>\n", f);
+    for (uint32_t i = 0; i < t->c->n; i++) {
+        fputs("<tr><th>", f);
+        compare_escape(f, t->c->items[i].label);
+        fputs("</th>", f);
+        for (uint32_t k = first; k < end; k++)
+            fprintf(f, "<td%s>%s</td>", columns_is_best(t, &t->list[k], i) ? " class=\"best\"" : "",
+                    columns_format(buf, &t->list[k], i));
+        fputs("</tr>\n", f);
+    }
+    fputs("</table></div>\n", f);
+}
+
+static void write_changes(const comparison *c, FILE *f)
+{
+    char text[1024];
+
+    fprintf(f, "<h2>Widths moved until the %s are those of ",
+            strcmp(c->match, "state") ? "parameters" : "state bytes");
+    compare_escape(f, c->items[0].label);
+    fputs("</h2>\n<div class=\"scroll\"><table>\n", f);
+    for (uint32_t i = 1; i < c->n; i++) {
+        compare_change_text(&c->items[i], text, sizeof(text));
+        fputs("<tr><th>", f);
+        compare_escape(f, c->items[i].label);
+        fputs("</th><td>", f);
+        compare_escape(f, text);
+        fputs("</td></tr>\n", f);
+    }
+    fputs("</table></div>\n", f);
+}
+
+static void write_ablation(const candidate *x, FILE *f)
+{
+    fputs("<h2>", f);
+    compare_escape(f, x->label);
+    fprintf(f,
+            ": one mixer left out at a time</h2>\n<div class=\"scroll\"><table><tr><th>layer</th>"
+            "<th>type</th><th>kind</th><th>nll</th><th>rise</th></tr>\n");
+    for (uint32_t i = 0; i < x->quality.n_ablations; i++) {
+        const ablation *a = &x->quality.ablations[i];
+
+        fputs("<tr><th>", f);
+        compare_escape(f, a->layer);
+        fputs("</th><td>", f);
+        compare_escape(f, a->type);
+        fprintf(f, "</td><td>%s</td><td>%.4f</td><td>%.4f", compare_kind_name(a->kind), a->nll,
+                a->difference);
+        if (!isnan(a->low))
+            fprintf(f, " [%.3f, %.3f]", a->low, a->high);
+        fputs("</td></tr>\n", f);
+    }
+    fputs("</table></div>\n", f);
+}
+
+static void write_tables(const comparison *c, FILE *f)
+{
+    static columns t;
+
+    columns_make(&t, c);
+    if (c->match)
+        write_changes(c, f);
+    for (uint32_t first = 0, end; first < t.n; first = end) {
+        end = columns_group_end(&t, first);
+        write_group(&t, first, end, f);
+    }
+    for (uint32_t i = 0; i < c->n; i++)
+        if (c->items[i].quality.n_ablations && c->windows)
+            write_ablation(&c->items[i], f);
+}
+
+/* ---- the page ------------------------------------------------------------------ */
 
 static void write_command(const comparison *c, FILE *f)
 {
@@ -98,7 +186,7 @@ int compare_write_page(const comparison *c, const char *path)
         fputs("</figure>\n", f);
     }
     fputs("</div>\n", f);
-    compare_write_tables(c, f);
+    write_tables(c, f);
     write_footer(c, f);
     fputs("</body></html>\n", f);
     bad = ferror(f) != 0;
