@@ -35,8 +35,8 @@ static const char *const examples[] = {
     "gla-compare configs/gla-1.3b.yaml configs/llama-1.3b.yaml --memory 8G",
     "gla-compare --arch configs/gla-340m-hybrid-3-1.yaml --mix 1:0,7:1,3:1,1:1,0:1",
     "gla-compare --arch configs/gla-340m-hybrid-3-1.yaml --mixers gla,mamba2 --json",
-    "gla-compare --arch configs/bench-gla-415m.yaml --mix 1:0,3:1,0:1 --match params",
-    "gla-compare mix-a mix-b --text val.txt --recall --measure --context 1K,4K --html page.html",
+    "gla-compare --arch configs/bench-gla-415m.yaml --mix 1:0,0:1 --match params",
+    "gla-compare mix-a mix-b --text val.txt --recall --measure --html page.html",
     "gla-compare models/tiny-hybrid --ablate layers --text val.txt",
     NULL,
 };
