@@ -28,12 +28,13 @@ function(gla_room name)
   set_property(GLOBAL APPEND PROPERTY GLA_ROOMS gla_${name})
 endfunction()
 
-# Writes "XX(name)" for each file of a folder: the list of built-in layers, of importers.
+# Writes "XX(name)" for each file (from_name.c: importers) of a folder.
 function(gla_list_files folder out)
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.c)
   set(text "/* made by cmake from ${folder} */\n")
   foreach(s ${sources})
     get_filename_component(n ${s} NAME_WE)
+    string(REGEX REPLACE "^from_" "" n ${n})
     string(APPEND text "XX(${n})\n")
   endforeach()
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/${out} CONTENT "${text}" @ONLY)

@@ -9,8 +9,8 @@
  * that.  Shapes are not the importer's business: the converter asks for the tensors that the layers
  * declare, gives them the declared shape and refuses when the number of elements differs.
  *
- * A family is one file formats/import/NAME.c that defines `const gla__importer gla__importer_NAME`;
- * the build finds it.  What such a file looks like:
+ * A family is one file formats/import/from_NAME.c that defines
+ * `const gla__importer gla__importer_NAME`; the build finds it.  What such a file looks like:
  *
  *     static void arch(gla__import *im)
  *     {

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
-#include "runtime/model.h"
+#include "runtime/model_parts.h"
 #include "runtime/program.h"
 #include "state/sequence.h"
 

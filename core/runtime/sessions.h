@@ -8,7 +8,7 @@
 #ifndef GLA_RUNTIME_SESSIONS_H
 #define GLA_RUNTIME_SESSIONS_H
 
-#include "runtime/model.h"
+#include "runtime/model_parts.h"
 #include "state/prefix.h"
 
 /* model->sessions */

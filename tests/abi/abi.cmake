@@ -25,7 +25,7 @@ endforeach()
 
 # ---- abi: the rules that a compiler does not check ----
 find_program(CXX_PROGRAM NAMES c++ g++ clang++ REQUIRED)
-add_library(abi_layout OBJECT abi/layout.c) # static assertions only
+add_library(abi_layout OBJECT abi/check_layout.c) # static assertions only
 target_link_libraries(abi_layout PRIVATE gla::plugin_abi gla_flags)
 add_executable(abi_run_plugin abi/run_plugin.c)
 target_link_libraries(abi_run_plugin PRIVATE gla gla_flags m)

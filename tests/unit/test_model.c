@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/model.h"
+#include "runtime/model_parts.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

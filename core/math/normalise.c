@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * normalise.c - norms of groups of a row, with weight, bias and gate
+ */
+#include "math/kernels/row_kernels.h"
+#include "math/ops.h"
+
+#define PARALLEL_FROM 16384u /* numbers; fewer are not worth waking other threads */
+
+typedef struct norm_call {
+    const gla__row_kernels *kernels;
+    const gla_norm *n;
+    const float *x;
+    float *y;
+    size_t ld_x, ld_y;
+} norm_call;
+
+static void norm_group(const norm_call *c, size_t row, size_t group)
+{
+    const gla_norm *n = c->n;
+    const size_t at = group * n->width, weight_at = n->weight_per_group ? at : 0;
+    const float *weight = n->weight ? n->weight + weight_at : NULL,
+                *bias = n->bias ? n->bias + weight_at : NULL,
+                *gate = n->gate ? n->gate + row * n->ld_gate + at : NULL;
+    const float *x = c->x + row * c->ld_x + at;
+    float *y = c->y + row * c->ld_y + at;
+
+    if (gate && n->gate_first) {
+        c->kernels->glu[n->gate_activation](gate, x, y, n->width);
+        x = y;
+    }
+    c->kernels->norm[n->kind](n, weight, bias, x, y);
+    if (gate && !n->gate_first)
+        c->kernels->glu[n->gate_activation](gate, y, y, n->width);
+}
+
+static void norm_rows(void *arg, uint32_t first, uint32_t last)
+{
+    const norm_call *c = arg;
+
+    for (size_t r = first; r < last; r++) {
+        for (size_t g = 0; g < c->n->groups; g++)
+            norm_group(c, r, g);
+    }
+}
+
+gla_status gla__norm(const gla_batch *b, const gla_norm *n, uint32_t rows, const float *x,
+                     size_t ld_x, float *y, size_t ld_y)
+{
+    gla__work work = gla__work_begin(b, GLA__WORK_NORM);
+    norm_call c = {gla__row_kernels_for(gla__cpu_get()->isa), n, x, y, ld_x, ld_y};
+    gla_status st = GLA_OK;
+
+    if (n->kind < GLA_NORM_RMS || n->kind >= GLA__NORMS || n->gate_activation >= GLA__ACTIVATIONS ||
+        !n->width)
+        st = GLA_E_INVALID;
+    else if ((size_t)rows * n->groups * n->width < PARALLEL_FROM)
+        norm_rows(&c, 0, rows);
+    else
+        st = gla__for_rows(b, rows, norm_rows, &c);
+    gla__work_end(&work);
+    return st;
+}
