@@ -16,11 +16,11 @@
 #include "base/diag.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "math/kernels/quantise_kernels.h"
 
-#define GROUP     32         /* numbers that share a scale in int4 */
-#define PART      (1u << 16) /* numbers that one task converts */
-#define I8_TRIALS 12
-#define I4_TRIALS 16
+#define GROUP  GLA__QUANTISE_GROUP
+#define PART   (1u << 16) /* numbers that one task converts */
+#define TRIALS GLA__QUANTISE_TRIALS
 
 /* To nearest even for |x| < 2^22; unlike rintf() it is vectorised everywhere. */
 static inline float round_even(float x)
@@ -138,38 +138,25 @@ static float largest(const float *x, uint64_t n)
     return m;
 }
 
-static void i8_row(const float *x, uint64_t n, int8_t *q, float *scale)
+static void i8_row(const gla__quantise_kernels *k, const float *x, uint64_t n, int8_t *q,
+                   float *scale)
 {
     const float m = largest(x, n);
-    double best_gain = -1;
+    float inverse[TRIALS];
+    double xq[TRIALS], qq[TRIALS], best_gain = -1;
     float best = 0;
 
     memset(q, 0, n);
     *scale = 0;
     if (m < 0x1p-126f) /* a scale would be denormal */
         return;
-    for (int t = 0; t < I8_TRIALS; t++) {
-        /* the largest number may be clipped a little: 1.00, 0.98, ... of the range */
-        const float inverse = 127.0f / (m * (1.0f - 0.02f * (float)t));
-        double xq = 0, qq = 0;
-
-        for (uint64_t first = 0; first < n; first += 256) {
-            const uint64_t end = n - first < 256 ? n : first + 256;
-            float a = 0, b = 0; /* partial sums are exact enough in f32 */
-
-            for (uint64_t i = first; i < end; i++) {
-                const float v = clampf(round_even(x[i] * inverse), -127, 127);
-
-                a += x[i] * v;
-                b += v * v;
-            }
-            xq += (double)a;
-            qq += (double)b;
-        }
-        /* with the best scale xq / qq the squared error is sum x^2 - xq^2 / qq */
-        if (qq > 0 && xq * xq / qq > best_gain) {
-            best_gain = xq * xq / qq;
-            best = (float)(xq / qq);
+    for (uint32_t t = 0; t < TRIALS; t++) /* the largest number may be clipped a little */
+        inverse[t] = 127.0f / (m * (1.0f - 0.02f * (float)t));
+    k->i8(x, n, inverse, xq, qq);
+    for (uint32_t t = 0; t < TRIALS; t++) {
+        if (qq[t] > 0 && xq[t] * xq[t] / qq[t] > best_gain) {
+            best_gain = xq[t] * xq[t] / qq[t];
+            best = (float)(xq[t] / qq[t]);
         }
     }
     *scale = best;
@@ -184,39 +171,13 @@ typedef struct fit {
     float scale, min;
 } fit;
 
-/* Least squares of x = scale * q + min for given q. */
-static bool fit_group(const float *x, const float *q, fit *out)
-{
-    float sq = 0, sqq = 0, sx = 0, sxq = 0;
-    float det;
-
-    for (int i = 0; i < GROUP; i++) {
-        sq += q[i];
-        sqq += q[i] * q[i];
-        sx += x[i];
-        sxq += x[i] * q[i];
-    }
-    det = GROUP * sqq - sq * sq;
-    if (det <= 0)
-        return false;
-    out->scale = (GROUP * sxq - sx * sq) / det;
-    out->min = (sx - out->scale * sq) / GROUP;
-    return out->scale > 0;
-}
-
-/* What the file will hold. */
-static fit rounded(fit f)
-{
-    return (fit){gla__f16_f32(gla__f32_f16(f.scale)), gla__f16_f32(gla__f32_f16(f.min))};
-}
-
 /* Rounds to the nearest of the 16 values; returns the squared error. */
 static float round_group(const float *x, fit f, float *q)
 {
     const float inverse = f.scale > 0 ? 1.0f / f.scale : 0;
     float error = 0;
 
-    for (int i = 0; i < GROUP; i++) {
+    for (uint32_t i = 0; i < GROUP; i++) {
         const float v = clampf(round_even(clampf((x[i] - f.min) * inverse, -1, 16)), 0, 15);
         const float d = f.scale * v + f.min - x[i];
 
@@ -226,39 +187,40 @@ static float round_group(const float *x, fit f, float *q)
     return error;
 }
 
-static void i4_group(const float *x, uint8_t *data, uint16_t *aux)
+static void i4_group(const gla__quantise_kernels *k, const float *x, uint8_t *data, uint16_t *aux)
 {
-    float low = x[0], high = x[0], q[GROUP], best_q[GROUP], best_error;
+    float low = x[0], high = x[0], q[GROUP];
+    float scale[TRIALS], min[TRIALS], error[TRIALS], best_error;
     fit best;
 
-    for (int i = 1; i < GROUP; i++) {
+    for (uint32_t i = 1; i < GROUP; i++) {
         low = x[i] < low ? x[i] : low;
         high = x[i] > high ? x[i] : high;
     }
-    best = rounded((fit){(high - low) / 15, low});
-    best_error = round_group(x, best, best_q);
-    for (int t = 0; t < I4_TRIALS && high > low; t++) {
+    aux[0] = gla__f32_f16((high - low) / 15); /* what the file will hold */
+    aux[1] = gla__f32_f16(low);
+    best = (fit){gla__f16_f32(aux[0]), gla__f16_f32(aux[1])};
+    best_error = round_group(x, best, q);
+    for (uint32_t t = 0; t < TRIALS; t++) {
         /* 13.8 to 16.8 steps over the range: ends may be clipped or left unused */
         const float steps = 13.8f + 0.2f * (float)t;
-        const fit trial = {(high - low) / steps, low + 0.5f * (high - low) * (1 - 15 / steps)};
-        fit f = trial;
-        float error;
 
-        (void)round_group(x, trial, q);
-        if (!fit_group(x, q, &f))
-            continue;
-        f = rounded(f);
-        error = round_group(x, f, q);
-        if (error < best_error) {
-            best_error = error;
-            best = f;
-            memcpy(best_q, q, sizeof(q));
+        scale[t] = (high - low) / steps;
+        min[t] = low + 0.5f * (high - low) * (1 - 15 / steps);
+    }
+    if (high > low)
+        k->i4(x, scale, min, error);
+    for (uint32_t t = 0; t < TRIALS && high > low; t++) {
+        if (error[t] < best_error) {
+            best_error = error[t];
+            best = (fit){scale[t], min[t]};
         }
     }
+    (void)round_group(x, best, q);
     aux[0] = gla__f32_f16(best.scale);
     aux[1] = gla__f32_f16(best.min);
-    for (int i = 0; i < GROUP / 2; i++)
-        data[i] = (uint8_t)((int)best_q[i] | (int)best_q[GROUP / 2 + i] << 4);
+    for (uint32_t i = 0; i < GROUP / 2; i++)
+        data[i] = (uint8_t)((int)q[i] | (int)q[GROUP / 2 + i] << 4);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -290,6 +252,7 @@ static void quantise_part(void *arg, uint32_t part)
     const uint64_t first = part * t->per_task;
     const uint64_t end = t->rows - first < t->per_task ? t->rows : first + t->per_task;
     const uint64_t groups = t->cols / GROUP;
+    const gla__quantise_kernels *k = gla__quantise_kernels_for(gla__cpu_get()->isa);
 
     for (uint64_t r = first; r < end; r++) {
         const float *x = t->src + r * t->cols;
@@ -300,11 +263,11 @@ static void quantise_part(void *arg, uint32_t part)
             continue;
         }
         if (t->dtype == GLA_DTYPE_I8) {
-            i8_row(x, t->cols, (int8_t *)t->data + r * t->cols, (float *)t->aux + r);
+            i8_row(k, x, t->cols, (int8_t *)t->data + r * t->cols, (float *)t->aux + r);
             continue;
         }
         for (uint64_t g = 0; g < groups; g++)
-            i4_group(x + g * GROUP, t->data + r * t->cols / 2 + g * GROUP / 2,
+            i4_group(k, x + g * GROUP, t->data + r * t->cols / 2 + g * GROUP / 2,
                      (uint16_t *)t->aux + 2 * (r * groups + g));
     }
 }
@@ -355,6 +318,18 @@ static gla_status run_rows(rows_task *t, void (*fn)(void *, uint32_t), gla_diag 
     if (atomic_load(&t->bad))
         return gla__fail(diag, GLA_E_UNSUPPORTED, "there are numbers too large or not finite");
     return GLA_OK;
+}
+
+const gla__quantise_kernels *gla__quantise_kernels_for(gla__isa isa)
+{
+#if defined(__x86_64__)
+    if (isa == GLA_ISA_AVX512)
+        return &gla_k_quantise__avx512;
+    if (isa == GLA_ISA_AVX2)
+        return &gla_k_quantise__avx2;
+#endif
+    (void)isa;
+    return &gla_k_quantise__c;
 }
 
 gla_status gla__quantise_rows(uint32_t dtype, const float *src, uint64_t rows, uint64_t cols,

@@ -5,7 +5,9 @@
 #include <math.h>
 #include <stdint.h>
 
+#include "base/cpu.h"
 #include "base/half.h"
+#include "math/kernels/quantise_kernels.h"
 
 enum { ROWS = 7, COLS = 96 };
 
@@ -189,4 +191,40 @@ Test(quantise, f16_says_when_a_number_does_not_fit)
     cr_expect_eq(gla__from_f32(&fits, 1, GLA_DTYPE_F16, &h, &diag), GLA_OK);
     cr_expect_eq(gla__from_f32(&big, 1, GLA_DTYPE_F16, &h, &diag), GLA_E_UNSUPPORTED);
     cr_expect_str_eq(diag.hint, "use bf16");
+}
+
+/* A converted file must not depend on the machine that made it. */
+Test(quantise, every_instruction_set_finds_the_same_to_the_bit)
+{
+    enum { N = 1000, GROUPS = N / GLA__QUANTISE_GROUP };
+    float x[N], inverse[GLA__QUANTISE_TRIALS];
+
+    fill(x, N, 0.3f);
+    for (size_t i = 64; i < 96; i++)
+        x[i] = i % 2 ? 7.5f : 7.5f + 1e-6f; /* hardly a range */
+    for (uint32_t t = 0; t < GLA__QUANTISE_TRIALS; t++)
+        inverse[t] = 127.0f / (1.0f - 0.02f * (float)t);
+    for (gla__isa isa = GLA_ISA_AVX2; isa <= gla__cpu_get()->isa; isa++) {
+        const gla__quantise_kernels *c = &gla_k_quantise__c, *k = gla__quantise_kernels_for(isa);
+        double want[2][GLA__QUANTISE_TRIALS], got[2][GLA__QUANTISE_TRIALS];
+
+        c->i8(x, N, inverse, want[0], want[1]);
+        k->i8(x, N, inverse, got[0], got[1]);
+        cr_assert_eq(memcmp(want, got, sizeof(want)), 0, "int8, instruction set %d", (int)isa);
+        for (size_t g = 0; g < GROUPS; g++) {
+            float fit[2][3][GLA__QUANTISE_TRIALS];
+
+            for (uint32_t t = 0; t < GLA__QUANTISE_TRIALS; t++) {
+                fit[0][0][t] = fit[1][0][t] = 0.12f / (1 + (float)t);
+                fit[0][1][t] = fit[1][1][t] = -0.9f + 0.01f * (float)t;
+            }
+            c->i4(x + g * GLA__QUANTISE_GROUP, fit[0][0], fit[0][1], fit[0][2]);
+            k->i4(x + g * GLA__QUANTISE_GROUP, fit[1][0], fit[1][1], fit[1][2]);
+            for (uint32_t t = 0; t < GLA__QUANTISE_TRIALS; t++) {
+                cr_assert_eq(isnan(fit[0][2][t]), isnan(fit[1][2][t]));
+                for (int i = 0; i < 3 && !isnan(fit[0][2][t]); i++)
+                    cr_assert_eq(fit[0][i][t], fit[1][i][t], "int4, group %zu, trial %u", g, t);
+            }
+        }
+    }
 }

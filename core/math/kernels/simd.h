@@ -25,6 +25,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/half.h"
+
 #ifndef GLA_SIMD
 #error "define GLA_SIMD as 1, 8 or 16 before including simd.h"
 #endif
@@ -105,6 +107,11 @@ static inline vf v_load_f16(const uint16_t *p)
 static inline vf v_set1_f16(const uint16_t *p)
 {
     return v_f16_to_f32(*p);
+}
+/* To the nearest number that f16 holds. */
+static inline vf v_round_f16(vf a)
+{
+    return gla__f16_f32(gla__f32_f16(a));
 }
 static inline vf v_load_i8(const int8_t *p)
 {
@@ -257,6 +264,10 @@ static inline vf v_load_f16(const uint16_t *p)
 static inline vf v_set1_f16(const uint16_t *p)
 {
     return _mm256_cvtph_ps(_mm_set1_epi16((int16_t)*p));
+}
+static inline vf v_round_f16(vf a)
+{
+    return _mm256_cvtph_ps(_mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 static inline vf v_load_i8(const int8_t *p)
 {
@@ -438,6 +449,10 @@ static inline vf v_load_f16(const uint16_t *p)
 static inline vf v_set1_f16(const uint16_t *p)
 {
     return _mm512_cvtph_ps(_mm256_set1_epi16((int16_t)*p));
+}
+static inline vf v_round_f16(vf a)
+{
+    return _mm512_cvtph_ps(_mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
 static inline vf v_load_i8(const int8_t *p)
 {
