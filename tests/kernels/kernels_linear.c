@@ -244,6 +244,35 @@ static void expand_one(ck *c, uint32_t dtype, size_t out, size_t in)
     ck_end(c);
 }
 
+static void call_zero_sums(void *arg)
+{
+    const call *x = arg;
+
+    x->k->zero_sums(&x->w, x->out, 3, x->in - 3, (int32_t *)(void *)x->y);
+}
+
+static void zero_sums_one(ck *c, size_t out, size_t in)
+{
+    if (ck_case(c, "zero_sums_%zux%zu", out, in)) {
+        call x = {ck_table(c, "linear"), weights(c, GLA_DTYPE_I8, out, in), 0, out, in, 1, 0, 0, 0};
+        double *want = ck_want(c, out);
+
+        x.y = ck_output(c, out);
+        for (size_t i = 0; i < out * in; i++)
+            want[i / in] += i % in < 3 ? 0 : 128 * (int8_t)x.w.data[i];
+        if (ck_run(c, call_zero_sums, &x)) {
+            for (size_t o = 0; o < out; o++) {
+                int32_t sum;
+
+                memcpy(&sum, &x.y[o], sizeof(sum));
+                x.y[o] = (float)sum; /* exact: below 2^24 */
+            }
+            ck_compare(c, "sums", x.y, want, out, 0);
+        }
+    }
+    ck_end(c);
+}
+
 /* Half a step of its block's or group's scale is what rounding may take from a number. */
 static void quantise_one(ck *c, uint32_t dtype, size_t in)
 {
@@ -283,6 +312,7 @@ void check_linear_rows(ck *c)
             if (dtype <= GLA_DTYPE_F16)
                 expand_one(c, dtype, 21 * i + 3, sizes[i] / 4 - i % 2);
         }
+        zero_sums_one(c, 5 * i + 1, (sizes[i] - i) % 512);
         quantise_one(c, GLA_DTYPE_I8, sizes[i] - i);
         quantise_one(c, GLA_DTYPE_I4, sizes[i]);
     }

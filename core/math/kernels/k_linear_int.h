@@ -153,12 +153,9 @@ V_INLINE void sums_i8(const size_t R, const size_t M, const gla__weight_rows *w,
         add_i8(R, M, a, x + at + i, pitch, sum, zero);
     }
     if (i < n) { /* x goes on with numbers that the zeros here make harmless */
-        for (size_t r = 0; r < R; r++) {
-            char last[4 * GLA_SIMD] = {0};
-
-            memcpy(last, row + r * w->stride + i, n - i);
-            a[r] = vb_load(last);
-        }
+        V_UNROLL
+        for (size_t r = 0; r < R; r++)
+            a[r] = vb_load_n(row + r * w->stride + i, n - i);
         add_i8(R, M, a, x + at + i, pitch, sum, zero);
     }
     V_UNROLL
@@ -199,22 +196,19 @@ V_INLINE void dot_block_i8(const size_t R, const size_t M, const gla__weight_row
 static void zero_sums(const gla__weight_rows *w, size_t n, size_t first, size_t count,
                       int32_t *zero)
 {
-    const char none[4 * GLA_SIMD] = {0}; /* means -128 */
+    const vb one = vb_set1(129); /* what 129 means */
 
     for (size_t o = 0; o < n; o++) {
         const char *row = w->data + o * w->stride + first;
         vi sum = vi_zero(), taken = vi_zero();
-        size_t i = 0;
-        char last[4 * GLA_SIMD] = {0};
 
-        for (; i + V_BYTES <= count; i += V_BYTES) {
-            sum = vi_dot_i8(sum, vb_load(none), vb_load(row + i));
-            taken = vi_zero_i8(taken, vb_load(row + i));
+        for (size_t i = 0; i < count; i += V_BYTES) {
+            const vb a = count - i < V_BYTES ? vb_load_n(row + i, count - i) : vb_load(row + i);
+
+            sum = vi_dot_i8(sum, one, a);
+            taken = vi_zero_i8(taken, a);
         }
-        memcpy(last, row + i, count - i);
-        sum = vi_dot_i8(sum, vb_load(none), vb_load(last));
-        taken = vi_zero_i8(taken, vb_load(last));
-        zero[o] = vi_hsum(vi_sub(taken, sum));
+        zero[o] = 128 * vi_hsum(vi_sub(sum, taken));
     }
 }
 

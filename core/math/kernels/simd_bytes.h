@@ -3,7 +3,8 @@
  * simd_bytes.h - products of 8-bit numbers, for the width that GLA_SIMD says (see simd.h)
  *
  * vb is V_BYTES = 4 * V_WIDTH bytes, vi V_WIDTH 32-bit integers: one for each 4 bytes.  All sums
- * are exact.  The widest kind needs AVX-512 VNNI.
+ * are exact.  The widest kind needs AVX-512 VNNI.  vb_load_n() touches the first n < V_BYTES bytes
+ * only; the rest reads as 0.
  */
 #ifndef GLA_MATH_KERNELS_SIMD_BYTES_H
 #define GLA_MATH_KERNELS_SIMD_BYTES_H
@@ -25,6 +26,17 @@ static inline vb vb_load(const void *p)
 
     memcpy(&a, p, sizeof(a));
     return a;
+}
+static inline vb vb_load_n(const void *p, size_t n)
+{
+    vb a = {{0}};
+
+    memcpy(&a, p, n);
+    return a;
+}
+static inline vb vb_set1(uint8_t a)
+{
+    return (vb){{a, a, a, a}};
 }
 /* The lower and the upper 4 bits of each byte, as 0 .. 15. */
 static inline vb vb_low(vb a)
@@ -90,6 +102,17 @@ static inline vb vb_load(const void *p)
 {
     return _mm256_loadu_si256((const __m256i *)p);
 }
+static inline vb vb_load_n(const void *p, size_t n)
+{
+    char some[32] = {0};
+
+    memcpy(some, p, n);
+    return vb_load(some);
+}
+static inline vb vb_set1(uint8_t a)
+{
+    return _mm256_set1_epi8((char)a);
+}
 static inline vb vb_low(vb a)
 {
     return _mm256_and_si256(a, _mm256_set1_epi8(15));
@@ -151,6 +174,14 @@ typedef __m512i vb, vi;
 static inline vb vb_load(const void *p)
 {
     return _mm512_loadu_si512(p);
+}
+static inline vb vb_load_n(const void *p, size_t n)
+{
+    return _mm512_maskz_loadu_epi8(((__mmask64)1 << n) - 1, p);
+}
+static inline vb vb_set1(uint8_t a)
+{
+    return _mm512_set1_epi8((char)a);
 }
 static inline vb vb_low(vb a)
 {
