@@ -13,7 +13,7 @@ status=0
 # The kernels are instantiated from one vector source: the plain C one stands for all.
 files=()
 for f in "$@"; do
-    case $f in *_avx2.c | *_avx512.c) ;; *) files+=("$f") ;; esac
+    case $f in *_avx2.c | *_avx512.c | *_avx512vnni.c) ;; *) files+=("$f") ;; esac
 done
 
 printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 8 \

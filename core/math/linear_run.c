@@ -99,7 +99,7 @@ static size_t dot_pieces(const call *c, size_t rows)
 {
     const size_t bytes = dot_bytes(c, rows),
                  piece = rows < COMPUTE_ROWS ? STREAM_BYTES : COMPUTE_BYTES;
-    const size_t shares = c->n_small < c->width ? divide_up(c->width, c->n_small) : 1;
+    const size_t shares = c->n_small && c->n_small < c->width ? divide_up(c->width, c->n_small) : 1;
     const size_t n = divide_up(bytes, piece);
 
     return n > shares ? n : shares;
