@@ -131,7 +131,7 @@ static void close_gguf(gla_weights *w)
     for (uint32_t i = 0; i < w->n; i++)
         gla__free((void *)(uintptr_t)tensors[i].info.name);
     gla__free(tensors);
-    for (uint32_t i = 0; i < g->n_parts; i++) {
+    for (uint32_t i = 0; g->parts && i < g->n_parts; i++) {
         gla__gguf_part *p = &g->parts[i];
 
         for (uint32_t k = 0; k < p->n_pairs; k++)

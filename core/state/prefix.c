@@ -516,7 +516,7 @@ void gla__prefix_resume(gla__prefix *p, gla__sequence *q, gla__ring *ring, const
         snapshot = snapshot_before(at, position);
         position = snapshot ? snapshot->position : 0;
     }
-    if (!position) {
+    if (!at || !position) {
         out->reason = why_not(p, tree, at, out->matched, tokens, n);
     } else if (!room) {
         out->reason = GLA_CACHE_NO_MEMORY;

@@ -146,16 +146,15 @@ static int set_float(const cli_option *o, const char *value)
 static int set_choice(const cli_option *o, const char *value)
 {
     char all[160] = "";
+    size_t used = 0;
 
     for (const char *const *c = o->choices; *c; c++) {
         if (!strcmp(*c, value)) {
             *(const char **)o->to = *c;
             return 0;
         }
-        if (strlen(all) + strlen(*c) + 3 < sizeof(all)) {
-            strcat(all, c == o->choices ? "" : ", ");
-            strcat(all, *c);
-        }
+        if (used + strlen(*c) + 3 < sizeof(all))
+            used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? ", " : "", *c);
     }
     return cli_usage_error("--%s: '%s' is not one of %s", o->name, value, all);
 }
