@@ -165,8 +165,7 @@ static gla_status copy_param(gla_arch_layer *to, const gla_arch_param *p)
     return st;
 }
 
-/* `to` is empty. */
-static gla_status copy_layer(gla_arch_layer *to, const gla_arch_layer *from)
+gla_status gla_arch_copy_layer(gla_arch_layer *to, const gla_arch_layer *from)
 {
     gla_status st = gla_arch_layer_init(to, from->type);
 
@@ -284,30 +283,31 @@ static gla_status copy_text(char **to, const char *from)
     return GLA_OK;
 }
 
-static gla_status copy_block(gla_arch *to, const gla_arch_block *from)
+gla_arch_block *gla_arch_copy_block(gla_arch *arch, const gla_arch_block *from, const char *name)
 {
-    gla_arch_block *b = gla_arch_add_block(to, from->name);
-    gla_status st = b ? GLA_OK : GLA_E_NOMEM;
+    const gla_arch_block source = *from; /* adding a block may move those of arch */
+    gla_arch_block *b = gla_arch_add_block(arch, name);
+    gla_status st = GLA_OK;
 
-    for (uint32_t i = 0; !st && i < from->n_mixers; i++) {
-        st = copy_layer(&b->mixers[i], &from->mixers[i]);
+    if (!b)
+        return NULL;
+    for (uint32_t i = 0; !st && i < source.n_mixers; i++) {
+        st = gla_arch_copy_layer(&b->mixers[i], &source.mixers[i]);
         b->n_mixers = i + 1;
     }
     if (!st)
-        st = copy_layer(&b->ffn, &from->ffn);
+        st = gla_arch_copy_layer(&b->ffn, &source.ffn);
     if (!st)
-        st = copy_layer(&b->norm, &from->norm);
-    if (st)
-        return st;
-    b->norm_at = from->norm_at;
-    b->mixer_skip = from->mixer_skip;
-    b->mixer_residual = from->mixer_residual;
-    b->ffn_skip = from->ffn_skip;
-    b->ffn_residual = from->ffn_residual;
-    b->weights_dtype = from->weights_dtype;
-    b->line = from->line;
-    b->column = from->column;
-    return GLA_OK;
+        st = gla_arch_copy_layer(&b->norm, &source.norm);
+    b->norm_at = source.norm_at;
+    b->mixer_skip = source.mixer_skip;
+    b->mixer_residual = source.mixer_residual;
+    b->ffn_skip = source.ffn_skip;
+    b->ffn_residual = source.ffn_residual;
+    b->weights_dtype = source.weights_dtype;
+    b->line = source.line;
+    b->column = source.column;
+    return st ? NULL : b;
 }
 
 static gla_status copy_parts(gla_arch *to, const gla_arch *from)
@@ -317,17 +317,17 @@ static gla_status copy_parts(gla_arch *to, const gla_arch *from)
     if (!st)
         st = copy_text(&to->source, from->source);
     if (!st)
-        st = copy_layer(&to->norm, &from->norm);
+        st = gla_arch_copy_layer(&to->norm, &from->norm);
     if (!st)
-        st = copy_layer(&to->final_norm, &from->final_norm);
+        st = gla_arch_copy_layer(&to->final_norm, &from->final_norm);
     if (!st)
-        st = copy_layer(&to->embedding, &from->embedding);
+        st = gla_arch_copy_layer(&to->embedding, &from->embedding);
     if (!st)
-        st = copy_layer(&to->embedding_norm, &from->embedding_norm);
+        st = gla_arch_copy_layer(&to->embedding_norm, &from->embedding_norm);
     if (!st)
-        st = copy_layer(&to->head, &from->head);
+        st = gla_arch_copy_layer(&to->head, &from->head);
     for (uint32_t i = 0; !st && i < from->n_blocks; i++)
-        st = copy_block(to, &from->blocks[i]);
+        st = gla_arch_copy_block(to, &from->blocks[i], from->blocks[i].name) ? GLA_OK : GLA_E_NOMEM;
     if (!st)
         st = gla_arch_set_layers(to, from->layers, from->n_layers);
     return st;

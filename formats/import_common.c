@@ -30,46 +30,12 @@ uint32_t gla__block_last(const gla__import *im)
     return im->arch->n_blocks ? im->arch->n_blocks - 1 : 0;
 }
 
-static void copy_layer(gla__import *im, gla_arch_layer *to, const gla_arch_layer *from)
-{
-    if (!from->type)
-        return;
-    gla__set_type(im, to, from->type);
-    to->in_multiplier = from->in_multiplier;
-    to->out_multiplier = from->out_multiplier;
-    for (uint32_t i = 0; i < from->n_params; i++) {
-        const gla_arch_param *p = &from->params[i];
-
-        if (p->kind == GLA_ARCH_NUMBER)
-            stick(im, gla_arch_set_number(to, p->name, p->number));
-        else if (p->kind == GLA_ARCH_BOOL)
-            stick(im, gla_arch_set_bool(to, p->name, p->number != 0));
-        else if (p->kind == GLA_ARCH_STRING)
-            stick(im, gla_arch_set_string(to, p->name, p->string));
-        else
-            stick(im, gla_arch_set_list(to, p->name, p->list, p->n_list));
-    }
-}
-
 gla_arch_block *gla__block_copy(gla__import *im, uint32_t from, const char *name)
 {
-    gla_arch_block *b = gla__block_add(im, name);
-    const gla_arch_block *a;
+    gla_arch_block *b = gla_arch_copy_block(im->arch, &im->arch->blocks[from], name);
 
     if (!b)
-        return NULL;
-    a = &im->arch->blocks[from];
-    b->n_mixers = a->n_mixers;
-    for (uint32_t i = 0; i < a->n_mixers; i++)
-        copy_layer(im, &b->mixers[i], &a->mixers[i]);
-    copy_layer(im, &b->ffn, &a->ffn);
-    copy_layer(im, &b->norm, &a->norm);
-    b->norm_at = a->norm_at;
-    b->mixer_skip = a->mixer_skip;
-    b->mixer_residual = a->mixer_residual;
-    b->ffn_skip = a->ffn_skip;
-    b->ffn_residual = a->ffn_residual;
-    b->weights_dtype = a->weights_dtype;
+        stick(im, GLA_E_NOMEM);
     return b;
 }
 

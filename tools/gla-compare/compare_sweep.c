@@ -192,62 +192,24 @@ static void nearest_mixes(uint32_t n, uint32_t linear, uint32_t softmax, char *b
     }
 }
 
-static gla_status copy_layer(gla_arch_layer *to, const gla_arch_layer *from)
-{
-    gla_status st = gla_arch_layer_init(to, from->type);
-
-    to->in_multiplier = from->in_multiplier;
-    to->out_multiplier = from->out_multiplier;
-    for (uint32_t i = 0; i < from->n_params && !st; i++) {
-        const gla_arch_param *p = &from->params[i];
-
-        switch ((gla_arch_kind)p->kind) {
-        case GLA_ARCH_NUMBER:
-            st = gla_arch_set_number(to, p->name, p->number);
-            break;
-        case GLA_ARCH_BOOL:
-            st = gla_arch_set_bool(to, p->name, p->number != 0);
-            break;
-        case GLA_ARCH_STRING:
-            st = gla_arch_set_string(to, p->name, p->string);
-            break;
-        case GLA_ARCH_LIST:
-            st = gla_arch_set_list(to, p->name, p->list, p->n_list);
-            break;
-        }
-    }
-    return st;
-}
-
 /* A block as blocks[index], but with the mixers of blocks[from]; its index, or n_blocks when out of
  * memory. */
 static uint32_t add_block(gla_arch *arch, uint32_t index, uint32_t from)
 {
     char name[64];
-    const gla_arch_block *b, *source;
+    const gla_arch_block *source;
     gla_arch_block *made;
     gla_status st = GLA_OK;
 
     snprintf(name, sizeof(name), "%.24s_with_%.24s", arch->blocks[index].name,
              arch->blocks[from].name);
-    made = gla_arch_add_block(arch, name);
+    made = gla_arch_copy_block(arch, &arch->blocks[index], name);
     if (!made)
         return arch->n_blocks;
-    b = &arch->blocks[index];
     source = &arch->blocks[from];
+    for (uint32_t i = 0; i < GLA_ARCH_MAX_PARALLEL && !st; i++)
+        st = gla_arch_copy_layer(&made->mixers[i], &source->mixers[i]);
     made->n_mixers = source->n_mixers;
-    for (uint32_t i = 0; i < source->n_mixers && !st; i++)
-        st = copy_layer(&made->mixers[i], &source->mixers[i]);
-    if (!st && b->ffn.type)
-        st = copy_layer(&made->ffn, &b->ffn);
-    if (!st && b->norm.type)
-        st = copy_layer(&made->norm, &b->norm);
-    made->norm_at = b->norm_at;
-    made->mixer_skip = b->mixer_skip;
-    made->mixer_residual = b->mixer_residual;
-    made->ffn_skip = b->ffn_skip;
-    made->ffn_residual = b->ffn_residual;
-    made->weights_dtype = b->weights_dtype;
     return st ? arch->n_blocks : arch->n_blocks - 1;
 }
 

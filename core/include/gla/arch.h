@@ -121,11 +121,18 @@ GLA_API GLA_NODISCARD gla_status gla_arch_copy(const gla_arch *arch, gla_arch **
 /* Adds a named block with defaults; NULL when out of memory.  Pointers to earlier blocks become
  * invalid. */
 GLA_API gla_arch_block *gla_arch_add_block(gla_arch *arch, const char *name);
+/* Adds a block like another one, of this architecture or not, under a name of its own.  NULL when
+ * out of memory: arch may then have part of it, and is for freeing only. */
+GLA_API gla_arch_block *gla_arch_copy_block(gla_arch *arch, const gla_arch_block *from,
+                                            const char *name);
 /* Sets the expanded list: layers[i] is an index into blocks.  Copies. */
 GLA_API GLA_NODISCARD gla_status gla_arch_set_layers(gla_arch *arch, const uint32_t *layers,
                                                      uint32_t n);
 /* Sets type (copied) and clears the parameters. */
 GLA_API GLA_NODISCARD gla_status gla_arch_layer_init(gla_arch_layer *layer, const char *type);
+/* Type, parameters and multipliers of another layer in place of its own. */
+GLA_API GLA_NODISCARD gla_status gla_arch_copy_layer(gla_arch_layer *to,
+                                                     const gla_arch_layer *from);
 /* Adds or replaces a parameter. */
 GLA_API GLA_NODISCARD gla_status gla_arch_set_number(gla_arch_layer *l, const char *name, double v);
 GLA_API GLA_NODISCARD gla_status gla_arch_set_bool(gla_arch_layer *l, const char *name, int v);
