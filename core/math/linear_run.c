@@ -2,8 +2,6 @@
  *
  * linear_run.c - multiplies: which way a matrix goes, and who does which piece
  */
-#include <string.h>
-
 #include "base/parallel.h"
 #include "math/dnnl_compat.h"
 #include "math/linear.h"

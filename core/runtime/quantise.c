@@ -18,7 +18,7 @@
 #include "base/parallel.h"
 #include "math/kernels/quantise_kernels.h"
 
-#define GROUP  GLA__QUANTISE_GROUP
+#define GROUP  GLA__I4_GROUP
 #define PART   (1u << 16) /* numbers that one task converts */
 #define TRIALS GLA__QUANTISE_TRIALS
 
@@ -208,12 +208,13 @@ static void i4_group(const gla__quantise_kernels *k, const float *x, uint8_t *da
         scale[t] = (high - low) / steps;
         min[t] = low + 0.5f * (high - low) * (1 - 15 / steps);
     }
-    if (high > low)
+    if (high > low) {
         k->i4(x, scale, min, error);
-    for (uint32_t t = 0; t < TRIALS && high > low; t++) {
-        if (error[t] < best_error) {
-            best_error = error[t];
-            best = (fit){scale[t], min[t]};
+        for (uint32_t t = 0; t < TRIALS; t++) {
+            if (error[t] < best_error) {
+                best_error = error[t];
+                best = (fit){scale[t], min[t]};
+            }
         }
     }
     (void)round_group(x, best, q);

@@ -9,8 +9,9 @@
 #include "base/half.h"
 #include "base/parallel.h"
 #include "graph/instance.h"
+#include "math/kernels/linear_kernels.h"
 
-enum { PIECE = 65536, I4_GROUP = 32 };
+enum { PIECE = 65536 };
 
 /* splitmix64: a good 64-bit number for each index. */
 static uint64_t bits_at(uint64_t seed, uint64_t index)
@@ -44,7 +45,7 @@ uint32_t gla__random_dtype(const gla_weight_desc *w, uint32_t wanted)
         return wanted;
     if (w->flags & GLA_WEIGHT_SENSITIVE)
         return GLA_DTYPE_BF16;
-    return w->dims[w->ndim - 1] % I4_GROUP ? GLA_DTYPE_I8 : wanted;
+    return w->dims[w->ndim - 1] % GLA__I4_GROUP ? GLA_DTYPE_I8 : wanted;
 }
 
 /* ---- matrices ---- */
@@ -100,7 +101,7 @@ static void fill_scales(const fill *f, uint64_t rows)
         const uint16_t pair[2] = {gla__f32_f16(scale), gla__f32_f16(-7.5f * scale)};
         char *at = (char *)f->dst + f->n;
 
-        for (uint64_t i = 0; i < rows * (f->cols / I4_GROUP); i++)
+        for (uint64_t i = 0; i < rows * (f->cols / GLA__I4_GROUP); i++)
             memcpy(at + i * sizeof(pair), pair, sizeof(pair));
     }
 }

@@ -4,33 +4,8 @@
 # refused.  Speeds themselves are not judged here: other tests run at the same time.
 . "$(dirname "$0")/lib.sh"
 
-cat >"$work/arch.yaml" <<'YAML'
-gla: 1
-name: small
-vocab_size: 128
-d_model: 64
-norm: {type: rmsnorm, eps: 1.0e-6}
-tie_embeddings: true
-blocks:
-  lin:
-    mixer: {type: gla, heads: 2}
-    ffn: {type: swiglu, d_ff: 128}
-  attn:
-    mixer: {type: attention, heads: 2, kv_heads: 1, head_dim: 32, rope: {theta: 1.0e4}}
-    ffn: {type: swiglu, d_ff: 128}
-layers:
-  pattern: [lin, attn]
-YAML
+small_model >"$work/arch.yaml"
 quick=(--decode 3 --repeat 2 --read-bytes 4M)
-
-# json EXPRESSION...: each (for jq) is true of the last output
-json() {
-    local expression
-    for expression; do
-        jq -e "$expression" >/dev/null <<<"$out" ||
-            fail "'$command': not true: $expression, $(jq -c "${expression%% *}" <<<"$out" | head -c 300)"
-    done
-}
 
 expect 0 gla-bench --arch "$work/arch.yaml" --weights int8 --prefill 0,16,40 --depth 0,120 \
     --batch 1,3 "${quick[@]}" --sessions --shared 512,700 --many 70 --threads 2 --json

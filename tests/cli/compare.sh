@@ -4,33 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 export GLA_NUM_THREADS=1 OMP_WAIT_POLICY=passive # other tests run beside this one
 
-cat >"$work/arch.yaml" <<'YAML'
-gla: 1
-name: small
-vocab_size: 128
-d_model: 64
-norm: {type: rmsnorm, eps: 1.0e-6}
-tie_embeddings: true
-blocks:
-  lin:
-    mixer: {type: gla, heads: 2}
-    ffn: {type: swiglu, d_ff: 128}
-  attn:
-    mixer: {type: attention, heads: 2, kv_heads: 1, head_dim: 32, rope: {theta: 1.0e4}}
-    ffn: {type: swiglu, d_ff: 128}
-layers:
-  pattern: [lin, attn]
-  repeat: 4
-YAML
+{ small_model && echo "  repeat: 4"; } >"$work/arch.yaml"
 sweep=(--arch "$work/arch.yaml" --mix "1:0,3:1,1:1,1:3,0:1")
-
-# json EXPRESSION...: each (for jq) is true of the last output
-json() {
-    local expression
-    for expression; do
-        jq -e "$expression" >/dev/null <<<"$out" || fail "'$command': not so: $expression"
-    done
-}
 
 # schema: the last output is JSON as docs/compare.schema.json says
 schema() {

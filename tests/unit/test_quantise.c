@@ -196,7 +196,7 @@ Test(quantise, f16_says_when_a_number_does_not_fit)
 /* A converted file must not depend on the machine that made it. */
 Test(quantise, every_instruction_set_finds_the_same_to_the_bit)
 {
-    enum { N = 1000, GROUPS = N / GLA__QUANTISE_GROUP };
+    enum { N = 1000, GROUPS = N / GLA__I4_GROUP };
     float x[N], inverse[GLA__QUANTISE_TRIALS];
 
     fill(x, N, 0.3f);
@@ -218,8 +218,8 @@ Test(quantise, every_instruction_set_finds_the_same_to_the_bit)
                 fit[0][0][t] = fit[1][0][t] = 0.12f / (1 + (float)t);
                 fit[0][1][t] = fit[1][1][t] = -0.9f + 0.01f * (float)t;
             }
-            c->i4(x + g * GLA__QUANTISE_GROUP, fit[0][0], fit[0][1], fit[0][2]);
-            k->i4(x + g * GLA__QUANTISE_GROUP, fit[1][0], fit[1][1], fit[1][2]);
+            c->i4(x + g * GLA__I4_GROUP, fit[0][0], fit[0][1], fit[0][2]);
+            k->i4(x + g * GLA__I4_GROUP, fit[1][0], fit[1][1], fit[1][2]);
             for (uint32_t t = 0; t < GLA__QUANTISE_TRIALS; t++) {
                 cr_assert_eq(isnan(fit[0][2][t]), isnan(fit[1][2][t]));
                 for (int i = 0; i < 3 && !isnan(fit[0][2][t]); i++)

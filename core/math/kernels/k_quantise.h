@@ -8,7 +8,7 @@
 #include "math/kernels/simd.h"
 
 #define TRIALS GLA__QUANTISE_TRIALS
-#define GROUP  GLA__QUANTISE_GROUP
+#define GROUP  GLA__I4_GROUP
 
 /* Partial sums of so many numbers are exact enough in f32. */
 #define I8_PART 256u

@@ -11,10 +11,9 @@
 
 #include <stddef.h>
 
-#include "base/cpu.h"
+#include "math/kernels/linear_kernels.h"
 
 #define GLA__QUANTISE_TRIALS 16u
-#define GLA__QUANTISE_GROUP  32u /* numbers that share a scale in int4 */
 
 typedef struct gla__quantise_kernels {
     /* For each trial: xq = sum of x q and qq = sum of q q, with q = round(x * inverse[trial])
