@@ -143,6 +143,13 @@ __attribute__((format(printf, 1, 2))) int cli_usage_error(const char *format, ..
 /* Fills *diag with what a program itself found; returns status. */
 __attribute__((format(printf, 4, 5))) gla_status
 cli_diag(gla_diag *diag, gla_status status, const char *where, const char *format, ...);
+#ifdef __clang_analyzer__ /* clang-tidy sees one file at a time: no failure looks like success */
+#define cli_fail(diag)       ((void)(cli_fail)(diag), 1)
+#define cli_error(...)       ((void)(cli_error)(__VA_ARGS__), 1)
+#define cli_usage_error(...) ((void)(cli_usage_error)(__VA_ARGS__), 2)
+#define cli_diag(diag, status, where, ...)                                                         \
+    ((void)(cli_diag)(diag, status, where, __VA_ARGS__), (status) ? (status) : GLA_E_INVALID)
+#endif
 /* A remark on stderr, unless --quiet. */
 __attribute__((format(printf, 1, 2))) void cli_note(const char *format, ...);
 /* As gla_note_fn; ctx is not used. */

@@ -12,6 +12,11 @@
 #include <string.h>
 #include <time.h>
 
+#undef cli_fail /* for the analyser only: cli.h */
+#undef cli_error
+#undef cli_usage_error
+#undef cli_diag
+
 /* ---- signals ----------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted;
