@@ -53,7 +53,7 @@ __attribute__((format(printf, 1, 2))) static int say(const char *format, ...)
     n = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (n > 0)
-        n = (int)write(child_pipe, text, strlen(text));
+        (void)!write(child_pipe, text, strlen(text)); /* without a parent nobody listens */
     return 1;
 }
 
@@ -250,9 +250,12 @@ static gla_status make_model(const check *c, gla_model **out, uint64_t *flags, g
     gla_status st = gla_registry_create(&o.registry, diag);
 
     *out = NULL;
+    *flags = 0;
     if (!st)
         st = gla_registry_load(o.registry, c->path, diag);
     d = st ? NULL : gla_registry_find(o.registry, c->type);
+    if (!st && !d)
+        st = cli_diag(diag, GLA_E_NO_LAYER, c->type, "not there when loaded again");
     if (d) {
         *flags = d->flags;
         st = make_arch(c, d, &arch, diag);
