@@ -43,7 +43,7 @@ static uint32_t option_label(const cli_option *o, char *buf, uint32_t size)
 static void print_option(FILE *f, const cli_option *o)
 {
     char label[96], text[512], range[64] = "";
-    uint32_t n = option_label(o, label, sizeof(label));
+    const uint32_t n = option_label(o, label, sizeof(label));
 
     if (o->max > 0)
         snprintf(range, sizeof(range), " (%.9g to %.9g)", o->min, o->max);
@@ -52,7 +52,6 @@ static void print_option(FILE *f, const cli_option *o)
     fprintf(f, "  %s", label);
     if (n + 2 >= INDENT) {
         putc('\n', f);
-        n = 0;
         fprintf(f, "%*s", INDENT, "");
     } else {
         fprintf(f, "%*s", (int)(INDENT - 2 - n), "");

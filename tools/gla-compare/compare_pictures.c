@@ -256,8 +256,8 @@ static void draw_columns(const candidate *x, uint32_t top, FILE *f)
         const double high = share * COLUMN > 1 ? share * COLUMN : 1;
 
         fprintf(f, "<rect class=\"k%u\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"/>",
-                a->kind, i * wide, top + 22 + COLUMN - high, wide > 3 ? wide - 1 : wide * 0.8,
-                high);
+                (unsigned)a->kind, i * wide, top + 22 + COLUMN - high,
+                wide > 3 ? wide - 1 : wide * 0.8, high);
         if (q->n_ablations <= 12)
             fprintf(f, "<text x=\"%.1f\" y=\"%u\" text-anchor=\"middle\">%u</text>",
                     (i + 0.5) * wide, top + 22 + COLUMN + 15, i);

@@ -131,20 +131,25 @@ static double first_tick_x(const plot *p)
     return p->linear_x ? p->x0 : pow(p->x_step, ceil(log(p->x0) / log(p->x_step) - 1e-9));
 }
 
+static double nth_tick(double first, double step, bool logarithmic, int n)
+{
+    return logarithmic ? first * pow(step, n) : first + n * step;
+}
+
 static void draw_axes(const plot *p, FILE *f)
 {
-    double tick = p->y0;
+    const double x0 = first_tick_x(p);
+    double tick;
     char buf[32];
 
-    for (; tick <= p->y1 + 1e-9 * fabs(p->y1);
-         tick = p->log_y ? tick * p->y_step : tick + p->y_step)
+    for (int i = 0; (tick = nth_tick(p->y0, p->y_step, p->log_y, i)) <= p->y1 + 1e-9 * fabs(p->y1);
+         i++)
         fprintf(f,
                 "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
                 LEFT, WIDTH - RIGHT, place_y(p, tick), place_y(p, tick), LEFT - 6,
                 place_y(p, tick) + 4, p->y_format(buf, tick));
-    tick = first_tick_x(p);
-    for (; tick <= p->x1 * (1 + 1e-9); tick = p->linear_x ? tick + p->x_step : tick * p->x_step)
+    for (int i = 0; (tick = nth_tick(x0, p->x_step, !p->linear_x, i)) <= p->x1 * (1 + 1e-9); i++)
         fprintf(f,
                 "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
                 "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",

@@ -281,7 +281,7 @@ static int prepare_ablations(candidate *x, size_t windows)
 static int prepare(comparison *c, work *w)
 {
     const size_t windows = (w->text.n - 2) / c->window + 1;
-    uint32_t vocab = 0;
+    uint32_t vocab = 1; /* the largest; read_text() saw that there is one */
     gla_diag diag;
 
     for (uint32_t i = 0; i < c->n; i++) {

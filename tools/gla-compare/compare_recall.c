@@ -66,9 +66,10 @@ static void swap(int32_t *a, int32_t *b)
     *b = t;
 }
 
+/* 0 to n - 1; 0 when there is nothing to choose from. */
 static uint32_t below(uint64_t *random, uint32_t n)
 {
-    return (uint32_t)(compare_random(random) % n);
+    return n ? (uint32_t)(compare_random(random) % n) : 0;
 }
 
 /* n different words. */
