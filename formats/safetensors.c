@@ -356,6 +356,7 @@ static st_file *new_file(const char *path, size_t n_shards)
     f->base.ops = &safetensors_ops;
     f->base.stride = sizeof(gla__st_entry);
     f->base.path = gla__strdup(path);
+    f->n_shards = 0; /* those that are open */
     f->shards = gla__alloc_array(n_shards ? n_shards : 1, sizeof(*f->shards));
     if (!f->base.path || !f->shards) {
         close_safetensors(&f->base);

@@ -480,8 +480,10 @@ static bool number_test(gla__run *r, gla__view name, gla__value v, const gla__ar
         (void)wrong(r, name, v);
     if (gla__view_is(name, "divisibleby"))
         by = int_argument(r, a, 0, "num", 0);
-    if (by == 0)
+    if (by == 0) {
         gla__run_fail(r, GLA_E_INVALID, "divisibleby needs a number that is not 0");
+        return false;
+    }
     if (r->st || by == -1)
         return !r->st;
     return (v.i % by == 0) != gla__view_is(name, "odd");

@@ -102,13 +102,13 @@ static gla__value call_macro(gla__run *r, const gla__macro *m, const gla__args *
 static gla__value call(gla__run *r, const gla__node *n)
 {
     const gla__node *callee = n->a;
-    gla__value f, self = gla__undefined();
+    gla__value f;
     gla__args args;
 
     if (callee->kind == GLA__E_ATTR) {
+        const gla__value self = eval(r, callee->a);
         const gla__value *member = NULL;
 
-        self = eval(r, callee->a);
         eval_args(r, n->b, &args);
         if (r->st)
             return gla__undefined();

@@ -186,7 +186,7 @@ static gla_status on_event(builder *b, const yaml_event_t *e)
         return on_start(b, e, GLA_YAML_MAP);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
-        b->depth--;
+        b->depth -= b->depth > 0; /* libyaml pairs them */
         return GLA_OK;
     default:
         return GLA_OK;

@@ -121,8 +121,8 @@ static gla_status bind_dynamics(gla_layer *l, const gla_tensor *weights)
     for (uint32_t m = 0; m < l->m; m++)
         for (uint32_t s = 0; s < l->s; s++) {
             const size_t from = (size_t)m * l->s + s, to = (size_t)s * l->m + m;
-            const double step = (delta[from] > 20 ? delta[from] : log1p(exp(delta[from]))) + 1e-7;
-            const double rate = exp(lambda[from]), p = fmax(noise[from], 1e-7);
+            const double d = delta[from], step = (d > 20 ? d : log1p(exp(d))) + 1e-7;
+            const double rate = exp((double)lambda[from]), p = fmax(noise[from], 1e-7);
 
             l->a[to] = (float)exp(-rate * step);
             l->p[to] = (float)(l->discretization == OU ? p / (2 * rate) * -expm1(-2 * rate * step)
