@@ -296,13 +296,14 @@ echo psys >"$work/powercap/intel-rapl:1/name"
 echo 1000000 >"$work/powercap/intel-rapl:0/max_energy_range_uj"
 echo 0 >"$work/powercap/intel-rapl:0/energy_uj"
 (
-    for ((uj = 0; ; uj = (uj + 250000) % 1000000)); do # starts over, as the real ones do
+    for ((uj = 0; ; uj = (uj + 3331) % 1000000)); do # starts over, as the real ones do
         echo $uj >"$work/powercap/next"
         mv "$work/powercap/next" "$work/powercap/intel-rapl:0/energy_uj"
     done
 ) 2>/dev/null &
 counter=$!
-GLA_POWERCAP=$work/powercap expect 0 gla-compare "$tiny" --measure --context 512 --rounds 2 --json
+GLA_POWERCAP=$work/powercap expect 0 gla-compare "$tiny" --measure --context 512 --rounds 2 \
+    --decode 256 --json
 kill $counter
 json '.candidates[0].contexts[0] | .prefill_joules > 0 and .decode_joules > 0' \
     '.machine.no_joules == null'
