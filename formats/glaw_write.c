@@ -17,6 +17,7 @@
 #include "formats/glaw_chunk.h"
 #include "formats/glaw_form.h"
 #include "formats/json.h"
+#include "formats/tokenizer_text.h"
 #include "formats/weights_file.h"
 
 #define BATCH_BYTES  (16u << 20)
@@ -67,15 +68,12 @@ static gla_status append_new(json_t *array, json_t *value, gla_diag *diag)
     return json_array_append_new(array, value) ? gla__fail_nomem(diag, "the index") : GLA_OK;
 }
 
-/* NULL also when it is not UTF-8. */
 static gla_status set_text(json_t *object, const char *key, const char *text, size_t n,
                            gla_diag *diag)
 {
-    json_t *value = json_stringn(text, n);
-
-    if (!value)
+    if (gla__utf8_valid(text, n) < n)
         return gla__fail(diag, GLA_E_INVALID, "\"%s\" is not UTF-8", key);
-    return set_new(object, key, value, diag);
+    return set_new(object, key, json_stringn(text, n), diag);
 }
 
 /* object[key], made if absent; borrowed, NULL when out of memory. */
@@ -322,10 +320,10 @@ gla_status gla__glaw_add_file(gla__glaw_writer *w, const char *name, const char 
     json_t *source = member(w->index, "source", json_object);
     json_t *files = source ? member(source, "files", json_array) : NULL;
     json_t *file = json_object();
-    gla_status st;
+    gla_status st = append_new(files, file, diag); /* also without `files` */
 
-    if (!files || json_array_append_new(files, file))
-        return gla__fail_nomem(diag, "the index");
+    if (st)
+        return st;
     st = set_text(file, "name", name, strlen(name), diag);
     return st ? st : set_text(file, "header", header, size, diag);
 }

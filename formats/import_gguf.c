@@ -10,6 +10,7 @@
  */
 #include "formats/import_gguf.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +45,12 @@ static const meta transformer[] = {{"feed_forward_length", "intermediate_size", 
                                    {"attention.sliding_window", "sliding_window", false, false},
                                    {"rope.freq_base", "rope_theta", true, false},
                                    {NULL, NULL, false, false}};
+static const meta scaling[] = {
+    {"rope.scaling.factor", "factor", true, false},
+    {"rope.scaling.original_context_length", "original_max_position_embeddings", false, false},
+    {"rope.scaling.yarn_beta_fast", "beta_fast", true, false},
+    {"rope.scaling.yarn_beta_slow", "beta_slow", true, false},
+    {NULL, NULL, false, false}};
 static const meta mamba[] = {{"ssm.conv_kernel", "conv_kernel", false, true},
                              {"ssm.inner_size", "intermediate_size", false, true},
                              {"ssm.state_size", "state_size", false, true},
@@ -98,10 +105,20 @@ static gla_status refuse(const reading *r, const char *key, const char *why)
     return st;
 }
 
+static bool is_text(gla__gguf_text text, const char *name)
+{
+    return text.size == strlen(name) && !memcmp(text.data, name, text.size);
+}
+
 static gla_status set(const reading *r, const char *key, json_t *value)
 {
     return json_object_set_new(r->config, key, value) ? gla__fail_nomem(r->diag, "a config")
                                                       : GLA_OK;
+}
+
+static gla_status append(const reading *r, json_t *list, json_t *value)
+{
+    return json_array_append_new(list, value) ? gla__fail_nomem(r->diag, "a config") : GLA_OK;
 }
 
 /* "llama.attention.head_count" */
@@ -140,10 +157,10 @@ static gla_status take(const reading *r, const meta *m)
     if (!m->config)
         return GLA_OK;
     if (m->real && gla__gguf_f64(r->w, key.text, &x))
-        return set(r, m->config, json_real(meant(x)));
-    if (!m->real && gla__gguf_u64(r->w, key.text, &n))
-        return n > INT64_MAX ? refuse(r, key.text, "too large")
-                             : set(r, m->config, json_integer((json_int_t)n));
+        return isfinite(x) ? set(r, m->config, json_real(meant(x)))
+                           : refuse(r, key.text, "expected a finite number");
+    if (!m->real && gla__gguf_u64(r->w, key.text, &n)) /* below 2^63 */
+        return set(r, m->config, json_integer((json_int_t)n));
     if (gla__gguf_has(r->w, key.text))
         return refuse(r, key.text, "expected one number for all layers");
     return m->required ? refuse(r, key.text, "this key is missing") : GLA_OK;
@@ -160,35 +177,27 @@ static gla_status take_all(const reading *r, const meta *list)
 
 /* ---- rotary positions ---------------------------------------------------------------- */
 
-static gla_status read_factors(const reading *r, const gla_tensor_info *info, json_t **out)
-{
-    float *values;
-    gla_status st;
-
-    *out = json_array();
-    if (info->dtype != GLA_DTYPE_F32 || info->n_elements > MAX_FACTORS)
-        return refuse(r, info->name, "expected at most 2048 factors, F32");
-    values = gla__alloc_array(MAX_FACTORS, sizeof(*values));
-    if (!values)
-        return gla__fail_nomem(r->diag, info->name);
-    st = gla_weights_read(r->w, info, values, r->diag);
-    for (uint64_t i = 0; !st && i < info->n_elements; i++)
-        if (json_array_append_new(*out, json_real((double)values[i])))
-            st = gla__fail_nomem(r->diag, info->name);
-    gla__free(values);
-    return st;
-}
-
 /* Llama 3.1's scaling has no metadata: its factors are a tensor. */
 static gla_status take_factors(const reading *r, const gla_tensor_info *info)
 {
-    json_t *list;
-    gla_status st = read_factors(r, info, &list);
+    json_t *list = json_array();
+    gla_status st =
+        set(r, "rope_scaling",
+            json_pack("{s:s, s:f, s:O, s:O}", "rope_type", "longrope", "attention_factor", 1.0,
+                      "short_factor", list, "long_factor", list));
+    float *values = NULL;
 
-    if (!st)
-        st = set(r, "rope_scaling",
-                 json_pack("{s:s, s:f, s:O, s:O}", "rope_type", "longrope", "attention_factor", 1.0,
-                           "short_factor", list, "long_factor", list));
+    if (!st && (info->dtype != GLA_DTYPE_F32 || info->n_elements > MAX_FACTORS))
+        st = refuse(r, info->name, "expected at most 2048 factors, F32");
+    if (!st) {
+        values = gla__alloc_array(MAX_FACTORS, sizeof(*values));
+        st = values ? gla_weights_read(r->w, info, values, r->diag)
+                    : gla__fail_nomem(r->diag, info->name);
+    }
+    for (uint64_t i = 0; !st && i < info->n_elements; i++)
+        st = isfinite(values[i]) ? append(r, list, json_real((double)values[i]))
+                                 : refuse(r, info->name, "expected finite numbers");
+    gla__free(values);
     json_decref(list);
     return st;
 }
@@ -198,35 +207,30 @@ static gla_status take_scaling(const reading *r)
     static const char *const not_read[] = {"rope.scaling.yarn_attn_factor",
                                            "rope.scaling.yarn_ext_factor",
                                            "rope.scaling.yarn_log_multiplier"};
-    static const char *const betas[][2] = {{"rope.scaling.yarn_beta_fast", "beta_fast"},
-                                           {"rope.scaling.yarn_beta_slow", "beta_slow"}};
     const gla_tensor_info *factors = gla_weights_find(r->w, "rope_freqs.weight");
     const gla__name key = full_key(r, "rope.scaling.type");
+    reading into = *r;
     gla__gguf_text type = {"none", 4};
-    json_t *scaling;
-    uint64_t original;
-    double factor = 1;
+    gla_status st;
 
     gla__gguf_string(r->w, key.text, &type);
     if (factors)
         return take_factors(r, factors);
-    if (type.size == 4 && !memcmp(type.data, "none", 4))
+    if (is_text(type, "none"))
         return GLA_OK;
-    if (!(type.size == 6 && !memcmp(type.data, "linear", 6)) &&
-        !(type.size == 4 && !memcmp(type.data, "yarn", 4)))
+    if (!is_text(type, "linear") && !is_text(type, "yarn"))
         return refuse(r, key.text, "rotary scaling of this type is not read from gguf");
-    gla__gguf_f64(r->w, full_key(r, "rope.scaling.factor").text, &factor);
     for (size_t i = 0; i < 3; i++)
         if (gla__gguf_has(r->w, full_key(r, not_read[i]).text))
             return refuse(r, full_key(r, not_read[i]).text, "this part of yarn is not read");
-    scaling = json_pack("{s:s%, s:f}", "rope_type", type.data, type.size, "factor", factor);
-    for (size_t i = 0; i < 2; i++)
-        if (gla__gguf_f64(r->w, full_key(r, betas[i][0]).text, &factor))
-            json_object_set_new(scaling, betas[i][1], json_real(factor));
-    if (get_u64(r, "rope.scaling.original_context_length", &original) && original <= INT64_MAX)
-        json_object_set_new(scaling, "original_max_position_embeddings",
-                            json_integer((json_int_t)original));
-    return set(r, "rope_scaling", scaling);
+    into.config = json_object();
+    st = set(r, "rope_scaling", json_incref(into.config));
+    if (!st)
+        st = set(&into, "rope_type", json_stringn(type.data, type.size));
+    if (!st)
+        st = take_all(&into, scaling);
+    json_decref(into.config);
+    return st;
 }
 
 /* Some layer has this tensor: "attn_q.bias". */
@@ -290,8 +294,9 @@ static gla_status take_layer_types(const reading *r, uint64_t layers)
 {
     const gla__name key = full_key(r, "attention.recurrent_layers");
     uint64_t n;
-    double recurrent;
+    double recurrent = 0;
     json_t *list;
+    gla_status st;
 
     if (!gla__gguf_length(r->w, key.text, &n))
         return gla__gguf_has(r->w, key.text) ? refuse(r, key.text, "expected a list of booleans")
@@ -299,10 +304,12 @@ static gla_status take_layer_types(const reading *r, uint64_t layers)
     if (n < layers)
         return refuse(r, key.text, "shorter than the model");
     list = json_array();
-    for (uint64_t i = 0; i < layers && gla__gguf_number(r->w, key.text, i, &recurrent); i++)
-        json_array_append_new(list, json_string(recurrent > 0 || recurrent < 0 ? "linear_attention"
-                                                                               : "full_attention"));
-    return set(r, "layer_types", list);
+    st = set(r, "layer_types", list);
+    for (uint64_t i = 0; !st && i < layers; i++) {
+        gla__gguf_number(r->w, key.text, i, &recurrent);
+        st = append(r, list, json_string(recurrent != 0 ? "linear_attention" : "full_attention"));
+    }
+    return st;
 }
 
 /* Layers at the end may predict further tokens: not part of the model proper. */
@@ -344,16 +351,20 @@ static gla_status take_mamba(const reading *r)
 
 /* ---- the whole config ------------------------------------------------------------------- */
 
+static bool in_list(const meta *list, const char *key)
+{
+    for (; list->gguf; list++)
+        if (!strcmp(list->gguf, key))
+            return true;
+    return false;
+}
+
 static bool known_key(const reading *r, const char *key)
 {
     static const char *const more[] = {"attention.value_length",
                                        "rope.dimension_count",
                                        "rope.scaling.type",
-                                       "rope.scaling.factor",
-                                       "rope.scaling.original_context_length",
                                        "rope.scaling.finetuned",
-                                       "rope.scaling.yarn_beta_fast",
-                                       "rope.scaling.yarn_beta_slow",
                                        "attention.recurrent_layers",
                                        "nextn_predict_layers",
                                        "ssm.inner_size",
@@ -363,13 +374,7 @@ static bool known_key(const reading *r, const char *key)
     for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
         if (!strcmp(more[i], key))
             return true;
-    for (const meta *m = common; m->gguf; m++)
-        if (!strcmp(m->gguf, key))
-            return true;
-    for (const meta *m = r->family->more; m->gguf; m++)
-        if (!strcmp(m->gguf, key))
-            return true;
-    return false;
+    return in_list(common, key) || in_list(scaling, key) || in_list(r->family->more, key);
 }
 
 /* What we do not know goes along, to be reported. */
@@ -394,16 +399,15 @@ static gla_status take_tokens(const reading *r)
     uint64_t seen[3], n = 0;
     gla_status st = GLA_OK;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 3 && !st; i++) {
         if (!gla__gguf_u64(r->w, ends[i], &seen[n]) || seen[n] > INT32_MAX ||
             (n && seen[n] == seen[0]) || (n == 2 && seen[2] == seen[1]))
             continue;
-        json_array_append_new(list, json_integer((json_int_t)seen[n++]));
+        st = append(r, list, json_integer((json_int_t)seen[n++]));
     }
-    if (n)
-        st = set(r, "eos_token_id", list);
-    else
-        json_decref(list);
+    if (!st && n)
+        st = set(r, "eos_token_id", json_incref(list));
+    json_decref(list);
     if (!st && gla__gguf_adds_bos(r->w) && gla__gguf_u64(r->w, "tokenizer.ggml.bos_token_id", &n) &&
         n <= INT32_MAX)
         st = set(r, "bos_token_id", json_integer((json_int_t)n));
@@ -414,8 +418,7 @@ bool gla__gguf_is_arch(const gla_weights *w, const char *name)
 {
     gla__gguf_text is;
 
-    return gla__gguf_string(w, "general.architecture", &is) && is.size == strlen(name) &&
-           !memcmp(is.data, name, is.size);
+    return gla__gguf_string(w, "general.architecture", &is) && is_text(is, name);
 }
 
 static gla_status find_family(reading *r)

@@ -79,14 +79,11 @@ static gla_status find_importer(gla__import *im, const char *name, gla_diag *dia
     return im->importer ? GLA_OK : unknown_type(type, name, diag);
 }
 
-/* The first of: no memory, a refused value. */
+/* Without memory values are not what they were, and then refused. */
 static gla_status check(const gla__import *im, gla_diag *diag)
 {
-    const gla_status st = gla__config_status(im->cfg, diag);
-
-    if (st)
-        return st;
-    return im->status ? gla__fail_nomem(diag, "the architecture") : GLA_OK;
+    return im->status ? gla__fail_nomem(diag, "the architecture")
+                      : gla__config_status(im->cfg, diag);
 }
 
 static gla_status make_arch(gla__import *im, gla_diag *diag)

@@ -14,7 +14,8 @@
  *     json_decref(root);
  *
  * jansson's own memory does not come from gla__alloc(): its allocator is one for the whole process
- * and may belong to the application.
+ * and may belong to the application.  Its parser (2.14) does not stand it
+ * when memory runs out in the middle of a text; everything else of it does.
  */
 #ifndef GLA_FORMATS_JSON_H
 #define GLA_FORMATS_JSON_H

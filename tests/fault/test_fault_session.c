@@ -8,49 +8,9 @@
  */
 #include "support/session_models.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-static atomic_long live, countdown;
-static atomic_int persistent, injected;
-
-static void *failing_alloc(void *ctx, size_t bytes, size_t alignment)
-{
-    const long left = atomic_fetch_sub(&countdown, 1);
-    void *p;
-
-    (void)ctx;
-    if (left == 1 || (left <= 0 && atomic_load(&persistent))) {
-        atomic_store(&injected, 1);
-        return NULL;
-    }
-    p = aligned_alloc(alignment, bytes);
-    if (p)
-        atomic_fetch_add(&live, 1);
-    return p;
-}
-
-static void failing_free(void *ctx, void *p)
-{
-    (void)ctx;
-    if (p)
-        atomic_fetch_sub(&live, 1);
-    free(p);
-}
-
-static void arm(long n, bool from_there_on)
-{
-    atomic_store(&injected, 0);
-    atomic_store(&persistent, from_there_on);
-    atomic_store(&countdown, n);
-}
-
-static void disarm(void)
-{
-    atomic_store(&persistent, 0);
-    atomic_store(&countdown, 0);
-}
+#include "support/failing_memory.h"
 
 typedef struct faulty {
     gla_model *m;
@@ -92,14 +52,12 @@ static void assert_usable(faulty *f, const char *what)
 
 static void run_case(uint32_t which, action *act, const char *what, bool whole)
 {
-    const gla_allocator allocator = {failing_alloc, failing_free, NULL};
     faulty f = {.path = "/tmp/gla-fault-XXXXXX"};
     rng r = {21};
     gla_diag diag;
 
     gla_set_threads(1); /* the order of allocations is the same each time */
-    disarm();
-    gla_set_allocator(&allocator);
+    memory_take_over();
     random_tokens(&r, f.tokens, 400);
     f.m = mix_model(&mixes[which], 40, 4);
     close(mkstemp(f.path));
@@ -113,10 +71,10 @@ static void run_case(uint32_t which, action *act, const char *what, bool whole)
             bring_up(&f);
             must(gla_session_save(f.s, f.path, &diag), &diag);
             before = gla_session_position(f.s);
-            arm(++n, mode);
+            memory_arm(++n, mode);
             st = act(&f, &diag);
-            disarm();
-            if (!atomic_load(&injected))
+            memory_disarm();
+            if (!memory_failed())
                 must(st, &diag);
             cr_assert(st == GLA_OK || st == GLA_E_NOMEM, "%s, allocation %ld: %s", what, n,
                       gla_status_name(st));
@@ -124,13 +82,13 @@ static void run_case(uint32_t which, action *act, const char *what, bool whole)
                 cr_assert_eq(gla_session_position(f.s), before, "%s, allocation %ld", what, n);
             assert_usable(&f, what);
             gla_session_destroy(f.s);
-        } while (atomic_load(&injected));
+        } while (memory_failed());
         cr_assert_gt(n, 1, "%s allocates nothing: the case tests nothing", what);
     }
     unlink(f.path);
     gla_model_close(&f.m);
-    cr_assert_eq(atomic_load(&live), 0, "%s: %ld allocations left", what, atomic_load(&live));
-    gla_set_allocator(NULL);
+    cr_assert_eq(memory_live(), 0, "%s: %ld allocations left", what, memory_live());
+    memory_give_back();
 }
 
 static gla_status prefill(faulty *f, gla_diag *diag)
@@ -188,7 +146,7 @@ static gla_status save_it(faulty *f, gla_diag *diag)
     gla_session *back;
     gla_diag other;
 
-    disarm(); /* the file is the old one or the new one, and whole */
+    memory_disarm(); /* the file is the old one or the new one, and whole */
     must(gla_session_load(f->m, f->path, NULL, &back, &other), &other);
     gla_session_destroy(back);
     return st;
