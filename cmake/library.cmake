@@ -15,6 +15,7 @@ add_library(gla::gla ALIAS gla_shared)
 set_target_properties(gla PROPERTIES EXPORT_NAME static)
 set_target_properties(gla_shared PROPERTIES OUTPUT_NAME gla EXPORT_NAME gla VERSION ${PROJECT_VERSION}
                       SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+target_link_options(gla_shared PRIVATE LINKER:-z,nodelete) # its threads live as long as the process
 foreach(t gla gla_shared)
   set_target_properties(${t} PROPERTIES LINKER_LANGUAGE C)
   target_include_directories(${t} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>

@@ -1,20 +1,64 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A token is more than a hundred runs a few microseconds apart, so threads that wait spin for a
+ * moment before they sleep.  A thread that loses its processor while it spins learns that somebody
+ * else needs it: for the next moments nobody spins.  And a run waits only for workers that have
+ * entered it, never for one that has not woken yet.  (OpenMP's barriers wait for all and spin for
+ * milliseconds: beside another busy program a token took a hundred times as long.)
+ */
 #include "base/parallel.h"
 
 #include <gla/gla.h>
+#include <omp.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
-static atomic_uint wanted; /* 0: not decided yet */
+enum {
+    MOST_THREADS = 256,
+    SPIN_NS = 200000,       /* before sleeping */
+    LOST_NS = 50000,        /* between two looks at the clock: the processor was away */
+    YIELDING_NS = 50000000, /* how long nobody spins after that */
+};
+
+static atomic_uint wanted; /* threads; 0: not decided yet */
+
+static struct {
+    atomic_bool taken;      /* by the thread whose run this is; others work alone meanwhile */
+    uint32_t started;       /* workers, their indices from 1; belongs to who has taken the pool */
+    atomic_ullong yielding; /* until then nobody spins, ns */
+    /* The run: written while it is closed, read by those who entered. */
+    void (*fn)(void *arg, uint32_t i);
+    void *arg;
+    uint32_t n, width;
+    _Alignas(64) atomic_uint next;   /* part; the lines that all write are apart */
+    _Alignas(64) atomic_uint active; /* workers that are in the run or look whether it is open */
+    _Alignas(64) atomic_uint generation; /* of the run */
+    atomic_bool open;                    /* it may be entered */
+    /* Sleeping */
+    atomic_uint sleepers; /* at `begun` */
+    atomic_bool awaited;  /* the owner sleeps at `left` */
+    pthread_mutex_t lock;
+    pthread_cond_t begun, left;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER,
+          .begun = PTHREAD_COND_INITIALIZER,
+          .left = PTHREAD_COND_INITIALIZER};
+
+static _Thread_local uint32_t worker_index;
+static _Thread_local bool inside;
+
+/* ---- how many ---- */
 
 static uint32_t default_threads(void)
 {
     const char *text = getenv("GLA_NUM_THREADS");
     const long given = text ? strtol(text, NULL, 10) : 0;
-    const long cores = given > 0 ? given : sysconf(_SC_NPROCESSORS_ONLN);
+    const long cores = given > 0 ? given : omp_get_num_procs(); /* that we may run on */
 
-    return cores < 1 ? 1 : cores > 256 ? 256 : (uint32_t)cores;
+    return cores < 1 ? 1 : cores > MOST_THREADS ? MOST_THREADS : (uint32_t)cores;
 }
 
 uint32_t gla_threads(void)
@@ -28,81 +72,12 @@ uint32_t gla_threads(void)
     return n;
 }
 
-#ifndef GLA_THREADS_PTHREAD
-
-#include <omp.h>
-
 void gla_set_threads(uint32_t n)
 {
-    const uint32_t used = n ? (n > 256 ? 256 : n) : default_threads();
+    const uint32_t used = n ? (n > MOST_THREADS ? MOST_THREADS : n) : default_threads();
 
     atomic_store(&wanted, used);
-    omp_set_num_threads((int)used); /* oneDNN asks OpenMP */
-}
-
-uint32_t gla__parallel_width(void)
-{
-    return omp_in_parallel() ? 1 : gla_threads();
-}
-
-uint32_t gla__parallel_index(void)
-{
-    return (uint32_t)omp_get_thread_num();
-}
-
-void gla__parallel_for(uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
-{
-    const uint32_t width = gla__parallel_width();
-
-    if (n <= 1 || width <= 1) {
-        for (uint32_t i = 0; i < n; i++)
-            fn(arg, i);
-        return;
-    }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(width < n ? width : n)
-    for (uint32_t i = 0; i < n; i++)
-        fn(arg, i);
-}
-
-#else
-
-#include <pthread.h>
-
-static _Thread_local uint32_t worker_index;
-static _Thread_local int inside;
-
-typedef struct run {
-    void (*fn)(void *arg, uint32_t i);
-    void *arg;
-    uint32_t n;
-    atomic_uint next;
-} run;
-
-typedef struct worker {
-    run *r;
-    uint32_t index;
-} worker;
-
-static void work(run *r)
-{
-    inside = 1;
-    for (uint32_t i; (i = atomic_fetch_add(&r->next, 1)) < r->n;)
-        r->fn(r->arg, i);
-    inside = 0;
-}
-
-static void *worker_main(void *p)
-{
-    worker *w = p;
-
-    worker_index = w->index;
-    work(w->r);
-    return NULL;
-}
-
-void gla_set_threads(uint32_t n)
-{
-    atomic_store(&wanted, n ? (n > 64 ? 64 : n) : default_threads());
+    omp_set_num_threads((int)used); /* for oneDNN outside of runs */
 }
 
 uint32_t gla__parallel_width(void)
@@ -115,28 +90,195 @@ uint32_t gla__parallel_index(void)
     return worker_index;
 }
 
-void gla__parallel_for(uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
-{
-    const uint32_t width = gla__parallel_width() < n ? gla__parallel_width() : n;
-    pthread_t threads[256];
-    worker workers[256];
-    uint32_t started = 0;
-    run r = {fn, arg, n, 0};
+/* ---- waiting ---- */
 
-    if (inside) {
-        for (uint32_t i = 0; i < n; i++)
-            fn(arg, i);
-        return;
-    }
-    for (uint32_t t = 1; t < width; t++) {
-        workers[started] = (worker){&r, t};
-        if (pthread_create(&threads[started], NULL, worker_main, &workers[started]))
-            break;
-        started++;
-    }
-    work(&r);
-    for (uint32_t t = 0; t < started; t++)
-        pthread_join(threads[t], NULL);
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+static void breathe(void)
+{
+#ifdef __x86_64__
+    for (int i = 0; i < 8; i++)
+        __builtin_ia32_pause();
 #endif
+}
+
+/* Until done(arg) or it is time to sleep; returns done(arg). */
+static bool spin(bool (*done)(uint32_t arg), uint32_t arg)
+{
+    const uint64_t start = now_ns();
+    uint64_t before = start, now;
+
+    if (start < atomic_load_explicit(&pool.yielding, memory_order_relaxed))
+        return done(arg);
+    do {
+        for (int i = 0; i < 8; i++) {
+            if (done(arg))
+                return true;
+            breathe();
+        }
+        now = now_ns();
+        if (now - before > LOST_NS) {
+            atomic_store_explicit(&pool.yielding, now + YIELDING_NS, memory_order_relaxed);
+            break;
+        }
+        before = now;
+    } while (now - start < SPIN_NS);
+    return done(arg);
+}
+
+static bool run_begun(uint32_t seen)
+{
+    return atomic_load(&pool.generation) != seen;
+}
+
+static bool all_left(uint32_t unused)
+{
+    (void)unused;
+    return !atomic_load(&pool.active);
+}
+
+/* ---- workers ---- */
+
+static void do_parts(void)
+{
+    for (uint32_t i; (i = atomic_fetch_add(&pool.next, 1)) < pool.n;)
+        pool.fn(pool.arg, i);
+}
+
+/* `active` is raised before `open` is read and `open` lowered before `active` is read: either the
+ * worker sees that the run is closed or its owner sees the worker. */
+static void enter_run(void)
+{
+    atomic_fetch_add(&pool.active, 1);
+    if (atomic_load(&pool.open) && worker_index < pool.width)
+        do_parts();
+    if (atomic_fetch_sub(&pool.active, 1) == 1 && atomic_load(&pool.awaited)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_signal(&pool.left);
+        pthread_mutex_unlock(&pool.lock);
+    }
+}
+
+static void *worker_main(void *index)
+{
+    uint32_t seen = atomic_load(&pool.generation) - 1; /* the run that it was started for */
+
+    worker_index = (uint32_t)(uintptr_t)index;
+    inside = true;
+    omp_set_num_threads(1); /* for oneDNN here */
+    for (;;) {
+        if (!spin(run_begun, seen)) {
+            pthread_mutex_lock(&pool.lock);
+            atomic_fetch_add(&pool.sleepers, 1);
+            while (!run_begun(seen))
+                pthread_cond_wait(&pool.begun, &pool.lock);
+            atomic_fetch_sub(&pool.sleepers, 1);
+            pthread_mutex_unlock(&pool.lock);
+        }
+        seen = atomic_load(&pool.generation);
+        enter_run();
+    }
+    return NULL;
+}
+
+/* In a child process there are no workers, and whoever held something is not there. */
+static void after_fork(void)
+{
+    pthread_mutex_init(&pool.lock, NULL);
+    pthread_cond_init(&pool.begun, NULL);
+    pthread_cond_init(&pool.left, NULL);
+    atomic_store(&pool.active, 0);
+    atomic_store(&pool.sleepers, 0);
+    atomic_store(&pool.open, false);
+    atomic_store(&pool.taken, false);
+    pool.started = 0;
+}
+
+/* Workers live as long as the process; fewer than wanted is all right. */
+static void start_workers(uint32_t n)
+{
+    static bool watching;
+    sigset_t all, before;
+    pthread_t thread;
+
+    if (pool.started >= n)
+        return;
+    if (!watching)
+        watching = !pthread_atfork(NULL, NULL, after_fork);
+    sigfillset(&all); /* signals are the application's threads' */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (pool.started < n &&
+           !pthread_create(&thread, NULL, worker_main, (void *)(uintptr_t)(pool.started + 1))) {
+        pthread_detach(thread);
+        pool.started++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* ---- runs ---- */
+
+static void begin_run(void)
+{
+    atomic_store(&pool.open, true);
+    atomic_fetch_add(&pool.generation, 1);
+    if (atomic_load(&pool.sleepers)) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.begun);
+        pthread_mutex_unlock(&pool.lock);
+    }
+}
+
+static void end_run(void)
+{
+    atomic_store(&pool.open, false);
+    if (spin(all_left, 0))
+        return;
+    pthread_mutex_lock(&pool.lock);
+    atomic_store(&pool.awaited, true);
+    while (!all_left(0))
+        pthread_cond_wait(&pool.left, &pool.lock);
+    atomic_store(&pool.awaited, false);
+    pthread_mutex_unlock(&pool.lock);
+}
+
+static void run_alone(uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    for (uint32_t i = 0; i < n; i++)
+        fn(arg, i);
+}
+
+static void run_together(uint32_t n, uint32_t width, void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    start_workers(width - 1);
+    pool.fn = fn;
+    pool.arg = arg;
+    pool.n = n;
+    pool.width = width;
+    atomic_store(&pool.next, 0);
+    begin_run();
+    inside = true;
+    do_parts();
+    inside = false;
+    end_run();
+}
+
+void gla__parallel_for(uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg)
+{
+    const uint32_t threads = gla__parallel_width(), width = threads < n ? threads : n;
+    const int products = omp_get_max_threads();
+
+    omp_set_num_threads(1); /* a part's product is for one thread */
+    if (width <= 1 || atomic_exchange(&pool.taken, true)) {
+        run_alone(n, fn, arg);
+    } else {
+        run_together(n, width, fn, arg);
+        atomic_store(&pool.taken, false);
+    }
+    omp_set_num_threads(products);
+}

@@ -2,9 +2,8 @@
  *
  * parallel.h - the one way to use several cores
  *
- * One pool for the whole process, shared with oneDNN (OpenMP): two pools would fight for the cores.
- * Built with GLA_THREADS_PTHREAD (the tsan preset) it is a plain pool that the sanitizer
- * understands.
+ * One pool of threads for the whole process.  oneDNN's products run inside its parts, one thread
+ * each: OpenMP, which oneDNN would use, is told so.
  */
 #ifndef GLA_BASE_PARALLEL_H
 #define GLA_BASE_PARALLEL_H
@@ -12,7 +11,8 @@
 #include <stdint.h>
 
 /* Runs fn(arg, i) for every i in [0, n) and waits.  Inside another parallel run: a plain loop.
- * Different threads of the application may call at the same time. */
+ * Different threads of the application may call at the same time: one has the pool, the others
+ * compute alone meanwhile. */
 void gla__parallel_for(uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
 /* Threads that gla__parallel_for uses at most. */
 uint32_t gla__parallel_width(void);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # gla-compare: the table to the letter, JSON and CSV that say the same, and what is refused.
 . "$(dirname "$0")/lib.sh"
-export GLA_NUM_THREADS=1 OMP_WAIT_POLICY=passive # other tests run beside this one
+export GLA_NUM_THREADS=1 # other tests run beside this one
 
 { small_model && echo "  repeat: 4"; } >"$work/arch.yaml"
 sweep=(--arch "$work/arch.yaml" --mix "1:0,3:1,1:1,1:3,0:1")

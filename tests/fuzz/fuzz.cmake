@@ -43,6 +43,6 @@ foreach(t ${_targets})
     add_test(NAME ${name} COMMAND ${name} --mutations=${_n} ${_args} ${_seeds_${short}}
              WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
     set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 300
-                         ENVIRONMENT "GLA_NUM_THREADS=1;OMP_WAIT_POLICY=passive")
+                         ENVIRONMENT "GLA_NUM_THREADS=1")
   endif()
 endforeach()
