@@ -3,9 +3,10 @@
  * template.h - chat templates: the part of Jinja that published templates use
  *
  * template_lex.c cuts the text, template_parse.c turns it into a tree, template_run.c walks it,
- * template_call.c has the filters, tests, methods and functions, template_value.c the values. White
- * space is treated as transformers does (trim_blocks, lstrip_blocks).  What is not known is refused
- * by name, with its line.
+ * template_call.c has attributes, methods and functions, template_filter.c filters and tests,
+ * template_text.c their work on texts, template_value.c the values.  White space is treated as
+ * transformers does (trim_blocks, lstrip_blocks).  What is not known is refused by name, with its
+ * line; a tuple is a list here.
  *
  * Steps, depth, memory and output are bounded.  Trees and values live in arenas: a tree as long as
  * its template, values as long as one rendering.  The first error of a parse or a rendering is
@@ -55,7 +56,7 @@ typedef enum gla__vkind {
     GLA__NAMESPACE,
     GLA__MACRO,
     GLA__LOOP,
-    GLA__FUNCTION /* s: its name */
+    GLA__FUNCTION /* s: its name, or that of a method without its call */
 } gla__vkind;
 
 typedef struct gla__value {
@@ -114,6 +115,7 @@ typedef enum gla__nkind {
     GLA__E_TEST,   /* a is text ( b ) */
     GLA__E_NOT,
     GLA__E_NEG,
+    GLA__E_POS,
     GLA__E_AND,
     GLA__E_OR,
     GLA__E_BINARY, /* a text b */
@@ -186,6 +188,7 @@ gla__value gla__from_json(gla__run *r, const json_t *j);
 const char *gla__kind_name(gla__vkind k);
 bool gla__truth(gla__value v);
 bool gla__equal(gla__run *r, gla__value a, gla__value b);
+int gla__order(gla__run *r, gla__value a, gla__value b); /* -1, 0, 1: numbers, strings */
 bool gla__contains(gla__run *r, gla__value item, gla__value in);
 /* As Python's str(); lists and mappings are refused. */
 void gla__print(gla__run *r, gla__bytes *out, gla__value v);
@@ -197,7 +200,7 @@ gla__list *gla__items_of(gla__run *r, gla__value v);
 gla__value gla__taken(gla__run *r, gla__bytes *b); /* a string; b is freed */
 void gla__append(gla__run *r, gla__bytes *b, const char *p, size_t n);
 
-/* ---- calls (template_call.c) ---- */
+/* ---- calls (template_call.c, template_filter.c) ---- */
 
 typedef struct gla__args {
     gla__value positional[8];
@@ -210,6 +213,7 @@ bool gla__call_test(gla__run *r, gla__view name, gla__value v, const gla__args *
 gla__value gla__call_method(gla__run *r, gla__value self, gla__view name, const gla__args *args);
 gla__value gla__call_function(gla__run *r, gla__view name, const gla__args *args);
 bool gla__is_function(gla__view name);
-gla__value gla__attribute(gla__run *r, gla__value v, gla__view name);
+gla__value gla__attribute(gla__run *r, gla__value v, gla__view name); /* v.name */
+gla__value gla__element(gla__run *r, gla__value of, gla__value key);  /* of[key] */
 
 #endif

@@ -38,13 +38,14 @@ bool gla__lex_looking_at(const gla__lexer *p, const char *text)
     return p->n - p->at >= n && !memcmp(p->s + p->at, text, n);
 }
 
-/* "-%}" takes the white space behind it, "%}" one newline (trim_blocks), "+%}" nothing. */
+/* "-%}" takes the white space behind it, "%}" one newline (trim_blocks), "+%}" nothing; there is no
+ * "+}}". */
 bool gla__lex_end_of_tag(gla__lexer *p, const char *close, bool trim)
 {
     const bool minus =
         gla__lex_looking_at(p, "-") && p->n - p->at > 2 && !memcmp(p->s + p->at + 1, close, 2);
-    const bool plus =
-        gla__lex_looking_at(p, "+") && p->n - p->at > 2 && !memcmp(p->s + p->at + 1, close, 2);
+    const bool plus = trim && gla__lex_looking_at(p, "+") && p->n - p->at > 2 &&
+                      !memcmp(p->s + p->at + 1, close, 2);
 
     if (!minus && !plus && !gla__lex_looking_at(p, close))
         return false;
@@ -60,7 +61,7 @@ bool gla__lex_end_of_tag(gla__lexer *p, const char *close, bool trim)
     return true;
 }
 
-static size_t hex(const char *s, size_t n, int32_t *out)
+static size_t hex(const char *s, size_t n, uint32_t *out)
 {
     size_t i;
 
@@ -74,38 +75,56 @@ static size_t hex(const char *s, size_t n, int32_t *out)
 
         if (digit < 0)
             break;
-        *out = *out * 16 + digit;
+        *out = *out * 16 + (uint32_t)digit;
     }
     return i;
 }
 
-/* One escape of a string, s[0] is behind the backslash; returns how much was read, 0: unknown. */
+/* The code of \xHH, \uHHHH, \UHHHHHHHH or of up to three octal digits; returns how much was read,
+ * 0: there are not as many digits, or no such character. */
+static size_t character_code(const char *s, size_t n, int32_t *out)
+{
+    const size_t digits = *s == 'x' ? 2 : *s == 'u' ? 4 : *s == 'U' ? 8 : 0;
+    uint32_t c = 0;
+    size_t i = 0;
+
+    if (digits && (n <= digits || hex(s + 1, digits, &c) != digits || c > 0x10ffff ||
+                   (c >= 0xd800 && c <= 0xdfff)))
+        return 0;
+    for (; !digits && i < n && i < 3 && s[i] >= '0' && s[i] <= '7'; i++)
+        c = c * 8 + (uint32_t)(s[i] - '0');
+    *out = (int32_t)c;
+    return digits ? digits + 1 : i;
+}
+
+/* One escape of a string, s[0] is behind the backslash.  Returns how much was read: 0 for one that
+ * is none, SIZE_MAX for one that is wrong. */
 static size_t unescape(const char *s, size_t n, gla__bytes *out)
 {
     static const char from[] = "nrt\\'\"abfv", to[] = "\n\r\t\\'\"\a\b\f\v";
-    const char *known = n && *s ? strchr(from, *s) : NULL;
+    const char *known = *s ? strchr(from, *s) : NULL;
     int32_t c;
+    size_t used;
 
     if (known) {
         (void)gla__bytes_add(out, to + (known - from), 1);
         return 1;
     }
-    if (n >= 3 && *s == 'x' && hex(s + 1, 2, &c) == 2) {
+    if (*s == '\n')
+        return 1;
+    if ((unsigned char)*s < 0x80 && (!*s || !strchr("xuUN01234567", *s)))
+        return 0;
+    used = *s == 'N' ? 0 : character_code(s, n, &c);
+    if (used)
         (void)gla__bytes_add_char(out, c);
-        return 3;
-    }
-    if (n >= 5 && *s == 'u' && hex(s + 1, 4, &c) == 4 && (c < 0xd800 || c > 0xdfff)) {
-        (void)gla__bytes_add_char(out, c);
-        return 5;
-    }
-    return 0;
+    return used ? used : SIZE_MAX;
 }
 
 static void read_string(gla__lexer *p)
 {
     const char quote = p->s[p->at];
     gla__bytes text = {0};
-    size_t i = p->at + 1, end = i;
+    size_t i = p->at + 1, end = i, size;
 
     while (end < p->n && p->s[end] != quote)
         end += p->s[end] == '\\' ? 2 : 1;
@@ -122,6 +141,12 @@ static void read_string(gla__lexer *p)
     while (i < end) {
         const size_t used = p->s[i] == '\\' ? unescape(p->s + i + 1, end - i - 1, &text) : 0;
 
+        if (used == SIZE_MAX) {
+            (void)gla__utf8_next(p->s + i + 1, &size);
+            gla__lex_fail(p, GLA_E_UNSUPPORTED,
+                          "escape is not supported:", (gla__view){p->s + i, size + 1});
+            return;
+        }
         if (!used) /* an escape that is none keeps its backslash */
             (void)gla__bytes_add(&text, p->s + i, 1);
         i += 1 + used;
@@ -166,7 +191,8 @@ static void read_number(gla__lexer *p)
     p->t.text = (gla__view){p->s + p->at, end - p->at};
     if (real && gla__parse_f64(p->t.text.p, p->t.text.n, &f))
         p->t.value = (gla__value){.kind = GLA__FLOAT, .f = f};
-    else if (!real && gla__parse_u64(p->t.text.p, p->t.text.n, &i) && i <= INT64_MAX)
+    else if (!real && gla__parse_u64(p->t.text.p, p->t.text.n, &i) && i <= INT64_MAX &&
+             (*p->t.text.p != '0' || i == 0))
         p->t.value = (gla__value){.kind = GLA__INT, .i = (int64_t)i};
     else
         gla__lex_fail(p, GLA_E_UNSUPPORTED, "number is not supported:", p->t.text);
@@ -185,9 +211,12 @@ static void read_sign(gla__lexer *p)
         if (gla__lex_looking_at(p, two[i]))
             n = 2;
     p->t.kind = GLA__LEX_SIGN;
+    if (n == 1 && !strchr("+-*/%~|.,:()[]{}<>=", c)) {
+        (void)gla__utf8_next(p->s + p->at, &n);
+        gla__lex_fail(p, GLA_E_UNSUPPORTED, "character is not supported",
+                      (gla__view){p->s + p->at, n});
+    }
     p->t.text = (gla__view){p->s + p->at, n};
-    if (n == 1 && !strchr("+-*/%~|.,:()[]{}<>=", c))
-        gla__lex_fail(p, GLA_E_UNSUPPORTED, "character is not supported", p->t.text);
     p->braces += (c == '{') - (c == '}');
     gla__lex_advance(p, n);
 }

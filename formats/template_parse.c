@@ -79,10 +79,19 @@ static void append(gla__node ***tail, gla__node *n)
     }
 }
 
+static bool has_name(const gla__node *list, gla__view name)
+{
+    for (; list; list = list->next)
+        if (list->text.n == name.n && !memcmp(list->text.p, name.p, name.n))
+            return true;
+    return false;
+}
+
 /* Arguments up to the closing sign. */
 static gla__node *arguments(gla__lexer *p, const char *close)
 {
     gla__node *first = NULL, **tail = &first;
+    bool named = false;
 
     while (!p->st && !is(p, GLA__LEX_SIGN, close)) {
         gla__node *arg = node(p, GLA__E_ARG, expression(p), NULL);
@@ -90,6 +99,12 @@ static gla__node *arguments(gla__lexer *p, const char *close)
         if (arg && arg->a && arg->a->kind == GLA__E_NAME && accept(p, GLA__LEX_SIGN, "=")) {
             arg->text = arg->a->text;
             arg->a = expression(p);
+            named = true;
+            if (has_name(first, arg->text))
+                gla__lex_fail(p, GLA_E_CORRUPT, "argument given twice:", arg->text);
+        } else if (named) {
+            gla__lex_fail(p, GLA_E_CORRUPT, "an argument without a name behind one with",
+                          (gla__view){0});
         }
         append(&tail, arg);
         if (!accept(p, GLA__LEX_SIGN, ","))
@@ -127,7 +142,8 @@ static gla__node *constant(gla__lexer *p, gla__value v)
     return n;
 }
 
-static gla__node *name_or_constant(gla__lexer *p)
+/* NULL: a name like any other. */
+static const gla__value *known_constant(gla__view name)
 {
     static const struct {
         const char *name;
@@ -135,11 +151,20 @@ static gla__node *name_or_constant(gla__lexer *p)
     } words[] = {{"true", {.kind = GLA__BOOL, .i = 1}},  {"True", {.kind = GLA__BOOL, .i = 1}},
                  {"false", {.kind = GLA__BOOL, .i = 0}}, {"False", {.kind = GLA__BOOL, .i = 0}},
                  {"none", {.kind = GLA__NONE}},          {"None", {.kind = GLA__NONE}}};
-    gla__node *n;
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        if (gla__view_is(p->t.text, words[i].name))
-            return constant(p, words[i].value);
+        if (gla__view_is(name, words[i].name))
+            return &words[i].value;
+    return NULL;
+}
+
+static gla__node *name_or_constant(gla__lexer *p)
+{
+    const gla__value *known = known_constant(p->t.text);
+    gla__node *n;
+
+    if (known)
+        return constant(p, *known);
     n = node(p, GLA__E_NAME, NULL, NULL);
     if (n)
         n->text = p->t.text;
@@ -211,15 +236,13 @@ static gla__node *subscript(gla__lexer *p, gla__node *of)
     return n;
 }
 
-/* Names that may follow a test without being its argument. */
-static bool ends_test(const gla__lexer *p)
+/* Whether what follows a test is its argument. */
+static bool begins_argument(const gla__lexer *p)
 {
-    static const char *const words[] = {"and", "or", "not", "is", "in", "if", "else"};
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        if (is(p, GLA__LEX_NAME, words[i]))
-            return true;
-    return p->t.kind != GLA__LEX_NAME && p->t.kind != GLA__LEX_TEXT && p->t.kind != GLA__LEX_NUMBER;
+    if (p->t.kind == GLA__LEX_SIGN)
+        return is(p, GLA__LEX_SIGN, "[") || is(p, GLA__LEX_SIGN, "{");
+    return p->t.kind != GLA__LEX_END_OF_TAG && !is(p, GLA__LEX_NAME, "and") &&
+           !is(p, GLA__LEX_NAME, "or") && !is(p, GLA__LEX_NAME, "else");
 }
 
 static gla__node *postfix(gla__lexer *p, gla__node *n)
@@ -252,7 +275,9 @@ static gla__node *test(gla__lexer *p, gla__node *n)
     n->text = expect_name(p);
     if (accept(p, GLA__LEX_SIGN, "("))
         n->b = arguments(p, ")");
-    else if (is(p, GLA__LEX_SIGN, "[") || !ends_test(p))
+    else if (is(p, GLA__LEX_NAME, "is"))
+        gla__lex_fail(p, GLA_E_CORRUPT, "tests in a row", (gla__view){0});
+    else if (begins_argument(p))
         n->b = node(p, GLA__E_ARG, postfix(p, primary(p)), NULL);
     return negated ? node(p, GLA__E_NOT, n, NULL) : n;
 }
@@ -283,7 +308,7 @@ static gla__node *unary(gla__lexer *p, bool with_filters)
         if (accept(p, GLA__LEX_SIGN, "-"))
             n = node(p, GLA__E_NEG, unary(p, false), NULL);
         else if (accept(p, GLA__LEX_SIGN, "+"))
-            n = unary(p, false);
+            n = node(p, GLA__E_POS, unary(p, false), NULL);
         else
             n = primary(p);
         n = postfix(p, n);
@@ -430,6 +455,16 @@ static gla__node *if_statement(gla__lexer *p)
     return first;
 }
 
+/* A name that is given a value here. */
+static gla__view target_name(gla__lexer *p)
+{
+    const gla__view name = expect_name(p);
+
+    if (known_constant(name))
+        gla__lex_fail(p, GLA_E_CORRUPT, "cannot be set:", name);
+    return name;
+}
+
 static gla__node *for_statement(gla__lexer *p)
 {
     static const char *const ends[] = {"else", "endfor", NULL};
@@ -443,7 +478,9 @@ static gla__node *for_statement(gla__lexer *p)
         gla__node *name = node(p, GLA__E_NAME, NULL, NULL);
 
         if (name)
-            name->text = expect_name(p);
+            name->text = target_name(p);
+        if (name && gla__view_is(name->text, "loop"))
+            gla__lex_fail(p, GLA_E_CORRUPT, "cannot be set:", name->text);
         append(&tail, name);
     } while (accept(p, GLA__LEX_SIGN, ","));
     if (!accept(p, GLA__LEX_NAME, "in"))
@@ -469,7 +506,7 @@ static gla__node *set_statement(gla__lexer *p)
 
     if (!target)
         return NULL;
-    target->text = expect_name(p);
+    target->text = target_name(p);
     if (accept(p, GLA__LEX_SIGN, ".")) {
         target = node(p, GLA__E_ATTR, target, NULL);
         if (target)
@@ -486,6 +523,34 @@ static gla__node *set_statement(gla__lexer *p)
     return n;
 }
 
+/* Names, the later ones with defaults. */
+static gla__node *parameters(gla__lexer *p)
+{
+    gla__node *first = NULL, **tail = &first;
+    bool defaults = false;
+
+    while (!p->st && !is(p, GLA__LEX_SIGN, ")")) {
+        gla__node *n = node(p, GLA__E_ARG, NULL, NULL);
+
+        if (first)
+            expect(p, ",");
+        if (!n)
+            break;
+        n->text = target_name(p);
+        if (accept(p, GLA__LEX_SIGN, "=")) {
+            n->a = expression(p);
+            defaults = true;
+        } else if (defaults) {
+            gla__lex_fail(p, GLA_E_CORRUPT, "this parameter needs a default:", n->text);
+        }
+        if (has_name(first, n->text))
+            gla__lex_fail(p, GLA_E_CORRUPT, "parameter twice:", n->text);
+        append(&tail, n);
+    }
+    expect(p, ")");
+    return first;
+}
+
 static gla__node *macro_statement(gla__lexer *p)
 {
     static const char *const end[] = {"endmacro", NULL};
@@ -493,18 +558,9 @@ static gla__node *macro_statement(gla__lexer *p)
 
     if (!n)
         return NULL;
-    n->text = expect_name(p);
+    n->text = target_name(p);
     expect(p, "(");
-    n->a = arguments(p, ")");
-    for (gla__node *arg = n->a; arg; arg = arg->next) {
-        if (arg->text.n)
-            continue; /* name = default */
-        if (arg->a && arg->a->kind != GLA__E_NAME)
-            gla__lex_fail(p, GLA_E_CORRUPT, "a macro's parameters are names", (gla__view){0});
-        else if (arg->a)
-            arg->text = arg->a->text;
-        arg->a = NULL;
-    }
+    n->a = parameters(p);
     expect_end(p);
     n->b = body(p, end);
     (void)took(p, "endmacro");

@@ -17,7 +17,18 @@ static int quoted(gla__view v)
 
 /* ---- variables ---- */
 
-static gla__value lookup(const gla__run *r, gla__view name)
+/* Names that Jinja knows and we do not. */
+static bool is_foreign(gla__view name)
+{
+    static const char *const names[] = {"cycler", "joiner", "kwargs", "lipsum", "self", "varargs"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (gla__view_is(name, names[i]))
+            return true;
+    return false;
+}
+
+static gla__value lookup(gla__run *r, gla__view name)
 {
     for (const gla__scope *s = r->scope; s; s = s->parent) {
         const gla__value *v = gla__dict_get(&s->vars, name);
@@ -27,6 +38,8 @@ static gla__value lookup(const gla__run *r, gla__view name)
     }
     if (gla__is_function(name))
         return (gla__value){.kind = GLA__FUNCTION, .s = name};
+    if (is_foreign(name))
+        gla__run_fail(r, GLA_E_UNSUPPORTED, "\"%.*s\" is not supported", (int)name.n, name.p);
     return gla__undefined();
 }
 
@@ -77,23 +90,23 @@ static gla__value call_macro(gla__run *r, const gla__macro *m, const gla__args *
 
     if (!inner)
         return gla__undefined();
+    r->scope = inner; /* a default may use the parameters before it */
     for (const gla__node *p = m->node->a; p && !r->st; p = p->next, i++) {
         const gla__value *given = gla__dict_get(&args->named, p->text);
         gla__value v = gla__undefined();
 
-        if (given)
-            v = *given;
-        else if (i < args->n)
+        if (i < args->n)
             v = args->positional[i];
+        else if (given)
+            v = *given;
         else if (p->a)
             v = eval(r, p->a);
-        named += given != NULL;
+        named += i >= args->n && given;
         gla__dict_set(r, &inner->vars, p->text, v);
     }
     if (args->n > i || named < args->named.n)
         gla__run_fail(r, GLA_E_INVALID, "macro \"%.*s\" has no such argument",
                       quoted(m->node->text), m->node->text.p);
-    r->scope = inner;
     result = capture(r, m->node->b);
     r->scope = outer;
     return result;
@@ -107,16 +120,15 @@ static gla__value call(gla__run *r, const gla__node *n)
 
     if (callee->kind == GLA__E_ATTR) {
         const gla__value self = eval(r, callee->a);
-        const gla__value *member = NULL;
 
         eval_args(r, n->b, &args);
         if (r->st)
             return gla__undefined();
-        if (self.kind == GLA__NAMESPACE)
-            member = gla__dict_get(self.dict, callee->text);
-        return member && member->kind == GLA__MACRO
-                   ? call_macro(r, member->macro, &args)
-                   : gla__call_method(r, self, callee->text, &args);
+        f = gla__undefined();
+        if (self.kind == GLA__NAMESPACE || self.kind == GLA__DICT)
+            f = gla__attribute(r, self, callee->text);
+        return f.kind == GLA__MACRO ? call_macro(r, f.macro, &args)
+                                    : gla__call_method(r, self, callee->text, &args);
     }
     eval_args(r, n->b, &args);
     if (r->st)
@@ -133,45 +145,20 @@ static gla__value call(gla__run *r, const gla__node *n)
     return gla__undefined();
 }
 
-/* ---- elements ---- */
+/* ---- slices ---- */
 
-static gla__value item(gla__run *r, gla__value of, gla__value key)
+static bool is_whole(gla__value v)
 {
-    gla__list *l;
-
-    if (of.kind == GLA__DICT || of.kind == GLA__NAMESPACE) {
-        const gla__value *v = key.kind == GLA__STRING ? gla__dict_get(of.dict, key.s) : NULL;
-
-        return v ? *v : gla__undefined();
-    }
-    if (of.kind == GLA__LOOP && key.kind == GLA__STRING)
-        return gla__attribute(r, of, key.s);
-    if (of.kind != GLA__LIST && of.kind != GLA__STRING) {
-        gla__run_fail(r, GLA_E_INVALID, "a %s has no elements", gla__kind_name(of.kind));
-        return gla__undefined();
-    }
-    if (key.kind != GLA__INT && key.kind != GLA__BOOL)
-        return gla__undefined();
-    l = gla__items_of(r, of);
-    if (!l)
-        return gla__undefined();
-    if (key.i < 0)
-        key.i += (int64_t)l->n;
-    return key.i >= 0 && key.i < (int64_t)l->n ? l->items[key.i] : gla__undefined();
+    return v.kind == GLA__INT || v.kind == GLA__BOOL;
 }
 
-/* Python's bounds of a slice: def where the bound is none. */
-static int64_t bound(gla__run *r, const gla__node *n, int64_t def, int64_t size, bool back)
+/* Python's bound of a slice: def where it is none. */
+static int64_t bound(gla__value v, int64_t def, int64_t size, bool back)
 {
-    const gla__value v = n ? eval(r, n) : gla__none();
     const int64_t low = back ? -1 : 0, high = back ? size - 1 : size;
 
-    if (v.kind == GLA__NONE || r->st)
+    if (v.kind == GLA__NONE)
         return def;
-    if (v.kind != GLA__INT) {
-        gla__run_fail(r, GLA_E_INVALID, "a slice's bounds are integers");
-        return def;
-    }
     if (v.i < 0)
         return v.i + size < low ? low : v.i + size;
     return v.i > high ? high : v.i;
@@ -179,30 +166,35 @@ static int64_t bound(gla__run *r, const gla__node *n, int64_t def, int64_t size,
 
 static gla__value slice(gla__run *r, const gla__node *n)
 {
-    const gla__value of = eval(r, n->a), by = n->d ? eval(r, n->d) : gla__int(1);
-    gla__value out;
+    const gla__node *const parts[] = {n->b, n->c, n->d};
+    const gla__value of = eval(r, n->a);
+    gla__value v[3], out;
+    bool sliced = of.kind == GLA__LIST || of.kind == GLA__STRING;
     gla__bytes text = {0};
     gla__list *l;
-    int64_t size, at, stop;
+    int64_t size, at, stop, by;
 
+    for (size_t i = 0; i < 3; i++) {
+        v[i] = parts[i] ? eval(r, parts[i]) : gla__none();
+        sliced = sliced && (v[i].kind == GLA__NONE || is_whole(v[i]));
+    }
+    by = is_whole(v[2]) ? v[2].i : 1;
+    if (!sliced || by == 0)
+        gla__run_fail(r, GLA_E_INVALID, "a %s cannot be sliced so", gla__kind_name(of.kind));
     if (r->st)
         return gla__undefined();
-    if ((of.kind != GLA__LIST && of.kind != GLA__STRING) || by.kind != GLA__INT || by.i == 0) {
-        gla__run_fail(r, GLA_E_INVALID, "a %s cannot be sliced so", gla__kind_name(of.kind));
-        return gla__undefined();
-    }
     l = gla__items_of(r, of);
     out = gla__new_list(r);
     if (r->st)
         return gla__undefined();
     size = (int64_t)l->n;
-    at = bound(r, n->b, by.i > 0 ? 0 : size - 1, size, by.i < 0);
-    stop = bound(r, n->c, by.i > 0 ? size : -1, size, by.i < 0);
-    while (gla__run_step(r) && (by.i > 0 ? at < stop : at > stop)) {
+    at = bound(v[0], by > 0 ? 0 : size - 1, size, by < 0);
+    stop = bound(v[1], by > 0 ? size : -1, size, by < 0);
+    while (gla__run_step(r) && (by > 0 ? at < stop : at > stop)) {
         gla__list_add(r, out.list, l->items[at]);
-        if (by.i > size || by.i < -size)
+        if (by > size || by < -size)
             break;
-        at += by.i;
+        at += by;
     }
     if (of.kind == GLA__LIST || r->st)
         return out;
@@ -297,6 +289,30 @@ static gla__value reals(gla__run *r, const gla__node *n, double a, double b)
     return v;
 }
 
+static void add_all(gla__run *r, gla__list *to, const gla__list *from)
+{
+    for (size_t i = 0; i < from->n && gla__run_step(r); i++)
+        gla__list_add(r, to, from->items[i]);
+}
+
+static bool repeats(gla__value v)
+{
+    return v.kind == GLA__STRING || v.kind == GLA__LIST;
+}
+
+static gla__value repeated(gla__run *r, gla__value v, int64_t times)
+{
+    gla__bytes text = {0};
+    const gla__value out = v.kind == GLA__LIST ? gla__new_list(r) : v;
+
+    for (int64_t i = 0; i < times && gla__run_step(r); i++)
+        if (v.kind == GLA__LIST)
+            add_all(r, out.list, v.list);
+        else
+            gla__append(r, &text, v.s.p, v.s.n);
+    return v.kind == GLA__LIST ? out : gla__taken(r, &text);
+}
+
 static gla__value arithmetic(gla__run *r, const gla__node *n, gla__value a, gla__value b)
 {
     const bool plus = gla__view_is(n->text, "+");
@@ -306,42 +322,19 @@ static gla__value arithmetic(gla__run *r, const gla__node *n, gla__value a, gla_
         return joined(r, a.s, b.s);
     if (plus && a.kind == GLA__LIST && b.kind == GLA__LIST) {
         out = gla__new_list(r);
-        for (size_t i = 0; i < a.list->n && gla__run_step(r); i++)
-            gla__list_add(r, out.list, a.list->items[i]);
-        for (size_t i = 0; i < b.list->n && gla__run_step(r); i++)
-            gla__list_add(r, out.list, b.list->items[i]);
+        add_all(r, out.list, a.list);
+        add_all(r, out.list, b.list);
         return out;
     }
-    if (gla__view_is(n->text, "*") && a.kind == GLA__STRING && b.kind == GLA__INT) {
-        gla__bytes text = {0};
-
-        for (int64_t i = 0; i < b.i && gla__run_step(r); i++)
-            gla__append(r, &text, a.s.p, a.s.n);
-        return gla__taken(r, &text);
-    }
+    if (gla__view_is(n->text, "*") && is_whole(b) && repeats(a))
+        return repeated(r, a, b.i);
+    if (gla__view_is(n->text, "*") && is_whole(a) && repeats(b))
+        return repeated(r, b, a.i);
     if (!numeric(a) || !numeric(b))
         return cannot(r, n, a, b);
     if (a.kind != GLA__FLOAT && b.kind != GLA__FLOAT && !gla__view_is(n->text, "/"))
         return integers(r, n, a.i, b.i);
     return reals(r, n, real(a), real(b));
-}
-
-/* -1, 0, 1; numbers and strings. */
-static int order(gla__run *r, const gla__node *n, gla__value a, gla__value b)
-{
-    int c;
-
-    if (a.kind == GLA__STRING && b.kind == GLA__STRING) {
-        c = memcmp(a.s.p, b.s.p, a.s.n < b.s.n ? a.s.n : b.s.n);
-        return c ? c : (a.s.n > b.s.n) - (a.s.n < b.s.n);
-    }
-    if (!numeric(a) || !numeric(b)) {
-        (void)cannot(r, n, a, b);
-        return 0;
-    }
-    if (a.kind != GLA__FLOAT && b.kind != GLA__FLOAT)
-        return (a.i > b.i) - (a.i < b.i);
-    return (real(a) > real(b)) - (real(a) < real(b));
 }
 
 static gla__value binary(gla__run *r, const gla__node *n)
@@ -363,24 +356,24 @@ static gla__value binary(gla__run *r, const gla__node *n)
         return joined(r, left, gla__text_of(r, b));
     }
     if (gla__view_is(op, "<"))
-        return gla__bool(order(r, n, a, b) < 0);
+        return gla__bool(gla__order(r, a, b) < 0);
     if (gla__view_is(op, ">"))
-        return gla__bool(order(r, n, a, b) > 0);
+        return gla__bool(gla__order(r, a, b) > 0);
     if (gla__view_is(op, "<="))
-        return gla__bool(order(r, n, a, b) <= 0);
+        return gla__bool(gla__order(r, a, b) <= 0);
     if (gla__view_is(op, ">="))
-        return gla__bool(order(r, n, a, b) >= 0);
+        return gla__bool(gla__order(r, a, b) >= 0);
     return arithmetic(r, n, a, b);
 }
 
-static gla__value negative(gla__run *r, gla__value v)
+static gla__value with_sign(gla__run *r, gla__value v, bool negative)
 {
-    if (v.kind == GLA__FLOAT)
-        v.f = -v.f;
-    else if (numeric(v) && v.i != INT64_MIN)
-        v = gla__int(-v.i);
+    if (!numeric(v) || (negative && is_whole(v) && v.i == INT64_MIN))
+        gla__run_fail(r, GLA_E_INVALID, "a %s cannot have this sign", gla__kind_name(v.kind));
+    else if (v.kind == GLA__FLOAT)
+        v.f = negative ? -v.f : v.f;
     else
-        gla__run_fail(r, GLA_E_INVALID, "a %s has no negative", gla__kind_name(v.kind));
+        v = gla__int(negative ? -v.i : v.i);
     return v;
 }
 
@@ -430,7 +423,7 @@ static gla__value eval_kind(gla__run *r, const gla__node *n)
         return gla__attribute(r, v, n->text);
     case GLA__E_ITEM:
         v = eval(r, n->a);
-        return item(r, v, eval(r, n->b));
+        return gla__element(r, v, eval(r, n->b));
     case GLA__E_SLICE:
         return slice(r, n);
     case GLA__E_CALL:
@@ -446,7 +439,8 @@ static gla__value eval_kind(gla__run *r, const gla__node *n)
     case GLA__E_NOT:
         return gla__bool(!gla__truth(eval(r, n->a)));
     case GLA__E_NEG:
-        return negative(r, eval(r, n->a));
+    case GLA__E_POS:
+        return with_sign(r, eval(r, n->a), n->kind == GLA__E_NEG);
     case GLA__E_AND:
         v = eval(r, n->a);
         return gla__truth(v) ? eval(r, n->b) : v;
@@ -513,17 +507,19 @@ static void run_macro(gla__run *r, const gla__node *n)
 /* Binds the loop's names to one element. */
 static void bind(gla__run *r, const gla__node *names, gla__value v)
 {
+    const gla__list *l;
     size_t i = 0;
 
     if (!names->next) {
         gla__dict_set(r, &r->scope->vars, names->text, v);
         return;
     }
+    l = gla__items_of(r, v);
     for (; names && !r->st; names = names->next, i++) {
-        if (v.kind != GLA__LIST || i >= v.list->n || (!names->next && i + 1 != v.list->n))
+        if (i >= l->n || (!names->next && i + 1 != l->n))
             gla__run_fail(r, GLA_E_INVALID, "the loop's element does not have as many parts");
         else
-            gla__dict_set(r, &r->scope->vars, names->text, v.list->items[i]);
+            gla__dict_set(r, &r->scope->vars, names->text, l->items[i]);
     }
 }
 
@@ -549,13 +545,13 @@ static void run_for(gla__run *r, const gla__node *n)
     gla__scope *outer = r->scope;
     const gla__list *items = gla__items_of(r, eval(r, n->b));
     gla__loop *loop = gla__run_alloc(r, sizeof(*loop));
+    bool ended = false;
+    int flow;
 
     if (items && n->e && !r->st)
         items = filtered(r, n, items);
     if (r->st || !items || !loop)
         return;
-    if (!items->n)
-        exec(r, n->d);
     loop->items = items;
     for (size_t i = 0; i < items->n && gla__run_step(r); i++) {
         r->scope = new_scope(r, outer);
@@ -566,13 +562,15 @@ static void run_for(gla__run *r, const gla__node *n)
                       (gla__value){.kind = GLA__LOOP, .loop = loop});
         bind(r, n->a, items->items[i]);
         exec(r, n->c);
-        if (r->flow == FLOW_BREAK) {
-            r->flow = FLOW_ON;
-            break;
-        }
+        flow = r->flow;
         r->flow = FLOW_ON;
+        ended |= flow == FLOW_ON;
+        if (flow == FLOW_BREAK)
+            break;
     }
     r->scope = outer;
+    if (!ended) /* as Jinja: no body got to its end */
+        exec(r, n->d);
 }
 
 static void run_if(gla__run *r, const gla__node *n)

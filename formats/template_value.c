@@ -375,6 +375,24 @@ bool gla__equal(gla__run *r, gla__value a, gla__value b)
     }
 }
 
+int gla__order(gla__run *r, gla__value a, gla__value b)
+{
+    int c;
+
+    if (a.kind == GLA__STRING && b.kind == GLA__STRING) {
+        c = memcmp(a.s.p, b.s.p, a.s.n < b.s.n ? a.s.n : b.s.n);
+        return c ? c : (a.s.n > b.s.n) - (a.s.n < b.s.n);
+    }
+    if (!is_number(a) || !is_number(b)) {
+        gla__run_fail(r, GLA_E_INVALID, "a %s cannot be compared with a %s", gla__kind_name(a.kind),
+                      gla__kind_name(b.kind));
+        return 0;
+    }
+    if (a.kind != GLA__FLOAT && b.kind != GLA__FLOAT)
+        return (a.i > b.i) - (a.i < b.i);
+    return (as_float(a) > as_float(b)) - (as_float(a) < as_float(b));
+}
+
 static bool has_text(gla__run *r, gla__view in, gla__view text)
 {
     if (!text.n)
@@ -405,6 +423,8 @@ bool gla__contains(gla__run *r, gla__value item, gla__value in)
                 return true;
         return false;
     case GLA__DICT:
+        if (item.kind == GLA__LIST || item.kind == GLA__DICT)
+            gla__run_fail(r, GLA_E_INVALID, "a %s is no key", gla__kind_name(item.kind));
         return item.kind == GLA__STRING && gla__dict_get(in.dict, item.s);
     case GLA__UNDEFINED:
         return false;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes vectors.json for test_chat.c with Jinja2, set up as transformers does.
+"""Makes vectors.json for test_chat.c with Jinja2, set up as transformers does, from the templates here,
+snippets.txt (one a line) and those below, of several lines.
 
 Each: {template (file name or "source"), source, variables, text} or, where Jinja2 or the template
 refuses, {..., error: true}.
@@ -154,7 +155,9 @@ def main():
             out.append(dict({"template": os.path.basename(path), "variables": variables},
                             **render(env, source, variables)))
     variables = {"messages": [{"role": "user", "content": "hexyyx"}, {"role": "assistant", "content": "b"}], "strftime_now": NOW}
-    for source in snippets():
+    with open(os.path.join(HERE, "snippets.txt")) as f:
+        lines = f.read().splitlines()
+    for source in snippets() + lines:
         given = {"messages": variables["messages"]}
         out.append(dict({"source": source, "variables": given}, **render(env, source, given)))
     with open(os.path.join(HERE, "vectors.json"), "w") as f:
