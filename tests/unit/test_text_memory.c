@@ -9,17 +9,23 @@
 #include <gla/tokenizer.h>
 
 #include <criterion/criterion.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static long left, taken; /* allocations still to succeed; blocks in use */
+#include "support/zst.h"
+
+static long calls, fail_at, taken; /* allocations; the one that fails; blocks in use */
+static bool from_there_on;
 
 static void *failing_alloc(void *ctx, size_t bytes, size_t alignment)
 {
+    const long n = ++calls;
+
     (void)ctx;
-    if (left == 0)
+    if (from_there_on ? n >= fail_at : n == fail_at)
         return NULL;
-    left--;
     taken++;
     return aligned_alloc(alignment, bytes);
 }
@@ -31,23 +37,29 @@ static void counted_free(void *ctx, void *p)
     free(p);
 }
 
-/* Runs once() with more and more memory until it succeeds. */
+/* Runs once() again and again, its n-th allocation fails, for n = 1, 2, ... until there is no n-th;
+ * once that one alone (which may do no harm), once all from there on. */
 static void fail_every_allocation(gla_status (*once)(void), long at_least)
 {
     const gla_allocator hook = {failing_alloc, counted_free, NULL};
-    gla_status st = GLA_E_NOMEM;
-    long n;
 
     gla_set_allocator(&hook);
-    for (n = 0; st; n++) {
-        left = n;
-        st = once();
-        cr_assert(st == GLA_OK || st == GLA_E_NOMEM, "allocation %ld: status %d", n, st);
-        cr_assert_eq(taken, 0, "allocation %ld: %ld blocks are left", n, taken);
-        cr_assert_lt(n, 20000);
+    for (int mode = 0; mode < 2; mode++) {
+        from_there_on = mode == 1;
+        for (fail_at = 1;; fail_at++) {
+            gla_status st;
+
+            calls = 0;
+            st = once();
+            cr_assert(st == GLA_E_NOMEM || (st == GLA_OK && (calls < fail_at || !mode)),
+                      "allocation %ld: status %d", fail_at, st);
+            cr_assert_eq(taken, 0, "allocation %ld: %ld blocks are left", fail_at, taken);
+            if (calls < fail_at)
+                break;
+        }
+        cr_assert_geq(calls, at_least);
     }
     gla_set_allocator(NULL);
-    cr_assert_geq(n, at_least);
 }
 
 static const char tokenizer[] =
@@ -125,4 +137,119 @@ static gla_status render(void)
 Test(text_memory, chat_template)
 {
     fail_every_allocation(render, 10);
+}
+
+/* ---- what is published ---- */
+
+#define TEMPLATES GLA_SOURCE_DIR "/tests/data/chat/"
+
+static char path[512];
+static const char variables[] =
+    "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\", \"enable_thinking\": true, \"tools\": "
+    "[{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {\"x\": [1, 2.5, "
+    "null, true]}}}], \"messages\": [{\"role\": \"user\", \"content\": \" a\\nb \"}, {\"role\": "
+    "\"assistant\", \"content\": \"<think>\\nc</think>d\"}, {\"role\": \"user\", \"content\": "
+    "\"e\"}]}";
+static char *expected; /* of the first run, which has all the memory */
+
+/* The same text as ever, or an error. */
+static gla_status render_published(void)
+{
+    gla_chat_template *t;
+    char *text;
+    size_t size;
+    gla_status st = gla_chat_template_open(path, &t, NULL);
+
+    if (st)
+        return st;
+    st = gla_chat_template_render(t, NULL, 0, GLA_CHAT_GENERATE, variables, &text, &size, NULL);
+    if (!st && !expected)
+        expected = strdup(text);
+    if (!st)
+        cr_expect_str_eq(text, expected);
+    gla_text_free(text);
+    gla_chat_template_close(&t);
+    return st;
+}
+
+Test(text_memory, published_templates)
+{
+    static const char *const names[] = {"chatml",  "gemma",   "llama3",
+                                        "mistral", "qwen3.5", "zephyr"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        snprintf(path, sizeof(path), TEMPLATES "%s.jinja", names[i]);
+        cr_assert_eq(render_published(), GLA_OK, "%s", path);
+        fail_every_allocation(render_published, 10);
+        free(expected);
+        expected = NULL;
+    }
+}
+
+/* A tokenizer's steps on these words: the real vocabularies would take minutes. */
+static const char model[] =
+    "{\"type\": \"BPE\", \"unk_token\": \"?\", \"byte_fallback\": true, \"ignore_merges\": true, "
+    "\"vocab\": {\"?\": 0, \"a\": 1, \"b\": 2, \"ab\": 3, \"\u0120\": 4, \"\u2581\": 5, \" \": 6, "
+    "\"<0xC3>\": 7, \"<0xA9>\": 8, \"\u0120ab\": 9}, \"merges\": [[\"a\", \"b\"], [\"\u0120\", "
+    "\"ab\"]]}";
+static char *json;
+static int32_t *wanted;
+static size_t n_wanted;
+
+static gla_status tokenize_published(void)
+{
+    static const char words[] = "ab  ab<s>Ab1 e\xcc\x81\n\xc3\xa9 THE 'll ab.\xe4\xb8\x80";
+    gla_tokenizer *t;
+    int32_t *ids;
+    size_t n, size;
+    char *text;
+    gla_status st = gla_tokenizer_parse(json, strlen(json), "t", &t, NULL);
+
+    if (st)
+        return st;
+    st = gla_tokenizer_encode(t, words, sizeof(words) - 1, GLA_ENCODE_SPECIAL, &ids, &n, NULL);
+    if (!st && !wanted) {
+        n_wanted = n;
+        wanted = malloc((n + 1) * sizeof(*wanted));
+        memcpy(wanted, ids, n * sizeof(*wanted));
+    }
+    if (!st)
+        cr_expect(n == n_wanted && !memcmp(ids, wanted, n * sizeof(*ids)));
+    if (!st)
+        st = gla_tokenizer_decode(t, ids, n, 1, &text, &size, NULL);
+    if (!st) {
+        if (!expected)
+            expected = strdup(text);
+        cr_expect_str_eq(text, expected);
+        gla_text_free(text);
+    }
+    gla_ids_free(ids);
+    gla_tokenizer_close(&t);
+    return st;
+}
+
+Test(text_memory, published_forms_of_tokenizers)
+{
+    json_t *all = read_json_zst("variants.json"), *variant;
+    const char *name;
+
+    json_object_foreach(all, name, variant)
+    {
+        json_t *root = json_object_get(variant, "tokenizer");
+        json_t *added = json_loads("[{\"id\": 10, \"content\": \"<s>\", \"special\": true},"
+                                   "{\"id\": 11, \"content\": \"THE\", \"normalized\": true}]",
+                                   0, NULL);
+
+        json_object_set_new(root, "model", json_loads(model, 0, NULL));
+        json_object_set_new(root, "added_tokens", added);
+        json = json_dumps(root, 0);
+        cr_assert_eq(tokenize_published(), GLA_OK, "%s", name);
+        fail_every_allocation(tokenize_published, 15);
+        free(json);
+        free(wanted);
+        free(expected);
+        wanted = NULL;
+        expected = NULL;
+    }
+    json_decref(all);
 }
