@@ -71,13 +71,6 @@ __attribute__((format(printf, 3, 4))) bool gla__has_tensor(const gla__import *im
 
 /* ---- Llama and its descendants ----------------------------------------------------- */
 
-/* Rotary positions of `head_dim` channels: rope_parameters, or rope_theta with rope_scaling and
- * partial_rotary_factor, all rope types. */
-void gla__rope(gla__import *im, gla_arch_layer *attention, uint32_t head_dim, double theta);
-/* As gla__rope, with the parameters under this key (per-layer-type rope_parameters). */
-void gla__rope_at(gla__import *im, gla_arch_layer *attention, const char *key, uint32_t head_dim,
-                  double theta);
-
 typedef struct gla__llama_attention {
     bool qkv_bias, out_bias;            /* when the config does not say (attention_bias) */
     uint32_t heads, kv_heads, head_dim; /* defaults; 0: 32, heads, hidden_size / heads */

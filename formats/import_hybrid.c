@@ -124,11 +124,16 @@ gla_arch_layer *gla__mamba2(gla__import *im, gla_arch_block *b, const gla__mamba
     const int64_t heads = gla__config_int(c, "mamba_n_heads|mamba_num_heads", d->heads, 1, 65536);
     const double inner = gla__config_float(
         c, "mamba_d_ssm", gla__config_float(c, "mamba_expand|expand", 2) * gla__hidden_size(im));
-    int64_t head_dim = d->head_dim ? d->head_dim : (int64_t)inner / heads;
+    int64_t head_dim = d->head_dim;
 
+    if (!head_dim && inner >= (double)heads && inner <= GLA__MAX_WIDTH)
+        head_dim = (int64_t)inner / heads;
     gla__config_ignore(c, "mamba_chunk_size|chunk_size");
     if (!gla__config_is(c, "mamba_d_head", "auto"))
         head_dim = gla__config_int(c, "mamba_d_head|mamba_head_dim", head_dim, 1, 4096);
+    if (!head_dim)
+        gla__config_refuse(c, "mamba_d_ssm|mamba_expand|expand",
+                           "no sensible width of a head comes out");
     gla__set_type(im, l, "mamba2");
     gla__set_number(im, l, "heads", (double)heads);
     gla__set_number(im, l, "head_dim", (double)head_dim);

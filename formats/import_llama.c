@@ -2,6 +2,7 @@
  *
  * import_llama.c - what Hugging Face's descendants of Llama have in common
  */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,25 +13,21 @@
 
 #define MAX_FACTORS 2048
 
-/* "rope_parameters.factor|rope_scaling.factor", or under one given key. */
-static const char *rope_key(gla__import *im, const char *under, const char *name)
+/* "rope_parameters.factor|rope_scaling.factor" */
+static const char *rope_key(gla__import *im, const char *name)
 {
-    if (under)
-        return gla__config_key(im->cfg, "%s.%s", under, name);
     return gla__config_key(im->cfg, "rope_parameters.%s|rope_scaling.%s", name, name);
 }
 
-static void rope_number(gla__import *im, gla_arch_layer *l, const char *under, const char *key,
-                        const char *param)
+static void rope_number(gla__import *im, gla_arch_layer *l, const char *key, const char *param)
 {
-    const char *k = rope_key(im, under, key);
+    const char *k = rope_key(im, key);
 
     if (gla__config_has(im->cfg, k))
         gla__set_number(im, l, param, gla__config_float(im->cfg, k, 0));
 }
 
-static void rope_factors(gla__import *im, gla_arch_layer *l, const char *under, const char *key,
-                         const char *param)
+static void rope_factors(gla__import *im, gla_arch_layer *l, const char *key, const char *param)
 {
     double *list = gla__alloc_array(MAX_FACTORS, sizeof(*list));
     uint32_t n;
@@ -39,16 +36,16 @@ static void rope_factors(gla__import *im, gla_arch_layer *l, const char *under, 
         im->status = GLA_E_NOMEM;
         return;
     }
-    n = gla__config_list(im->cfg, rope_key(im, under, key), list, MAX_FACTORS);
+    n = gla__config_list(im->cfg, rope_key(im, key), list, MAX_FACTORS);
     gla__set_list(im, l, param, list, n);
     gla__free(list);
 }
 
 /* The position count before extension: given with the scaling, at the top (Phi-3), or the model's.
  */
-static void rope_original(gla__import *im, gla_arch_layer *l, const char *under)
+static void rope_original(gla__import *im, gla_arch_layer *l)
 {
-    const char *k = rope_key(im, under, "original_max_position_embeddings");
+    const char *k = rope_key(im, "original_max_position_embeddings");
     double x =
         gla__config_float(im->cfg, "original_max_position_embeddings", im->arch->max_positions);
 
@@ -57,52 +54,60 @@ static void rope_original(gla__import *im, gla_arch_layer *l, const char *under)
         gla__set_number(im, l, "rope.original_positions", x);
 }
 
-static void rope_scaling(gla__import *im, gla_arch_layer *l, const char *under, const char *type)
+static void rope_scaling(gla__import *im, gla_arch_layer *l, const char *type)
 {
     gla__set_text(im, l, "rope.type", type);
-    rope_number(im, l, under, "factor", "rope.factor");
+    rope_number(im, l, "factor", "rope.factor");
     if (!strcmp(type, "linear"))
         return;
-    rope_original(im, l, under);
+    rope_original(im, l);
     if (!strcmp(type, "llama3")) {
-        rope_number(im, l, under, "low_freq_factor", "rope.low_freq_factor");
-        rope_number(im, l, under, "high_freq_factor", "rope.high_freq_factor");
+        rope_number(im, l, "low_freq_factor", "rope.low_freq_factor");
+        rope_number(im, l, "high_freq_factor", "rope.high_freq_factor");
     } else if (!strcmp(type, "yarn")) {
-        rope_number(im, l, under, "beta_fast", "rope.beta_fast");
-        rope_number(im, l, under, "beta_slow", "rope.beta_slow");
-        rope_number(im, l, under, "mscale", "rope.mscale");
-        rope_number(im, l, under, "mscale_all_dim", "rope.mscale_all_dim");
-        rope_number(im, l, under, "attention_factor", "rope.attention_factor");
-        if (!gla__config_bool(im->cfg, rope_key(im, under, "truncate"), true))
-            gla__config_refuse(im->cfg, rope_key(im, under, "truncate"), "not supported");
+        rope_number(im, l, "beta_fast", "rope.beta_fast");
+        rope_number(im, l, "beta_slow", "rope.beta_slow");
+        rope_number(im, l, "mscale", "rope.mscale");
+        rope_number(im, l, "mscale_all_dim", "rope.mscale_all_dim");
+        rope_number(im, l, "attention_factor", "rope.attention_factor");
+        if (!gla__config_bool(im->cfg, rope_key(im, "truncate"), true))
+            gla__config_refuse(im->cfg, rope_key(im, "truncate"), "not supported");
     } else if (!strcmp(type, "longrope")) {
-        rope_number(im, l, under, "attention_factor", "rope.attention_factor");
-        rope_factors(im, l, under, "short_factor", "rope.short_factor");
-        rope_factors(im, l, under, "long_factor", "rope.long_factor");
+        rope_number(im, l, "attention_factor", "rope.attention_factor");
+        rope_factors(im, l, "short_factor", "rope.short_factor");
+        rope_factors(im, l, "long_factor", "rope.long_factor");
     }
 }
 
-static void set_rope(gla__import *im, gla_arch_layer *l, const char *under, uint32_t head_dim,
-                     double theta, double partial)
+static void set_rope(gla__import *im, gla_arch_layer *l, uint32_t head_dim, double theta,
+                     double partial)
 {
     /* mrope: positions of images; for text it is plain rotation */
     static const char *const types[][2] = {{"default", "default"},   {"mrope", "default"},
                                            {"linear", "linear"},     {"dynamic", "dynamic"},
                                            {"llama3", "llama3"},     {"yarn", "yarn"},
                                            {"longrope", "longrope"}, {"su", "longrope"}};
+    static const char of_kinds[] =
+        "rope_parameters.full_attention|rope_parameters.sliding_attention";
     char type_key[128];
     const char *type, *ours = NULL;
+    double dims;
 
+    if (gla__config_has(im->cfg, of_kinds))
+        gla__config_refuse(im->cfg, of_kinds, "positions by kind of layer are not supported");
     theta = gla__config_float(im->cfg, "rope_theta", theta);
-    theta = gla__config_float(im->cfg, rope_key(im, under, "rope_theta"), theta);
+    theta = gla__config_float(im->cfg, rope_key(im, "rope_theta"), theta);
     gla__set_number(im, l, "rope.theta", theta);
 
     partial = gla__config_float(im->cfg, "partial_rotary_factor", partial);
-    partial = gla__config_float(im->cfg, rope_key(im, under, "partial_rotary_factor"), partial);
-    gla__set_unless(im, l, "rope.dims", (double)(uint32_t)(head_dim * partial), head_dim);
+    partial = gla__config_float(im->cfg, rope_key(im, "partial_rotary_factor"), partial);
+    dims = floor(head_dim * partial);
+    if (!(dims >= 1 && dims <= head_dim))
+        gla__config_refuse(im->cfg, "rope_parameters.partial_rotary_factor|partial_rotary_factor",
+                           "expected a part of a head");
+    gla__set_unless(im, l, "rope.dims", dims, head_dim);
 
-    snprintf(type_key, sizeof(type_key), "%s|%s", rope_key(im, under, "rope_type"),
-             rope_key(im, under, "type"));
+    snprintf(type_key, sizeof(type_key), "%s|%s", rope_key(im, "rope_type"), rope_key(im, "type"));
     type = gla__config_string(im->cfg, type_key, "default");
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (!strcmp(type, types[i][0]))
@@ -110,18 +115,7 @@ static void set_rope(gla__import *im, gla_arch_layer *l, const char *under, uint
     if (!ours)
         gla__config_refuse(im->cfg, type_key, "no such rotary positions here");
     else if (strcmp(ours, "default"))
-        rope_scaling(im, l, under, ours);
-}
-
-void gla__rope_at(gla__import *im, gla_arch_layer *l, const char *under, uint32_t head_dim,
-                  double theta)
-{
-    set_rope(im, l, under, head_dim, theta, 1);
-}
-
-void gla__rope(gla__import *im, gla_arch_layer *l, uint32_t head_dim, double theta)
-{
-    gla__rope_at(im, l, NULL, head_dim, theta);
+        rope_scaling(im, l, ours);
 }
 
 /* ---- attention ----------------------------------------------------------------------- */
@@ -152,7 +146,7 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
     if (a->no_rope)
         gla__set_text(im, l, "rope.type", "none");
     else
-        set_rope(im, l, NULL, (uint32_t)head_dim, a->rope_theta > 0 ? a->rope_theta : 10000,
+        set_rope(im, l, (uint32_t)head_dim, a->rope_theta > 0 ? a->rope_theta : 10000,
                  a->rotary > 0 ? a->rotary : 1);
 }
 

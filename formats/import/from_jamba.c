@@ -72,9 +72,11 @@ static void arch(gla__import *im)
     gla__config *c = im->cfg;
 
     gla__config_ignore(c, "use_mamba_kernels|use_mambapy|use_associative_scan|num_logits_to_keep");
-    gla__config_ignore(c, "router_aux_loss_coef|sliding_window|num_experts_per_tok");
+    gla__config_ignore(c, "router_aux_loss_coef|num_experts_per_tok");
     gla__config_ignore(c, "calc_logits_for_entire_prompt|n_ctx");
     gla__config_ignore(c, "attn_layer_period|attn_layer_offset");
+    if (gla__config_has(c, "sliding_window"))
+        gla__config_refuse(c, "sliding_window", "not supported");
     gla__only_silu(im, "hidden_act");
     gla__model(im, &defaults);
     gla__hybrid_blocks(im, kinds, kind_of, make);

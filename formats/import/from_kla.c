@@ -12,17 +12,19 @@
 static int64_t rank_of(gla__import *im, const char *key, int64_t full, const char *word,
                        int64_t special)
 {
-    const char *text = gla__config_string(im->cfg, key, NULL);
-
-    if (text && !strcmp(text, "full"))
+    if (gla__config_is(im->cfg, key, "full"))
         return full;
-    if (text && !strcmp(text, word))
+    if (gla__config_is(im->cfg, key, word))
         return special;
-    if (text) {
-        gla__config_refuse(im->cfg, key, "not supported");
-        return full;
-    }
     return gla__config_int(im->cfg, key, full, 1, GLA__MAX_WIDTH);
+}
+
+static double width_of(gla__import *im, const char *key, double wanted)
+{
+    if (wanted >= 1 && wanted <= GLA__MAX_WIDTH)
+        return floor(wanted);
+    gla__config_refuse(im->cfg, key, "no sensible width comes out");
+    return 1;
 }
 
 static void refuse_switches(gla__config *c)
@@ -61,17 +63,15 @@ static void arch(gla__import *im)
     gla__config *c = im->cfg;
     gla_arch *a = im->arch;
     const int64_t d = gla__config_int(c, "model.d_model", 256, 1, GLA__MAX_WIDTH);
-    const double inner = gla__config_float(c, "mixer.expand", 2) * (double)d;
+    const double inner =
+        width_of(im, "mixer.expand", gla__config_float(c, "mixer.expand", 2) * (double)d);
     const double d_ff =
-        floor(2 * floor(gla__config_float(c, "model.mlp_ratio", 4) * (double)d) / 3);
+        width_of(im, "model.mlp_ratio",
+                 2 * floor(gla__config_float(c, "model.mlp_ratio", 4) * (double)d) / 3);
     const int64_t dt_rank = gla__config_int(c, "mixer.dt_rank", (d + 7) / 8, 1, GLA__MAX_WIDTH);
     gla_arch_block *b;
     gla_arch_layer *l;
 
-    if (inner < 1 || inner > GLA__MAX_WIDTH || d_ff < 1 || d_ff > GLA__MAX_WIDTH) {
-        gla__config_refuse(c, "mixer.expand", "no sensible width comes out");
-        return;
-    }
     refuse_switches(c);
     a->vocab_size = (uint32_t)gla__config_int(c, "model.vocab_size", 32000, 1, 1 << 28);
     a->d_model = (uint32_t)d;
@@ -83,7 +83,7 @@ static void arch(gla__import *im)
     if (!b)
         return;
     l = gla__set_mixer(im, b, "kla");
-    gla__set_number(im, l, "inner", floor(inner));
+    gla__set_number(im, l, "inner", inner);
     gla__set_number(im, l, "state", (double)gla__config_int(c, "mixer.d_state", 16, 1, 4096));
     gla__set_unless(im, l, "conv", (double)gla__config_int(c, "mixer.conv_kernel_size", 4, 1, 64),
                     4);

@@ -53,8 +53,10 @@ static void arch(gla__import *im)
     head_dim = gla__config_int(c, "head_dim", 64, 1, 4096);
     groups = gla__config_int(c, "n_groups", fla ? 1 : 8, 1, 1024);
     inner = floor(gla__config_float(c, "expand", 2) * gla__hidden_size(im));
-    if (!(inner >= (double)head_dim && inner <= GLA__MAX_WIDTH) || (int64_t)inner % head_dim)
+    if (!(inner >= (double)head_dim && inner <= GLA__MAX_WIDTH) || (int64_t)inner % head_dim) {
         gla__config_refuse(c, "expand", "expand * hidden_size is no multiple of head_dim");
+        inner = (double)head_dim;
+    }
     b = gla__block_add(im, "mamba2");
     if (!b)
         return;

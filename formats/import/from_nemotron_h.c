@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * from_nemotron_h.c - Nemotron-H: every layer is one of Mamba-2, attention without positions, a plain
- * two-layer network or a mixture of such, each with a norm before it
+ * from_nemotron_h.c - Nemotron-H: every layer is one of Mamba-2, attention without positions, a
+ * plain two-layer network or a mixture of such, each with a norm before it
  */
 #include <math.h>
 #include <string.h>
@@ -104,16 +104,19 @@ static void arch(gla__import *im)
                        "moe_intermediate_size|n_routed_experts|n_shared_experts|moe_latent_size");
     gla__config_ignore(c, "num_experts_per_tok|norm_topk_prob|routed_scaling_factor|topk_group");
     gla__config_ignore(c, "num_nextn_predict_layers|intermediate_size|mlp_hidden_act|mlp_bias");
-    gla__config_ignore(c, "rope_theta|attention_head_dim|sliding_window|hybrid_override_pattern");
+    gla__config_ignore(c, "rope_theta|attention_head_dim|hybrid_override_pattern");
     gla__config_ignore(c, "mtp_layers_block_type");
     gla__config_ignore(c, "mtp_hybrid_override_pattern");
+    if (gla__config_has(c, "sliding_window"))
+        gla__config_refuse(c, "sliding_window", "not supported");
     gla__only_silu(im, "mamba_hidden_act");
     gla__model(im, &defaults);
     gla__never_tied(im);
     if (!layers)
         layers = (uint32_t)strlen(pattern(im));
     if (!layers || layers > GLA__MAX_LAYERS)
-        gla__config_refuse(c, "layers_block_type|hybrid_override_pattern", "no list of layers");
+        gla__config_refuse(c, "layers_block_type|layer_types|hybrid_override_pattern",
+                           "no list of layers");
     else
         gla__layers_make(im, layers);
     gla__hybrid_blocks(im, kinds, kind_of, make);

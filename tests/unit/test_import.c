@@ -292,6 +292,59 @@ Test(import, several_end_tokens)
     EXPECT_YAML(LLAMA ",\"eos_token_id\":[3,5]}", "eos_tokens: [3, 5]");
 }
 
+/* ---- switches of single families ---- */
+
+#define KLA(mixer)                                                                                 \
+    "\"model\": {\"d_model\": 64, \"n_layers\": 2}, \"mixer\": {\"dt_rank\": 5" mixer "}"
+
+/* One key more, and what of the architecture it changes. */
+static const struct {
+    const char *family, *more, *yaml;
+} switches[] = {
+    {"delta_net", "\"qk_activation\": \"elu\"", "qk_activation: elu1"},
+    {"delta_net", "\"qk_activation\": \"relu\"", "qk_activation: relu"},
+    {"delta_net", "\"qk_activation\": \"identity\"", "qk_activation: none"},
+    {"delta_net", "\"use_beta\": false", "beta: false"},
+    {"granitemoehybrid", "\"num_local_experts\": 0", "ffn: {type: swiglu, d_ff: 1024}"},
+    {"hgrn2", "\"expand_ratio\": 16, \"num_heads\": 2", "heads: 4, f_dim: 64"},
+    {"jamba", "\"num_experts\": 1", "layers: 2*mamba\n"},
+    {"jamba", "\"num_experts\": 4", "layers: mamba + mamba_moe\n"},
+    {"kimi_linear", "\"moe_layer_freq\": 2, \"first_k_dense_replace\": 0",
+     "layers: kda_moe + kda\n"},
+    {"kimi_linear", "\"mlp_layer_types\": [\"sparse\", \"dense\"]", "layers: kda_moe + kda\n"},
+    {"kla", KLA(""), "value_rank: 128, var_rank: 128"},
+    {"kla", KLA(", \"value_rank\": 8, \"var_rank\": \"dt\""), "value_rank: 8, var_rank: 5"},
+    {"kla", KLA(", \"value_rank\": \"conv\", \"var_rank\": \"full\""),
+     "value_rank: 0, var_rank: 128"},
+    {"kla", KLA(", \"discretization\": \"zoh\""), "discretization: zoh"},
+    {"lfm2", "\"block_auto_adjust_ff_dim\": false, \"intermediate_size\": 100", "d_ff: 100"},
+    {"llama", "\"partial_rotary_factor\": 0.99, \"num_attention_heads\": 4", "dims: 15"},
+    {"llama", "\"rope_scaling\": {\"type\": \"su\", \"attention_factor\": 2}",
+     "attention_factor: 2\n"},
+    {"mamba2", "\"rms_norm\": false", "norm: none"},
+    {"mistral", "\"use_sliding_window\": false", "{type: attention, heads: 32, kv_heads: 8"},
+    {"qwen3_next", "\"attn_output_gate\": false, \"full_attention_interval\": 1",
+     "qk_norm_offset: 1\n    ffn"},
+    {"recurrent_gemma", "\"block_types\": [\"attention\"]", "layers: 2*attention\n"},
+    {"rwkv6", "\"norm_first\": false", "norm: {type: layernorm, eps: 1.0e-5, bias: true}\nblocks"},
+    {"rwkv7", "\"num_heads\": 4", "heads: 4"},
+    {"rwkv7", "\"num_heads\": 3", "heads: 1"},
+    {"rwkv7", "\"hidden_ratio\": 0.1", "d_ff: 32"},
+    {"rwkv7", "\"value_dim\": [32, 32]", "v_dim: 32"},
+};
+
+Test(import, switches_change_the_architecture)
+{
+    for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+        char json[512];
+
+        snprintf(json, sizeof(json), "{\"model_type\": \"%s\", %s%s}", switches[i].family,
+                 "\"hidden_size\": 64, \"num_hidden_layers\": 2, \"vocab_size\": 61, ",
+                 switches[i].more);
+        EXPECT_YAML(json, switches[i].yaml);
+    }
+}
+
 /* ---- all ---- */
 
 Test(import, keys_that_nobody_read_are_listed)
