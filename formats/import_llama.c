@@ -132,6 +132,8 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
     const int64_t head_dim =
         gla__config_int(c, "head_dim", a->head_dim ? a->head_dim : usual, 1, 4096);
 
+    if (!head_dim)
+        gla__config_refuse(c, "num_attention_heads", "hidden_size leaves them no channels");
     gla__set_number(im, l, "heads", (double)heads);
     gla__set_unless(im, l, "kv_heads", (double)kv_heads, (double)heads);
     gla__set_unless(im, l, "head_dim", (double)head_dim,

@@ -35,6 +35,7 @@ static const struct refusal {
     /* Llama's */
     {"llama", "\"rope_scaling\": {\"type\": \"yarn\", \"truncate\": false}",
      "rope_scaling.truncate", "not supported"},
+    {"llama", "\"num_attention_heads\": 65", "num_attention_heads", "leaves them no channels"},
     {"llama", "\"partial_rotary_factor\": -1", "partial_rotary_factor", "a part of a head"},
     {"llama", "\"partial_rotary_factor\": 0", "partial_rotary_factor", "a part of a head"},
     {"llama", "\"rope_parameters\": {\"partial_rotary_factor\": " HUGE "}",
