@@ -67,6 +67,8 @@ static gla_status first_look(const char *text, size_t size, size_t *n_python, gl
         if ((c == '}' || c == ']') && depth)
             depth--;
         if ((c == 'I' || c == 'N' || c == '-') && python_number(&s)) {
+            if (depth == GLA_JSON_MAX_DEPTH) /* it becomes an object */
+                return fail_here(&s, GLA_E_LIMIT, "nested more than 64 levels deep", diag);
             s.at += python_number(&s);
             (*n_python)++;
             continue;

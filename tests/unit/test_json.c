@@ -43,7 +43,7 @@ Test(json, refuses_what_parsers_disagree_about)
 
 Test(json, limits_depth_and_size)
 {
-    char text[2 * GLA_JSON_MAX_DEPTH + 4];
+    char text[2 * GLA_JSON_MAX_DEPTH + 8];
     json_t *root;
     gla_diag diag;
     const size_t d = GLA_JSON_MAX_DEPTH;
@@ -56,6 +56,11 @@ Test(json, limits_depth_and_size)
     text[2 * d] = '\0';
     cr_assert_eq(parse_text(text, &root, &diag), GLA_OK);
     json_decref(root);
+    text[d] = '\0'; /* Python's numbers are printed as objects: one level more */
+    strcat(text, "NaN");
+    memset(text + d + 3, ']', d);
+    text[2 * d + 3] = '\0';
+    expect_failure(text, GLA_E_LIMIT, "x.json:1:65");
     cr_assert_eq(gla__json_parse("[1]", 3, 2, "x.json", &root, &diag), GLA_E_LIMIT);
 }
 
