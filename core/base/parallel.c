@@ -33,8 +33,10 @@ static struct {
     /* The run: written while it is closed, read by those who entered. */
     void (*fn)(void *arg, uint32_t i);
     void *arg;
-    uint32_t n, width;
-    _Alignas(64) atomic_uint next;   /* part; the lines that all write are apart */
+    uint32_t width;
+    struct {
+        _Alignas(64) atomic_ullong parts; /* left to do: first in the low, end in the high half */
+    } share[MOST_THREADS];                /* each thread's, one behind the other */
     _Alignas(64) atomic_uint active; /* workers that are in the run or look whether it is open */
     _Alignas(64) atomic_uint generation; /* of the run */
     atomic_bool open;                    /* it may be entered */
@@ -145,10 +147,27 @@ static bool all_left(uint32_t unused)
 
 /* ---- workers ---- */
 
+/* The first part of a share, or the last, for who helps; false when nothing is left of it. */
+static bool take_part(uint32_t owner, bool first, uint32_t *part)
+{
+    unsigned long long parts = atomic_load(&pool.share[owner].parts), rest;
+
+    do {
+        if ((uint32_t)parts >= parts >> 32)
+            return false;
+        rest = first ? parts + 1 : parts - (1ull << 32);
+        *part = first ? (uint32_t)parts : (uint32_t)(rest >> 32);
+    } while (!atomic_compare_exchange_weak(&pool.share[owner].parts, &parts, rest));
+    return true;
+}
+
+/* Its own share from the front, so that it reads memory in order, then others' from their ends. */
 static void do_parts(void)
 {
-    for (uint32_t i; (i = atomic_fetch_add(&pool.next, 1)) < pool.n;)
-        pool.fn(pool.arg, i);
+    for (uint32_t k = 0, part; k < pool.width; k++) {
+        while (take_part((worker_index + k) % pool.width, !k, &part))
+            pool.fn(pool.arg, part);
+    }
 }
 
 /* `active` is raised before `open` is read and `open` lowered before `active` is read: either the
@@ -258,9 +277,10 @@ static void run_together(uint32_t n, uint32_t width, void (*fn)(void *arg, uint3
     start_workers(width - 1);
     pool.fn = fn;
     pool.arg = arg;
-    pool.n = n;
     pool.width = width;
-    atomic_store(&pool.next, 0);
+    for (uint64_t t = 0; t < width; t++)
+        atomic_store_explicit(&pool.share[t].parts, n * (t + 1) / width << 32 | n * t / width,
+                              memory_order_relaxed);
     begin_run();
     inside = true;
     do_parts();

@@ -11,8 +11,8 @@
 /* From so many rows on, panels are faster than dot products: smaller weights keep those busy. */
 #define PANEL_ROWS(dtype) ((dtype) == GLA_DTYPE_F32 ? 24u : 48u)
 #define ROWS_LIMIT        512u       /* handled at once */
-#define STREAM_BYTES      (8u << 20) /* of weights in one piece: long, so that memory keeps flowing */
-#define COMPUTE_BYTES     (1u << 16) /* the same for many rows: short, so that threads end together */
+#define STREAM_BYTES      (1u << 19) /* of weights in one piece: a thread reads its own in order */
+#define COMPUTE_BYTES     (1u << 16) /* the same for many rows */
 #define COMPUTE_ROWS      17u        /* what many is */
 
 typedef struct call {
@@ -92,15 +92,14 @@ static size_t dot_bytes(const call *c, size_t rows)
     return bytes;
 }
 
-/* Into how many pieces those are cut: one for each thread, or more when there is much to do. */
+/* Into how many pieces those are cut: as many for each thread. */
 static size_t dot_pieces(const call *c, size_t rows)
 {
     const size_t bytes = dot_bytes(c, rows),
                  piece = rows < COMPUTE_ROWS ? STREAM_BYTES : COMPUTE_BYTES;
     const size_t shares = c->n_small && c->n_small < c->width ? divide_up(c->width, c->n_small) : 1;
-    const size_t n = divide_up(bytes, piece);
 
-    return n > shares ? n : shares;
+    return divide_up(divide_up(bytes, piece), shares) * shares;
 }
 
 /* Outputs first .. end of a part are those that begin within the i-th of n equal stretches of the
