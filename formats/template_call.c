@@ -42,7 +42,7 @@ bool gla__bind_args(gla__run *r, const gla__signature *s, const gla__args *a,
     if (!fits)
         gla__run_fail(r, GLA_E_UNSUPPORTED, "\"%s\" with %zu arguments is not supported", s->name,
                       a->n + a->named.n);
-    return !r->st;
+    return fits && !r->st;
 }
 
 gla__value gla__wrong(gla__run *r, gla__view what, gla__value v)
@@ -52,15 +52,18 @@ gla__value gla__wrong(gla__run *r, gla__view what, gla__value v)
     return gla__undefined();
 }
 
-gla__view gla__text_arg(gla__run *r, const gla__value *v, const char *def)
+gla__view gla__text_arg(gla__run *r, const gla__value *v)
 {
-    if (!v)
-        return (gla__view){def, def ? strlen(def) : 0};
     if (v->kind == GLA__STRING)
         return v->s;
     gla__run_fail(r, GLA_E_INVALID, "the argument must be a string, not a %s",
                   gla__kind_name(v->kind));
     return (gla__view){"", 0};
+}
+
+gla__view gla__optional_text_arg(gla__run *r, const gla__value *v)
+{
+    return v && v->kind != GLA__NONE ? gla__text_arg(r, v) : (gla__view){NULL, 0};
 }
 
 int64_t gla__int_arg(gla__run *r, const gla__value *v, int64_t def)
@@ -72,12 +75,6 @@ int64_t gla__int_arg(gla__run *r, const gla__value *v, int64_t def)
     gla__run_fail(r, GLA_E_INVALID, "the argument must be an integer, not a %s",
                   gla__kind_name(v->kind));
     return def;
-}
-
-/* None is as good as nothing. */
-static const gla__value *unless_none(const gla__value *v)
-{
-    return v && v->kind == GLA__NONE ? NULL : v;
 }
 
 /* ---- attributes ---- */
@@ -232,9 +229,9 @@ static gla__value has_affix(gla__run *r, gla__view s, const gla__value *v,
     bool found = false;
 
     if (v->kind != GLA__LIST)
-        return gla__bool(has(s, gla__text_arg(r, v, NULL)));
+        return gla__bool(has(s, gla__text_arg(r, v)));
     for (size_t i = 0; i < v->list->n && !found; i++)
-        found = has(s, gla__text_arg(r, &v->list->items[i], NULL));
+        found = has(s, gla__text_arg(r, &v->list->items[i]));
     return gla__bool(found);
 }
 
@@ -243,7 +240,7 @@ static gla__value join_strings(gla__run *r, const gla__list *l, gla__view by)
     gla__bytes out = {0};
 
     for (size_t i = 0; l && i < l->n && gla__run_step(r); i++) {
-        const gla__view s = gla__text_arg(r, &l->items[i], NULL);
+        const gla__view s = gla__text_arg(r, &l->items[i]);
 
         gla__append(r, &out, by.p, i ? by.n : 0);
         gla__append(r, &out, s.p, s.n);
@@ -264,7 +261,7 @@ static const gla__signature string_methods[] = {
 
 static gla__value stripped(gla__run *r, gla__view s, const gla__value *chars, bool left, bool right)
 {
-    const gla__view v = gla__tpl_strip(s, gla__text_arg(r, unless_none(chars), NULL), left, right);
+    const gla__view v = gla__tpl_strip(s, gla__optional_text_arg(r, chars), left, right);
 
     return gla__string(v.p, v.n);
 }
@@ -283,11 +280,11 @@ static gla__value call_string(gla__run *r, gla__view s, size_t which, gla__given
     case RSTRIP:
         return stripped(r, s, given[0], false, true);
     case SPLIT:
-        return gla__tpl_split(r, s, gla__text_arg(r, unless_none(given[0]), NULL),
+        return gla__tpl_split(r, s, gla__optional_text_arg(r, given[0]),
                               gla__int_arg(r, given[1], -1));
     case REPLACE:
-        return gla__tpl_replace(r, s, gla__text_arg(r, given[0], NULL),
-                                gla__text_arg(r, given[1], NULL), gla__int_arg(r, given[2], -1));
+        return gla__tpl_replace(r, s, gla__text_arg(r, given[0]), gla__text_arg(r, given[1]),
+                                gla__int_arg(r, given[2], -1));
     case UPPER:
         return gla__tpl_change_case(r, s, GLA__UPPER);
     case LOWER:
@@ -446,12 +443,12 @@ gla__value gla__call_function(gla__run *r, gla__view name, const gla__args *a)
     }
     if (which == NAMESPACE || which == DICT)
         return new_dict(r, functions[which].name, a, which == DICT ? GLA__DICT : GLA__NAMESPACE);
-    if (!gla__bind_args(r, &functions[which], a, given))
+    if (!gla__bind_args(r, &functions[which], a, given) || !given[0]) /* all need one */
         return gla__undefined();
     if (which == RANGE)
         return range(r, given);
     if (which == STRFTIME)
-        return date(r, gla__text_arg(r, given[0], NULL));
+        return date(r, gla__text_arg(r, given[0]));
     text = gla__text_of(r, *given[0]);
     gla__run_fail(r, GLA_E_INVALID, "the chat template refuses: %.*s",
                   (int)(text.n < 180 ? text.n : 180), text.p);

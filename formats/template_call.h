@@ -23,8 +23,11 @@ typedef const gla__value *const *gla__given; /* [most], NULL: not given */
 /* Sorts a call's arguments by parameter; false: refused. */
 bool gla__bind_args(gla__run *r, const gla__signature *s, const gla__args *a,
                     const gla__value *given[GLA_TPL_MAX_PARAMETERS]);
-/* What the argument stands for; def if it is not given, a failure if it is something else. */
-gla__view gla__text_arg(gla__run *r, const gla__value *v, const char *def);
+/* What the argument stands for, a failure if it is something else. */
+gla__view gla__text_arg(gla__run *r, const gla__value *v);
+/* The same of one that may be left out or None: .p is NULL then. */
+gla__view gla__optional_text_arg(gla__run *r, const gla__value *v);
+/* The same of an integer; def if it is not given. */
 int64_t gla__int_arg(gla__run *r, const gla__value *v, int64_t def);
 gla__value gla__wrong(gla__run *r, gla__view what, gla__value v); /* "what" of a kind: refused */
 

@@ -123,9 +123,8 @@ bool gla__call_test(gla__run *r, gla__view name, gla__value v, const gla__args *
 
 static gla__value trim(gla__run *r, gla__value v, gla__given given)
 {
-    const bool none = given[0] && given[0]->kind == GLA__NONE;
-    const gla__view s = gla__tpl_strip(gla__text_of(r, v),
-                                       gla__text_arg(r, none ? NULL : given[0], NULL), true, true);
+    const gla__view s =
+        gla__tpl_strip(gla__text_of(r, v), gla__optional_text_arg(r, given[0]), true, true);
 
     return gla__string(s.p, s.n);
 }
@@ -357,9 +356,11 @@ static gla__value follow(gla__run *r, gla__value v, gla__value path)
 static gla__value join(gla__run *r, gla__value v, gla__given given)
 {
     const gla__list *l = gla__items_of(r, v);
-    const gla__view by = given[0] ? gla__text_of(r, *given[0]) : (gla__view){"", 0};
+    gla__view by = {"", 0};
     gla__bytes out = {0};
 
+    if (given[0])
+        by = gla__text_of(r, *given[0]);
     for (size_t i = 0; l && i < l->n && gla__run_step(r); i++) {
         const gla__value item = given[1] ? follow(r, l->items[i], *given[1]) : l->items[i];
 

@@ -39,5 +39,5 @@ each gcc -std=c11 -O1 -fanalyzer -Werror \
     -Wno-analyzer-null-dereference -Wno-analyzer-possible-null-dereference \
     -Wno-analyzer-malloc-leak -Wno-analyzer-file-leak -Wno-analyzer-possible-null-argument \
     -D__clang_analyzer__ -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 '-DGLA_PLUGIN_DIR=""' \
-    -Icore -I. -Icore/include -Itools -I"$include" -fopenmp -o /dev/null -c
+    -Icore -I. -Icore/include -Itools -I"$include" -o /dev/null -c
 exit $status
