@@ -53,12 +53,13 @@ static inline float exp_one(float x)
 /* out [K, zero-padded] = the decay of token t; VALUE is applied to columns elsewhere */
 static void decay_factors(const gla__rec *r, size_t t, float *out)
 {
-    const float *g = r->log_decay ? r->log_decay + t * r->ld_decay : NULL;
-    const float all = r->decay == GLA_DECAY_HEAD ? exp_one(g[0]) : 1.0f;
+    const size_t at = t * r->ld_decay;
+    const float all = r->decay == GLA_DECAY_HEAD ? exp_one(r->log_decay[at]) : 1.0f;
 
     for (size_t d = 0; d < r->k_dim; d += V_WIDTH)
-        v_store(out + d, r->decay == GLA_DECAY_CHANNEL ? v_exp(load_upto(g + d, r->k_dim - d))
-                                                       : v_set1(all));
+        v_store(out + d, r->decay == GLA_DECAY_CHANNEL
+                             ? v_exp(load_upto(r->log_decay + at + d, r->k_dim - d))
+                             : v_set1(all));
 }
 
 /* sum over d of q bonus k: what the token itself adds to o, times v (RWKV-6) */
