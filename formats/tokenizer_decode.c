@@ -135,6 +135,7 @@ static gla_status replace(gla_detokenizer *d, uint32_t i, const char *s, size_t 
     const gla__decode *step = &d->t->decodes[i];
     gla__bytes *held = &d->states[i].held, *made = &d->states[i].made;
     size_t literal, certain, done = 0, start = 0, end = 0;
+    const char *text;
     gla__finder f;
     bool found;
     gla_status st = gla__bytes_add(held, s, n);
@@ -142,12 +143,13 @@ static gla_status replace(gla_detokenizer *d, uint32_t i, const char *s, size_t 
     if (st || (!ends && !gla__regex_text(step->regex, &literal)))
         return st; /* a pattern needs the whole token */
     made->n = 0;
-    f = gla__find(step->regex, held->p, held->n);
+    text = held->n ? held->p : ""; /* a token may be empty */
+    f = gla__find(step->regex, text, held->n);
     for (;;) {
         st = gla__find_next(&f, &d->scratch, &found, &start, &end, NULL);
         if (st || !found)
             break;
-        st = gla__bytes_add(made, held->p + done, start - done);
+        st = gla__bytes_add(made, text + done, start - done);
         if (!st)
             st = gla__bytes_add(made, step->text, step->size);
         if (st)
@@ -156,8 +158,8 @@ static gla_status replace(gla_detokenizer *d, uint32_t i, const char *s, size_t 
     }
     if (st)
         return st;
-    certain = held->n - (ends ? 0 : partial_match(step->regex, held->p + done, held->n - done));
-    st = gla__bytes_add(made, held->p + done, certain - done);
+    certain = held->n - (ends ? 0 : partial_match(step->regex, text + done, held->n - done));
+    st = gla__bytes_add(made, text + done, certain - done);
     gla__bytes_drop(held, certain);
     return st || !(made->n || ends) ? st : push(d, i + 1, made->p, made->n, ends);
 }

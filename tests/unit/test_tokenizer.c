@@ -418,3 +418,20 @@ Test(tokenizer, streams_two_texts_one_after_the_other)
     gla_detokenizer_destroy(NULL);
     gla_tokenizer_close(&t);
 }
+
+Test(tokenizer, decodes_an_empty_token)
+{
+    static const char json[] =
+        "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\":0,\"_a\":1},\"merges\":[]},"
+        "\"decoder\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"_\"},\"content\":\" \"}}";
+    static const int32_t ids[] = {0, 1, 0};
+    gla_tokenizer *t;
+    char *text;
+    size_t n;
+
+    cr_assert_eq(gla_tokenizer_parse(json, strlen(json), "t", &t, NULL), GLA_OK);
+    cr_assert_eq(gla_tokenizer_decode(t, ids, 3, 0, &text, &n, NULL), GLA_OK);
+    cr_expect_str_eq(text, " a");
+    gla_text_free(text);
+    gla_tokenizer_close(&t);
+}
