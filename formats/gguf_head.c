@@ -41,14 +41,14 @@ static gla_status need(gla__gguf_part *g, uint64_t n, gla_diag *diag)
                                  "%" PRIu64 " bytes are needed, the file has %" PRIu64 " more", n,
                                  g->file.size - g->at),
                        diag);
-    if (end <= g->have)
-        return GLA_OK;
     if (end > g->max_head)
         return fail_at(g->at,
                        gla__fail(diag, GLA_E_LIMIT,
                                  "a head of more than %" PRIu64 " bytes, the most allowed",
                                  g->max_head),
                        diag);
+    if (end <= g->have)
+        return GLA_OK;
     wanted = end < 32768 ? 65536 : 2 * end; /* cannot overflow: end is below the limit */
     if (wanted > g->file.size)
         wanted = g->file.size;
@@ -272,15 +272,16 @@ static gla_status set_sizes(gla__gguf_tensor *t, gla_diag *diag)
 {
     gla_tensor_info *info = &t->info;
     const uint32_t block = gla__gguf_block_bytes(t->type);
+    int64_t row;
     gla_status st = gla__count_elements(info, diag);
 
     if (st)
         return st;
     info->raw_bytes = gla__info_bytes(info); /* below 2^43 */
     info->stored_bytes = block ? info->n_elements / GLA__GGUF_BLOCK * block : info->raw_bytes;
-    if (block && info->n_elements && (!info->ndim || info->dims[info->ndim - 1] % GLA__GGUF_BLOCK))
-        return gla__fail(diag, GLA_E_CORRUPT, "rows of %" PRId64 " numbers in blocks of 32",
-                         info->ndim ? info->dims[info->ndim - 1] : 1);
+    row = info->ndim ? info->dims[info->ndim - 1] : 1;
+    if (block && row % GLA__GGUF_BLOCK)
+        return gla__fail(diag, GLA_E_CORRUPT, "rows of %" PRId64 " numbers in blocks of 32", row);
     return GLA_OK;
 }
 
@@ -355,18 +356,23 @@ static int by_offset(const void *a, const void *b)
            (x->info.stored_bytes < y->info.stored_bytes);
 }
 
+/* Of a place in a file, or not far behind it. */
+static uint64_t padded(uint64_t at, uint64_t alignment)
+{
+    return (at + alignment - 1) / alignment * alignment;
+}
+
 /* The n tensors of a part follow each other, each padded to the alignment; the padding after the
  * last may be missing.  Turns offsets into those of the file. */
 static gla_status place_tensors(const gla__gguf_part *g, gla__gguf_tensor *tensors, uint64_t n,
                                 uint64_t alignment, gla_diag *diag)
 {
-    uint64_t data, at = 0, end = 0;
+    const uint64_t data = padded(g->at, alignment), size = g->file.size;
+    uint64_t at = 0, end = 0;
 
-    if (!gla__align_up_u64(g->at, alignment, &data))
-        return gla__fail(diag, GLA_E_CORRUPT, "no room for tensors");
     if (n)
         qsort(tensors, (size_t)n, sizeof(*tensors), by_offset);
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < n && end <= size; i++) {
         gla__gguf_tensor *t = &tensors[i];
 
         if (t->offset != at) {
@@ -376,17 +382,15 @@ static gla_status place_tensors(const gla__gguf_part *g, gla__gguf_tensor *tenso
             gla__at_format(diag, "tensor %s", t->info.name);
             return GLA_E_CORRUPT;
         }
-        if (!gla__add_u64(at, t->info.stored_bytes, &end) ||
-            !gla__align_up_u64(end, alignment, &at) || !gla__add_u64(data, t->offset, &t->offset))
-            return gla__fail(diag, GLA_E_CORRUPT, "tensors of more than 2^64 bytes");
+        end = at + t->info.stored_bytes; /* a tensor has less than 2^43 */
+        at = padded(end, alignment);
+        t->offset += data;
     }
-    if (!gla__add_u64(data, end, &end) || !gla__add_u64(data, at, &at))
-        return gla__fail(diag, GLA_E_CORRUPT, "tensors of more than 2^64 bytes");
-    if (n ? g->file.size != end && g->file.size != at
-          : g->file.size != g->at && g->file.size != data)
+    end += data;
+    if (n ? size != end && size != data + at : size != g->at && size != data)
         return gla__fail(diag, GLA_E_CORRUPT,
                          "the tensors end at %" PRIu64 ", the file has %" PRIu64 " bytes", end,
-                         g->file.size);
+                         size);
     return GLA_OK;
 }
 

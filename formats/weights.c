@@ -56,10 +56,11 @@ static gla_status open_file(const char *path, const gla_limits *limits, gla_weig
         return gla__glaw_open(path, limits, out, diag);
     if (!memcmp(head, "GGUF", 4))
         return gla__gguf_open(path, limits, out, diag);
+    /* eight bytes of length may begin with 123, which is a brace; text has no NUL */
+    if (head[8] == '{' && (head[0] != '{' || !head[7]))
+        return gla__safetensors_open(path, limits, out, diag);
     if (head[0] == '{')
         return gla__safetensors_open_sharded(path, limits, out, diag);
-    if (head[8] == '{')
-        return gla__safetensors_open(path, limits, out, diag);
     st = gla__fail(diag, GLA_E_CORRUPT, "neither glaw nor safetensors nor gguf");
     gla__at(diag, path);
     return st;

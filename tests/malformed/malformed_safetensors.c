@@ -32,6 +32,14 @@ static const bad_file cases[] = {
      "64 levels"},
     {"text after the header", "{} {}", 0, GLA_E_CORRUPT, "not valid JSON"},
     {"not UTF-8", "{\"a\xff\":1}", 0, GLA_E_CORRUPT, "not valid JSON"},
+    {"no shape", "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,4],\"more\":1}}", 4, GLA_E_CORRUPT,
+     "\"shape\""},
+    {"offsets a number", "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":4}}", 4,
+     GLA_E_CORRUPT, "two whole numbers"},
+    {"offset a text", "{" T("a", "U8", "[4]", "\"0\"", "4") "}", 4, GLA_E_CORRUPT,
+     "two whole numbers"},
+    {"end a text", "{" T("a", "U8", "[4]", "0", "\"4\"") "}", 4, GLA_E_CORRUPT,
+     "two whole numbers"},
     {"tensor is a number", "{\"a\":1}", 0, GLA_E_CORRUPT, "must have dtype"},
     {"no offsets", "{\"a\":{\"dtype\":\"U8\",\"shape\":[4]}}", 4, GLA_E_CORRUPT, "must have dtype"},
     {"a key too many", "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4],\"more\":1}}",
@@ -198,6 +206,47 @@ Test(malformed_safetensors, limits_the_number_of_tensors)
     cr_expect_eq(gla_weights_open(path, &two, &w, &diag), GLA_E_LIMIT);
     cr_expect_eq(gla_weights_open(path, &three, &w, &diag), GLA_OK);
     gla_weights_close(&w);
+    snprintf(header, sizeof(header), "{\"__metadata__\":{},%s,%s}", T("a", "U8", "[0]", "0", "0"),
+             T("b", "U8", "[0]", "0", "0"));
+    build(&b, header, 0);
+    cr_assert(write_file(path, b.data, b.size));
+    cr_expect_eq(gla_weights_open(path, &two, &w, &diag), GLA_OK, "metadata are no tensor: %s",
+                 diag.message);
+    gla_weights_close(&w);
+    unlink(path);
+}
+
+Test(malformed_safetensors, limits_the_number_of_files)
+{
+    static char index[200000];
+    char path[TEMP_PATH];
+    size_t n = (size_t)sprintf(index, "{\"weight_map\":{");
+    gla_diag diag = {0};
+
+    for (int i = 0; i < 4097; i++)
+        n += (size_t)sprintf(index + n, "%s\"%d\":\"%d.safetensors\"", i ? "," : "", i, i);
+    n += (size_t)sprintf(index + n, "}}");
+    temp_path(path, "many.safetensors.index.json");
+    cr_expect_eq(open_bytes(path, index, n, &diag), GLA_E_LIMIT);
+    cr_expect(strstr(diag.message, "4097 files, at most 4096"), "%s", diag.message);
+    unlink(path);
+}
+
+/* A length of 123 is a brace, as an index begins with. */
+Test(malformed_safetensors, a_header_of_any_length_is_one)
+{
+    static bytes b;
+    char path[TEMP_PATH], header[256];
+
+    temp_path(path, "any.safetensors");
+    for (size_t n = 100; n < 150; n++) {
+        gla_diag diag;
+
+        snprintf(header, sizeof(header), "%-*s", (int)n, "{" T("a", "U8", "[1]", "0", "1") "}");
+        build(&b, header, 1);
+        cr_expect_eq(open_bytes(path, b.data, b.size, &diag), GLA_OK, "%zu bytes: %s", n,
+                     diag.message);
+    }
     unlink(path);
 }
 
@@ -219,6 +268,10 @@ static const struct {
      "name in the same folder"},
     {"the folder itself", "{\"weight_map\":{\"x\":\"..\"}}", GLA_E_CORRUPT,
      "name in the same folder"},
+    {"file of no name", "{\"weight_map\":{\"x\":\"\"}}", GLA_E_CORRUPT, "name in the same folder"},
+    {"another file than the tensor's",
+     "{\"weight_map\":{\"x\":\"other.safetensors\",\"z\":\"s.safetensors\"}}", GLA_E_CORRUPT,
+     "is not in"},
     {"no such file", "{\"weight_map\":{\"x\":\"none.safetensors\"}}", GLA_E_IO, "cannot open"},
     {"tensor not there", "{\"weight_map\":{\"x\":\"s.safetensors\",\"y\":\"s.safetensors\"}}",
      GLA_E_CORRUPT, "tensor y is not in s.safetensors"},
@@ -232,14 +285,18 @@ Test(malformed_safetensors, refuses_a_bad_index)
 {
     static bytes b;
     char folder[TEMP_PATH], shard[TEMP_PATH + 32], same[TEMP_PATH + 32], index[TEMP_PATH + 32];
+    char other[TEMP_PATH + 32];
 
     mkdir(temp_path(folder, "index"), 0777);
     snprintf(shard, sizeof(shard), "%s/s.safetensors", folder);
     snprintf(same, sizeof(same), "%s/same.safetensors", folder);
+    snprintf(other, sizeof(other), "%s/other.safetensors", folder);
     snprintf(index, sizeof(index), "%s/model.safetensors.index.json", folder);
     build(&b, "{" T("x", "U8", "[1]", "0", "1") "}", 1);
     cr_assert(write_file(shard, b.data, b.size));
     cr_assert(write_file(same, b.data, b.size));
+    build(&b, "{" T("z", "U8", "[1]", "0", "1") "}", 1);
+    cr_assert(write_file(other, b.data, b.size));
     for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
         gla_diag diag = {0};
         const gla_status st = open_bytes(index, indexes[i].index, strlen(indexes[i].index), &diag);
@@ -251,5 +308,6 @@ Test(malformed_safetensors, refuses_a_bad_index)
     unlink(index);
     unlink(shard);
     unlink(same);
+    unlink(other);
     rmdir(folder);
 }

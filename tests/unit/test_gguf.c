@@ -147,6 +147,36 @@ Test(gguf, answers_no_for_values_of_another_kind)
     unlink(path);
 }
 
+Test(gguf, answers_no_of_a_file_of_another_kind)
+{
+    static const char header[] = "{}";
+    char path[TEMP_PATH];
+    uint8_t file[10] = {2};
+    gla_weights *w;
+    uint64_t u;
+
+    memcpy(file + 8, header, 2);
+    cr_assert(write_file(temp_path(path, "x.safetensors"), file, sizeof(file)));
+    OK(gla_weights_open(path, NULL, &w, &diag));
+    cr_assert_not(gla__gguf_has(w, "general.architecture"));
+    cr_assert_not(gla__gguf_u64(w, "general.alignment", &u));
+    cr_assert_null(gla__gguf_key(w, 0));
+    gla_weights_close(&w);
+    unlink(path);
+}
+
+Test(gguf, obeys_the_limit_of_its_head)
+{
+    const gla_limits small = {.max_index_bytes = 100};
+    char path[TEMP_PATH];
+    gla_weights *w = open_built(3, path);
+
+    gla_weights_close(&w);
+    cr_assert_eq(gla_weights_open(path, &small, &w, &diag), GLA_E_LIMIT);
+    cr_assert(strstr(diag.message, "a head of more than 100 bytes"), "%s", diag.message);
+    unlink(path);
+}
+
 Test(gguf, expands_quantised_blocks_and_turns_dimensions_round)
 {
     char path[TEMP_PATH];
