@@ -247,8 +247,8 @@ static gla_status check_source(const json_t *source, gla_diag *diag)
     for (size_t i = 0; i < json_array_size(files); i++) {
         const json_t *f = json_array_get(files, i);
 
-        if (!json_is_string(json_object_get(f, "name")) ||
-            !json_is_string(json_object_get(f, "header")))
+        if (!json_string_value(json_object_get(f, "name")) ||
+            !json_string_value(json_object_get(f, "header")))
             return not_as_described("\"source\"", diag);
     }
     return GLA_OK;
@@ -296,9 +296,9 @@ static bool parse_hash(const json_t *j, uint64_t *out)
 static gla_status read_chunk_entry(const glaw_file *g, glaw_chunk *c, uint32_t unit,
                                    const json_t *entry, gla_diag *diag)
 {
-    uint64_t stored, raw, end;
+    uint64_t stored, raw;
 
-    if (!json_is_array(entry) || json_array_size(entry) != 4 ||
+    if (json_array_size(entry) != 4 || /* also when it is none */
         gla__json_u64(json_array_get(entry, 0), &c->offset) ||
         gla__json_u64(json_array_get(entry, 1), &stored) ||
         gla__json_u64(json_array_get(entry, 2), &raw) ||
@@ -309,8 +309,8 @@ static gla_status read_chunk_entry(const glaw_file *g, glaw_chunk *c, uint32_t u
     if (!stored || stored > raw + GLA_CHUNK_MAX_TABLE)
         return gla__fail(diag, GLA_E_CORRUPT, "a chunk of %" PRIu64 " raw bytes stored in %" PRIu64,
                          raw, stored);
-    if (c->offset < GLA_GLAW_HEADER || !gla__add_u64(c->offset, stored, &end) ||
-        end > g->index_offset)
+    if (c->offset < GLA_GLAW_HEADER || c->offset > g->index_offset ||
+        stored > g->index_offset - c->offset)
         return gla__fail(diag, GLA_E_CORRUPT,
                          "a chunk of %" PRIu64 " bytes at %" PRIu64 " is outside the file's data",
                          stored, c->offset);
@@ -360,7 +360,7 @@ static gla_status check_pieces(const glaw_tensor *t, const json_t *pieces, gla_d
     for (size_t i = 0; i < json_array_size(pieces); i++) {
         const json_t *p = json_array_get(pieces, i);
 
-        if (!json_is_array(p) || json_array_size(p) != 3 || !json_is_string(json_array_get(p, 0)) ||
+        if (json_array_size(p) != 3 || !json_string_value(json_array_get(p, 0)) ||
             gla__json_u64(json_array_get(p, 1), &first) ||
             gla__json_u64(json_array_get(p, 2), &count) || !gla__add_u64(total, count, &total))
             return not_as_described("\"pieces\"", diag);
@@ -377,7 +377,7 @@ static gla_status read_tensor(const glaw_file *g, glaw_tensor *t, const json_t *
     const json_t *name = json_object_get(j, "name"), *dtype = json_object_get(j, "dtype");
     gla_status st;
 
-    if (!json_is_string(name) || !json_is_string(dtype))
+    if (!json_string_value(name) || !json_string_value(dtype))
         return not_as_described("a tensor", diag);
     st = gla__check_tensor_name(json_string_value(name), json_string_length(name), diag);
     if (st)

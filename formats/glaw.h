@@ -70,8 +70,6 @@ gla_status gla__glaw_end(gla__glaw_writer *w, gla_diag *diag);
 gla_status gla__glaw_add(gla__glaw_writer *w, const gla__glaw_tensor *t, const void *data,
                          gla_diag *diag);
 gla_status gla__glaw_finish(gla__glaw_writer *w, gla_diag *diag);
-/* Bytes of the file so far. */
-uint64_t gla__glaw_written(const gla__glaw_writer *w);
 void gla__glaw_close(gla__glaw_writer **w);
 
 #endif

@@ -453,11 +453,6 @@ gla_status gla__glaw_finish(gla__glaw_writer *w, gla_diag *diag)
     return gla__writer_commit(&w->file, diag);
 }
 
-uint64_t gla__glaw_written(const gla__glaw_writer *w)
-{
-    return w->file.written;
-}
-
 void gla__glaw_close(gla__glaw_writer **p)
 {
     gla__glaw_writer *w = *p;

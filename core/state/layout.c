@@ -38,8 +38,7 @@ static bool page_fits(const gla_state_desc *d)
 /* Fills the entry's kind-specific part and the layout's totals. */
 static gla_status place(gla__state_layout *l, gla__state_entry *e, gla_diag *diag)
 {
-    uint64_t bytes, end;
-    size_t total;
+    uint64_t bytes;
 
     if (e->desc.kind == GLA_STATE_PER_TOKEN) {
         if (!page_fits(&e->desc))
@@ -52,13 +51,12 @@ static gla_status place(gla__state_layout *l, gla__state_entry *e, gla_diag *dia
     }
     if (e->desc.kind != GLA_STATE_FIXED)
         return gla__fail(diag, GLA_E_PLUGIN, "unknown kind of state %" PRIu32, e->desc.kind);
-    if (!fixed_bytes(&e->desc, &bytes) || !gla__add_u64(l->fixed_bytes, bytes, &end) ||
-        !gla__align_up_u64(end, 64, &end) || end > MAX_FIXED_BYTES || !gla__to_size(end, &total))
+    if (!fixed_bytes(&e->desc, &bytes) || bytes > MAX_FIXED_BYTES - l->fixed_bytes)
         return gla__fail(diag, GLA_E_LIMIT, "state takes more than %" PRIu64 " bytes a sequence",
                          MAX_FIXED_BYTES);
     e->offset = l->fixed_bytes;
     e->bytes = (size_t)bytes;
-    l->fixed_bytes = total;
+    l->fixed_bytes += (size_t)(bytes + 63) / 64 * 64; /* the limit is a multiple too */
     return GLA_OK;
 }
 

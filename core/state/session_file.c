@@ -60,18 +60,17 @@ static bool add_pages(const gla__state_layout *l, uint32_t kv_dtype, uint64_t po
 static bool stream_bytes(const gla__state_layout *l, const header *h, const saved *list,
                          uint64_t *out)
 {
-    uint64_t total;
-
-    if (h->position > MAX_TOKENS || !gla__mul_u64(h->position, sizeof(int32_t), &total) ||
-        !gla__add_u64(total, h->n_logits * (uint64_t)sizeof(float), &total) ||
-        !gla__add_u64(total, l->fixed_bytes, &total) ||
-        !add_pages(l, h->kv_dtype, h->position, true, &total))
+    *out = 0;
+    if (h->position > MAX_TOKENS)
+        return false;
+    /* below 2^45: the layout has a limit too */
+    *out = h->position * sizeof(int32_t) + h->n_logits * (uint64_t)sizeof(float) + l->fixed_bytes;
+    if (!add_pages(l, h->kv_dtype, h->position, true, out))
         return false;
     for (uint32_t i = 0; list && i < h->n_snapshots; i++)
-        if (!gla__add_u64(total, l->fixed_bytes, &total) ||
-            !add_pages(l, h->kv_dtype, list[i].position, false, &total))
+        if (!gla__add_u64(*out, l->fixed_bytes, out) ||
+            !add_pages(l, h->kv_dtype, list[i].position, false, out))
             return false;
-    *out = total;
     return true;
 }
 

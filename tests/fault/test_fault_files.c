@@ -4,10 +4,13 @@
  * configs, and of writing safetensors
  */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/io.h"
 #include "formats/config.h"
+#include "formats/gguf.h"
 #include "formats/glaw.h"
 #include "formats/safetensors.h"
 #include "support/failing_memory.h"
@@ -160,6 +163,111 @@ Test(fault_files, a_full_batch_of_glaw)
     cr_expect_neq(access(path, F_OK), 0, "half a file is left");
     memory_give_back();
     free(data);
+}
+
+/* ---- a disk that fails after the file was opened ---- */
+
+static ssize_t no_pread(int fd, void *buf, size_t n, off_t offset)
+{
+    (void)fd;
+    (void)buf;
+    (void)n;
+    (void)offset;
+    errno = EIO;
+    return -1;
+}
+
+/* The first tensor cannot be read, which names it; the hash is made of what can. */
+static void expect_unreadable(const char *path)
+{
+    gla__io io = gla__io_get();
+    gla_diag diag = {0};
+    gla_weights *w;
+    uint64_t hash;
+    void *dst;
+
+    cr_assert_eq(gla_weights_open(path, NULL, &w, &diag), GLA_OK, "%s", diag.message);
+    dst = malloc((size_t)gla_weights_info(w, 0)->raw_bytes);
+    hash = gla_weights_hash(w);
+    cr_expect_eq(gla_weights_hash(w), hash);
+    io.pread = no_pread;
+    gla__io_set(&io);
+    cr_expect_eq(gla_weights_read(w, gla_weights_info(w, 0), dst, &diag), GLA_E_IO, "%s", path);
+    cr_expect(strstr(diag.where, gla_weights_info(w, 0)->name), "%s", diag.where);
+    cr_expect_neq(gla_weights_hash(w), hash);
+    gla__io_set(NULL);
+    cr_expect_eq(gla_weights_read(w, gla_weights_info(w, 0), dst, NULL), GLA_OK);
+    free(dst);
+    gla_weights_close(&w);
+}
+
+Test(fault_files, tensors_that_cannot_be_read_are_named)
+{
+    char path[TEMP_PATH];
+    gguf_out o = {0};
+    gla_diag diag;
+
+    gla_set_threads(1);
+    gguf_retype(gguf_add(&o, "a", 4, 64), GGUF_Q8_0);
+    gguf_write(&o, temp_path(path, "unread.gguf"));
+    gguf_free(&o);
+    expect_unreadable(path);
+    unlink(path);
+    temp_path(path, "unread.safetensors");
+    cr_assert_eq(write_safetensors(path, &diag), GLA_OK, "%s", diag.message);
+    expect_unreadable(path);
+    unlink(path);
+}
+
+Test(fault_files, a_tensor_of_another_file_is_none_of_this)
+{
+    char path[TEMP_PATH], other[TEMP_PATH], byte[4];
+    gguf_out o = {0};
+    gla_weights *w, *v;
+    gla_diag diag;
+
+    gguf_add(&o, "a", 0, 1);
+    gguf_write(&o, temp_path(path, "one.gguf"));
+    gguf_write(&o, temp_path(other, "two.gguf"));
+    gguf_free(&o);
+    cr_assert_eq(gla_weights_open(path, NULL, &w, &diag), GLA_OK);
+    cr_assert_eq(gla_weights_open(other, NULL, &v, &diag), GLA_OK);
+    cr_expect_eq(gla_weights_read(w, gla_weights_info(v, 0), byte, &diag), GLA_E_INVALID);
+    cr_expect(strstr(diag.message, "tensor a is not of this file"), "%s", diag.message);
+    cr_expect_null(gla_weights_info(w, 1));
+    gla_weights_close(&w);
+    gla_weights_close(&v);
+    unlink(path);
+    unlink(other);
+}
+
+/* ---- lists of gguf ---- */
+
+static gla_status read_texts(void *ctx, gla_diag *diag)
+{
+    gla__gguf_text *list = NULL;
+    gla_weights *w;
+    uint64_t n;
+    gla_status st = gla_weights_open(ctx, NULL, &w, diag);
+
+    if (!st)
+        st = gla__gguf_strings(w, "list", &list, &n, diag);
+    gla__free(list);
+    gla_weights_close(&w);
+    return st;
+}
+
+Test(fault_files, reading_lists_of_gguf)
+{
+    static const char *const list[] = {"a", "b"};
+    char path[TEMP_PATH];
+    gguf_out o = {0};
+
+    gguf_put_texts(&o, "list", list, 2);
+    gguf_write(&o, temp_path(path, "list.gguf"));
+    gguf_free(&o);
+    every_allocation("lists of gguf", read_texts, path, 10);
+    unlink(path);
 }
 
 /* ---- config.json ---- */

@@ -147,4 +147,17 @@ Test(arch_print, refuses_names_that_would_not_read_back)
     cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_E_INVALID);
     cr_assert(strstr(diag.message, "a b"));
     gla_arch_free(a);
+    a = gla_arch_new(NULL);
+    cr_assert_eq(gla_arch_layer_init(&gla_arch_add_block(a, "b")->ffn, "mlp"), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
+    cr_assert_eq(gla_arch_set_string(&a->blocks[0].ffn, "no name", NULL), GLA_OK);
+    cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_E_INVALID);
+    cr_assert(strstr(diag.message, "\"no name\" is no parameter name"), "%s", diag.message);
+    a->blocks[0].ffn.n_params = 0;
+    a->blocks[0].norm_at = 99;
+    cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_E_INVALID);
+    cr_assert(strstr(diag.message, "norm_at 99"), "%s", diag.message);
+    a->blocks[0].norm_at = 0;
+    a->blocks[0].ffn.n_params = 1; /* for gla_arch_free() */
+    gla_arch_free(a);
 }

@@ -146,6 +146,39 @@ Test(config, refusals_show_long_values_cut)
     expect_error(c, "config.json: quantization_config", " ...: no");
 }
 
+Test(config, lists_only_as_many_allowed_values_as_there_is_room_for)
+{
+    static const char a[] =
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    static const char *const values[] = {a, a, a, NULL};
+    gla__config *c = parse("{\"b\": 3}");
+
+    gla__config_only(c, "b", values);
+    expect_error(c, "config.json: b", "3: not supported; what is: xxx");
+}
+
+Test(config, keys_that_lead_nowhere)
+{
+    gla__config *c = parse("{\"a\": [1, 2], \"text_config\": 3}");
+    static const char key[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+                              "xxxxxxxxxxxxxxxxxxxxxxxxx"
+                              "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
+    gla__config_enter(c, "text_config"); /* no object: as if it were not there */
+    gla__config_enter(c, "absent");
+    cr_expect_eq(gla__config_int(c, "a.1", 0, 0, 9), 2);
+    cr_expect_not(gla__config_has(c, "a.2"));
+    cr_expect_not(gla__config_has(c, "a.1.b"));
+    cr_expect_not(gla__config_has(c, "a.b"));
+    cr_expect_not(gla__config_has(c, "a.-"));
+    cr_expect_not(gla__config_has(c, "a.4294967297")); /* 1 in 32 bits */
+    cr_expect_not(gla__config_has(c, key));
+    cr_expect_eq(gla__config_status(c, NULL), GLA_OK);
+    (void)gla__config_int(c, "text_config", 0, 0, 2);
+    cr_expect_eq(gla__config_status(c, NULL), GLA_E_UNSUPPORTED);
+    gla__config_free(c);
+}
+
 Test(config, knows_what_nobody_asked_for)
 {
     gla__config *c = parse("{\"a\": {\"b\": 1}, \"c\": 2, \"d\": 3}");

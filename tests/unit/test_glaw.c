@@ -266,13 +266,25 @@ Test(glaw, says_what_was_wrong_with_the_writing)
 {
     const gla__glaw_tensor t = tensor("t", GLA_DTYPE_F32, 2, 2);
     const gla__glaw_tensor odd = tensor("odd", GLA_DTYPE_I4, 2, 33);
+    const gla__glaw_tensor nameless = tensor("", GLA_DTYPE_F32, 2, 2);
+    const gla__glaw_tensor large = tensor("large", GLA_DTYPE_F32, INT64_C(1) << 30, 1 << 30);
+    const gla__glaw_tensor deep = {"deep", GLA_DTYPE_F32, GLA_MAX_DIMS + 1, {0}, NULL, 0};
     const float x[4] = {0};
     char path[TEMP_PATH];
     gla__glaw_writer *out;
 
     OK(gla__glaw_create(temp_path(path, "wrong.glaw"), 0, &out, &diag));
+    cr_expect_eq(gla__glaw_set_metadata(out, "k", "\xff", &diag), GLA_E_INVALID);
+    cr_expect_str_eq(diag.message, "\"k\" is not UTF-8");
+    cr_expect_eq(gla__glaw_write(out, x, 1, &diag), GLA_E_INVALID);
+    cr_expect_eq(gla__glaw_end(out, &diag), GLA_E_INVALID);
     cr_expect_eq(gla__glaw_begin(out, &odd, &diag), GLA_E_SHAPE);
+    cr_expect_eq(gla__glaw_begin(out, &nameless, &diag), GLA_E_CORRUPT);
+    cr_expect_eq(gla__glaw_begin(out, &deep, &diag), GLA_E_INVALID);
+    cr_expect_eq(gla__glaw_begin(out, &large, &diag), GLA_E_LIMIT);
     OK(gla__glaw_begin(out, &t, &diag));
+    cr_expect_eq(gla__glaw_begin(out, &t, &diag), GLA_E_INVALID);
+    cr_expect(strstr(diag.message, "begins inside another"));
     OK(gla__glaw_write(out, x, 12, &diag));
     cr_expect_eq(gla__glaw_write(out, x, 5, &diag), GLA_E_INVALID);
     cr_expect_eq(gla__glaw_end(out, &diag), GLA_E_INVALID);

@@ -47,6 +47,10 @@ Test(safetensors, reads_tensors_and_keeps_the_header)
     cr_assert(!memcmp(bytes, "cde", 3));
     cr_assert_eq(gla__safetensors_read_range(w, gla_weights_find(w, "b"), 4, 3, bytes, &diag),
                  GLA_E_INVALID);
+    cr_assert_eq(
+        gla__safetensors_read_range(w, gla_weights_find(w, "b"), UINT64_MAX, 3, bytes, &diag),
+        GLA_E_INVALID);
+    OK(gla__safetensors_read_range(w, gla_weights_find(w, "b"), 6, 0, NULL, &diag));
     cr_assert_eq(gla__safetensors_n_files(w), 1);
     cr_assert(strstr(gla__safetensors_file(w, 0, &header, &size), "x.safetensors"));
     cr_assert_str_eq(header, two);
@@ -68,6 +72,7 @@ Test(safetensors, writes_back_the_same_file)
     OK(gla__safetensors_write_at(out, 6, "gh", 2, &diag));
     cr_assert_eq(gla__safetensors_finish(out, &diag), GLA_E_INVALID);
     cr_assert_eq(gla__safetensors_write_at(out, 6, "ghi", 3, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla__safetensors_write_at(out, UINT64_MAX, "gh", 2, &diag), GLA_E_INVALID);
     OK(gla__safetensors_write_at(out, 0, "abcdef", 6, &diag));
     OK(gla__safetensors_finish(out, &diag));
     gla__safetensors_close(&out);

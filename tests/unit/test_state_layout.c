@@ -43,9 +43,37 @@ Test(state_layout, refuses_sizes_that_overflow_and_names_the_state)
     cr_assert_str_eq(diag.where, "a.S");
     cr_assert_eq(gla__state_layout_add(&l, "a.S", &negative, 1, &diag), GLA_E_LIMIT);
     cr_assert_eq(gla__state_layout_add(&l, "a.kv", &kv, 1, &diag), GLA_E_LIMIT);
+    kv.v_dim = kv.k_dim = kv.kv_heads = UINT32_MAX;
+    cr_assert_eq(gla__state_layout_add(&l, "a.kv", &kv, 1, &diag), GLA_E_LIMIT);
+    kv.kv_heads = 0;
+    cr_assert_eq(gla__state_layout_add(&l, "a.kv", &kv, 1, &diag), GLA_E_LIMIT);
+    kv.kv_heads = 1;
+    kv.k_dim = 0;
+    cr_assert_eq(gla__state_layout_add(&l, "a.kv", &kv, 1, &diag), GLA_E_LIMIT);
+    huge = fixed(INT64_MAX, 4, 1);
+    cr_assert_eq(gla__state_layout_add(&l, "a.S", &huge, 1, &diag), GLA_E_LIMIT);
+    huge.ndim = GLA_MAX_DIMS + 1;
+    cr_assert_eq(gla__state_layout_add(&l, "a.S", &huge, 1, &diag), GLA_E_LIMIT);
     kv.kind = 7;
     cr_assert_eq(gla__state_layout_add(&l, "a.x", &kv, 1, &diag), GLA_E_PLUGIN);
     cr_assert_eq(l.n_entries, 0);
+    gla__state_layout_free(&l);
+}
+
+Test(state_layout, counts_all_states_of_a_sequence)
+{
+    gla__state_layout l = {0};
+    gla_state_desc half = fixed(1 << 19, 1 << 18, 1), none = fixed(1, 1, 0);
+    gla_diag diag;
+
+    cr_assert_eq(gla__state_layout_add(&l, "a.S", &half, 1, &diag), GLA_OK);
+    cr_assert_eq(gla__state_layout_add(&l, "b.S", &half, 1, &diag), GLA_OK);
+    cr_assert_eq(gla__state_layout_add(&l, "c.S", &half, 1, &diag), GLA_E_LIMIT);
+    cr_assert_eq(l.n_entries, 2);
+    while (l.n_entries < 65536)
+        cr_assert_eq(gla__state_layout_add(&l, "d.S", &none, 1, &diag), GLA_OK);
+    cr_assert_eq(gla__state_layout_add(&l, "d.S", &none, 1, &diag), GLA_E_LIMIT);
+    cr_assert(strstr(diag.message, "more than 65536 states"), "%s", diag.message);
     gla__state_layout_free(&l);
 }
 
