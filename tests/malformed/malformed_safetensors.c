@@ -24,6 +24,10 @@ static const bad_file cases[] = {
     {"fine without tensors", "{}", 0, GLA_OK, ""},
     {"fine with an empty tensor",
      "{" T("a", "U8", "[4]", "0", "4") "," T("b", "F32", "[0,3]", "4", "4") "}", 4, GLA_OK, ""},
+    {"fine with empty tensors at one place, and not in order",
+     "{" T("c", "U8", "[1]", "4", "5") "," T("a", "U8", "[4]", "0", "4") "," T(
+         "b", "U8", "[0]", "0", "0") "," T("d", "U8", "[0]", "0", "0") "}",
+     5, GLA_OK, ""},
     {"not JSON", "{\"a\":", 0, GLA_E_CORRUPT, "not valid JSON"},
     {"duplicate tensor", "{" T("w", "U8", "[4]", "0", "4") "," T("w", "F32", "[1]", "0", "4") "}",
      4, GLA_E_CORRUPT, "duplicate object key"},

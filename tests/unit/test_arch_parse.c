@@ -161,6 +161,16 @@ Test(arch_parse, takes_scalars_as_the_schema_says_not_as_yaml_does)
     gla_arch_free(a);
 }
 
+Test(arch_parse, names_a_text_of_no_file)
+{
+    gla_arch *a;
+    gla_diag diag;
+
+    cr_assert_eq(gla_arch_parse("gla: 2\n", 7, NULL, &a, &diag), GLA_E_VERSION);
+    cr_assert_str_eq(diag.where, "arch.yaml");
+    cr_assert_eq(gla_arch_parse("gla: 2\n", 7, NULL, &a, NULL), GLA_E_VERSION);
+}
+
 Test(arch_parse, reads_the_file_of_a_model_folder)
 {
     gla_arch *a;

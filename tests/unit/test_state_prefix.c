@@ -193,6 +193,7 @@ Test(state_prefix, a_miss_says_why)
     cr_assert_eq(stats.snapshots, 0);
     for (uint32_t i = 0; i < GLA_CACHE_REASON_COUNT; i++)
         cr_assert_neq(strlen(gla_cache_reason_text(i)), 0);
+    cr_assert_str_eq(gla_cache_reason_text(GLA_CACHE_REASON_COUNT), "unknown");
     cached_teardown(&c);
 }
 
