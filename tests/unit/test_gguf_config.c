@@ -27,7 +27,6 @@ typedef struct pair {
 static void put_pair(gguf_out *o, const pair *p)
 {
     const size_t size = gla__gguf_value_bytes[p->type];
-    const uint64_t integer = p->number < 0 ? (uint64_t)(int64_t)p->number : (uint64_t)p->number;
     const float single = (float)p->number;
 
     if (p->type == GLA__GGUF_STRING) {
@@ -40,7 +39,8 @@ static void put_pair(gguf_out *o, const pair *p)
     else if (p->type == GLA__GGUF_F64)
         blob_put(&o->kv, &p->number, sizeof(p->number));
     else
-        blob_number(&o->kv, integer, size);
+        blob_number(&o->kv, p->number < 0 ? (uint64_t)(int64_t)p->number : (uint64_t)p->number,
+                    size);
 }
 
 static gla_status config_of(const gguf_out *o, char **json, gla_diag *diag)

@@ -174,6 +174,8 @@ Test(state_prefix, a_miss_says_why)
     cr_assert_eq(gla__sequence_init(&q, &c.f.store, GLA_DTYPE_BF16, NULL), GLA_OK);
     gla__prefix_resume(c.prefix, &q, &c.ring, c.text, 200, &m);
     cr_assert_eq(m.reason, GLA_CACHE_KV_DTYPE);
+    gla__prefix_resume(c.prefix, &q, &c.ring, other, 200, &m);
+    cr_assert_eq(m.reason, GLA_CACHE_NO_MATCH);
     gla__sequence_deinit(&q);
 
     cr_assert(gla__prefix_give(c.prefix, UINT64_MAX));
@@ -183,9 +185,9 @@ Test(state_prefix, a_miss_says_why)
     gla__sequence_deinit(&q);
 
     gla__prefix_stats(c.prefix, &stats);
-    cr_assert_eq(stats.lookups, 5);
+    cr_assert_eq(stats.lookups, 6);
     cr_assert_eq(stats.hits, 0);
-    cr_assert_eq(stats.tokens_asked, 200 + 200 + 149 + 200 + 200);
+    cr_assert_eq(stats.tokens_asked, 200 + 200 + 149 + 200 + 200 + 200);
     cr_assert_eq(stats.tokens_matched, 149);
     cr_assert_eq(stats.tokens_replayed, 149);
     cr_assert_eq(stats.bytes, 0);
