@@ -143,9 +143,9 @@ static gla_status replace(gla_detokenizer *d, uint32_t i, const char *s, size_t 
     if (st || (!ends && !gla__regex_text(step->regex, &literal)))
         return st; /* a pattern needs the whole token */
     made->n = 0;
-    text = held->n ? held->p : ""; /* a token may be empty */
+    text = held->n ? held->p : ""; /* a token may be empty: in no text nothing is found */
     f = gla__find(step->regex, text, held->n);
-    for (;;) {
+    while (held->n) {
         st = gla__find_next(&f, &d->scratch, &found, &start, &end, NULL);
         if (st || !found)
             break;
@@ -153,7 +153,7 @@ static gla_status replace(gla_detokenizer *d, uint32_t i, const char *s, size_t 
         if (!st)
             st = gla__bytes_add(made, step->text, step->size);
         if (st)
-            return st;
+            break;
         done = end;
     }
     if (st)

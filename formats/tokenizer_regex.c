@@ -35,12 +35,12 @@ struct gla__regex {
     "1fff}"                                                                                        \
     "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}"                 \
     "\\x{3001}-\\x{10ffff}"
-/* Alphabetic, marks, digits, connectors, and six numbers of Latin-1 that Oniguruma takes along;
- * PCRE2's \w has all numbers and no marks. */
+/* Alphabetic, marks, digits, connectors; PCRE2's \w has all numbers and no marks. */
 #define WORD                                                                                       \
-    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}\\x{" \
-    "1f130}-\\x{1f149}"                                                                            \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}"                    \
     "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+/* Six numbers of Latin-1 that Oniguruma takes along, but not in a class. */
+#define LATIN1_NUMBERS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 typedef struct translation {
     const char *s;
@@ -164,9 +164,10 @@ static gla_status escape(translation *t, bool in_class)
     case 'S':
         return put(t, in_class ? NOT_SPACE : "[^" SPACE "]");
     case 'w':
-        return put(t, in_class ? WORD : "[" WORD "]");
+        return put(t, in_class ? WORD : "[" WORD LATIN1_NUMBERS "]");
     case 'W':
-        return in_class ? refuse(t, "\\W in a class is not supported") : put(t, "[^" WORD "]");
+        return in_class ? refuse(t, "\\W in a class is not supported")
+                        : put(t, "[^" WORD LATIN1_NUMBERS "]");
     case 'd':
         return put(t, "\\p{Nd}");
     case 'D':
@@ -448,6 +449,15 @@ const char *gla__regex_text(const gla__regex *re, size_t *n)
 {
     *n = re->n;
     return re->literal;
+}
+
+bool gla__regex_may_be_empty(const gla__regex *re)
+{
+    uint32_t empty = 0;
+
+    if (re->code)
+        (void)pcre2_pattern_info(re->code, PCRE2_INFO_MATCHEMPTY, &empty);
+    return empty != 0;
 }
 
 void gla__regex_scratch_deinit(gla__regex_scratch *s)

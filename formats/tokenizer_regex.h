@@ -26,6 +26,8 @@ void gla__regex_free(gla__regex *re);
 /* The text of a literal; NULL for a pattern. */
 const char *gla__regex_text(const gla__regex *re, size_t *n);
 
+bool gla__regex_may_be_empty(const gla__regex *re); /* a match of no characters */
+
 void gla__regex_scratch_deinit(gla__regex_scratch *s);
 
 /* Walks through the matches of one text, as Oniguruma's find_iter does. */

@@ -198,6 +198,8 @@ static gla_status read_normalizer(reader *r, const json_t *part, const char *typ
     if (!strcmp(type, "Replace")) {
         n->kind = GLA__NORMAL_REPLACE;
         st = get_pattern(r, part, type, &n->regex);
+        if (!st && gla__regex_may_be_empty(n->regex)) /* puts text beside it, as published */
+            return unsupported(r, "a pattern that matches nothing at all, in normalizer", type);
         return st ? st : get_text(r, part, type, "content", &n->text, &n->size);
     }
     return unsupported(r, "normalizer", type);
@@ -339,8 +341,10 @@ static gla_status read_pre_tokenizer(reader *r, const json_t *part, const char *
 
 /* ---- post-processors: ids before and after the text ---- */
 
-static gla_status add_affix(reader *r, int32_t *ids, uint32_t *n, const json_t *id)
+static gla_status add_affix(reader *r, const json_t *id, bool behind)
 {
+    gla_tokenizer *t = r->t;
+    uint32_t *n = behind ? &t->n_suffix : &t->n_prefix;
     uint64_t value;
 
     if (*n == GLA_TOK_MAX_AFFIX)
@@ -348,12 +352,12 @@ static gla_status add_affix(reader *r, int32_t *ids, uint32_t *n, const json_t *
                          GLA_TOK_MAX_AFFIX);
     if (gla__json_u64(id, &value) || value >= GLA_TOK_MAX_ID)
         return bad(r, "post_processor", "ids", "token ids");
-    ids[(*n)++] = (int32_t)value;
+    (behind ? t->suffix : t->prefix)[(*n)++] = (int32_t)value;
     return GLA_OK;
 }
 
 static gla_status add_template_token(reader *r, const json_t *part, const json_t *token,
-                                     int32_t *ids, uint32_t *n)
+                                     bool behind)
 {
     const char *name = json_string_value(json_object_get(token, "id"));
     const json_t *known =
@@ -365,32 +369,14 @@ static gla_status add_template_token(reader *r, const json_t *part, const json_t
         return gla__fail(r->diag, GLA_E_CORRUPT,
                          "TemplateProcessing: special_tokens lacks \"%.64s\"", name ? name : "");
     for (size_t i = 0; i < json_array_size(list) && !st; i++)
-        st = add_affix(r, ids, n, json_array_get(list, i));
+        st = add_affix(r, json_array_get(list, i), behind);
     return st;
-}
-
-/* What this post-processor adds goes outside of what those before it added. */
-static gla_status wrap(reader *r, const int32_t *before, uint32_t n_before, const int32_t *after,
-                       uint32_t n_after)
-{
-    gla_tokenizer *t = r->t;
-
-    if (t->n_prefix + n_before > GLA_TOK_MAX_AFFIX || t->n_suffix + n_after > GLA_TOK_MAX_AFFIX)
-        return gla__fail(r->diag, GLA_E_LIMIT, "post_processor: more than %d ids",
-                         GLA_TOK_MAX_AFFIX);
-    memmove(t->prefix + n_before, t->prefix, t->n_prefix * sizeof(*t->prefix));
-    memcpy(t->prefix, before, n_before * sizeof(*before));
-    memcpy(t->suffix + t->n_suffix, after, n_after * sizeof(*after));
-    t->n_prefix += n_before;
-    t->n_suffix += n_after;
-    return GLA_OK;
 }
 
 static gla_status read_template(reader *r, const json_t *part)
 {
     const json_t *single = json_object_get(part, "single");
-    int32_t ids[2][GLA_TOK_MAX_AFFIX];
-    uint32_t n[2] = {0, 0}, side = 0;
+    bool behind = false;
     gla_status st = GLA_OK;
 
     for (size_t i = 0; i < json_array_size(single) && !st; i++) {
@@ -400,31 +386,31 @@ static gla_status read_template(reader *r, const json_t *part)
             json_string_value(json_object_get(json_object_get(piece, "Sequence"), "id"));
 
         if (token)
-            st = add_template_token(r, part, token, ids[side], &n[side]);
-        else if (!sequence || strcmp(sequence, "A") || side++)
+            st = add_template_token(r, part, token, behind);
+        else if (!sequence || strcmp(sequence, "A") || behind)
             return bad(r, "TemplateProcessing", "single", "special tokens and one sequence A");
+        else
+            behind = true;
     }
-    if (!st && side != 1)
+    if (!st && !behind)
         return bad(r, "TemplateProcessing", "single", "special tokens and one sequence A");
-    return st ? st : wrap(r, ids[0], n[0], ids[1], n[1]);
+    return st;
 }
 
 static gla_status read_post_processor(reader *r, const json_t *part, const char *type)
 {
-    int32_t cls[1], sep[1];
-    uint32_t n_cls = 0, n_sep = 0;
     gla_status st;
 
     if (!strcmp(type, "ByteLevel"))
-        return GLA_OK; /* moves offsets, which we do not give */
+        return GLA_OK;                    /* moves offsets, which we do not give */
+    if (r->t->n_prefix || r->t->n_suffix) /* it would see several sequences */
+        return unsupported(r, "behind one that adds tokens, post_processor", type);
     if (!strcmp(type, "TemplateProcessing"))
         return read_template(r, part);
     if (strcmp(type, "RobertaProcessing") && strcmp(type, "BertProcessing"))
         return unsupported(r, "post_processor", type);
-    st = add_affix(r, cls, &n_cls, json_array_get(json_object_get(part, "cls"), 1));
-    if (!st)
-        st = add_affix(r, sep, &n_sep, json_array_get(json_object_get(part, "sep"), 1));
-    return st ? st : wrap(r, cls, n_cls, sep, n_sep);
+    st = add_affix(r, json_array_get(json_object_get(part, "cls"), 1), false);
+    return st ? st : add_affix(r, json_array_get(json_object_get(part, "sep"), 1), true);
 }
 
 /* ---- decoders ---- */
@@ -491,6 +477,7 @@ static gla_status read_decoder(reader *r, const json_t *part, const char *type)
 
 gla_status gla__tokenizer_read_steps(gla_tokenizer *t, const json_t *root, gla_diag *diag)
 {
+    const json_t *decoder = json_object_get(root, "decoder");
     reader r = {t, diag};
     gla_status st = walk(&r, json_object_get(root, "normalizer"), "normalizer", "normalizers",
                          read_normalizer, 0);
@@ -502,8 +489,8 @@ gla_status gla__tokenizer_read_steps(gla_tokenizer *t, const json_t *root, gla_d
         st = walk(&r, json_object_get(root, "post_processor"), "post_processor", "processors",
                   read_post_processor, 0);
     if (!st)
-        st = walk(&r, json_object_get(root, "decoder"), "decoder", "decoders", read_decoder, 0);
-    if (!st && !t->n_decodes)
+        st = walk(&r, decoder, "decoder", "decoders", read_decoder, 0);
+    if (!st && (!decoder || json_is_null(decoder)))
         t->decodes[t->n_decodes++].kind = GLA__DECODE_JOIN;
     return st;
 }
