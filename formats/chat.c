@@ -204,8 +204,10 @@ static gla_status make_variables(const gla_chat_template *t, const gla_chat_mess
         return gla__fail_nomem(diag, "chat");
     if (more)
         st = gla__json_parse(more, strlen(more), MAX_CONFIG, "variables", &given, diag);
-    if (!st && given && (!json_is_object(given) || json_object_update(all, given)))
+    if (!st && given && !json_is_object(given))
         st = gla__fail(diag, GLA_E_INVALID, "variables must be a JSON object");
+    else if (!st && given && json_object_update(all, given))
+        st = gla__fail_nomem(diag, "chat");
     json_decref(given);
     return st;
 }

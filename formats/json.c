@@ -128,11 +128,10 @@ static gla_status parse(const char *text, size_t size, json_t **out, gla_diag *d
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     if (*out)
         return GLA_OK;
-    if (json_error_code(&error) == json_error_out_of_memory)
+    if (!*error.text) /* jansson says nothing of most allocations that fail */
         return gla__fail_nomem(diag, "JSON");
     gla__fail(diag, GLA_E_CORRUPT, "not valid JSON: %s", error.text);
-    if (error.line > 0)
-        gla__at_line(diag, (uint32_t)error.line, error.column > 0 ? (uint32_t)error.column : 1);
+    gla__at_line(diag, (uint32_t)error.line, error.column > 0 ? (uint32_t)error.column : 1);
     return GLA_E_CORRUPT;
 }
 

@@ -107,7 +107,7 @@ static void tidy_exponent(char text[GLA_NUMBER_TEXT])
     if (!e)
         return;
     digits = e + 2;
-    while (digits[0] == '0' && digits[1])
+    while (digits[0] == '0') /* the exponent is never 0 */
         digits++;
     memcpy(mantissa, text, (size_t)(e - text));
     mantissa[e - text] = '\0';

@@ -312,7 +312,16 @@ static gla_status make_merges(reading *r)
     return st;
 }
 
-/* ---- the steps ---- */
+/* ---- the steps; NULL when memory ran out ---- */
+
+/* What has been changed: NULL if that failed. */
+static json_t *unless(bool failed, json_t *value)
+{
+    if (!failed)
+        return value;
+    json_decref(value);
+    return NULL;
+}
 
 static json_t *byte_level(bool regex)
 {
@@ -351,34 +360,34 @@ static json_t *normalizer(const reading *r)
 static json_t *decoder(const reading *r)
 {
     json_t *list;
+    bool failed = false;
 
     if (r->pre)
         return byte_level(true);
     list = json_pack("[{s:s, s:{s:s}, s:s}, {s:s}, {s:s}]", "type", "Replace", "pattern", "String",
                      SPACE_MARK, "content", " ", "type", "ByteFallback", "type", "Fuse");
     if (r->space_prefix)
-        json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "type", "Strip", "content",
-                                              " ", "start", 1, "stop", 0));
-    return json_pack("{s:s, s:o}", "type", "Sequence", "decoders", list);
+        failed = json_array_append_new(list, json_pack("{s:s, s:s, s:i, s:i}", "type", "Strip",
+                                                       "content", " ", "start", 1, "stop", 0));
+    return json_pack("{s:s, s:o}", "type", "Sequence", "decoders", unless(failed, list));
 }
 
-/* Puts the token in front of the sequences, or behind them, if it is to be there. */
-static void wrap(const reading *r, const char *key, bool wanted, bool front, json_t *template)
+/* Puts the token in front of the sequences, or behind them, if it is to be there; -1: no memory. */
+static int wrap(const reading *r, const char *key, bool wanted, bool front, json_t *template)
 {
     uint64_t id;
     const gla__gguf_text *t = wanted ? special(r, key, &id) : NULL;
-    json_t *single = json_object_get(template, "single"), *token;
+    json_t *single = json_object_get(template, "single");
 
     if (!t)
-        return;
-    token = json_pack("{s:{s:s%, s:i}}", "SpecialToken", "id", t->data, t->size, "type_id", 0);
-    if (front)
-        json_array_insert_new(single, 0, token);
-    else
-        json_array_append_new(single, token);
-    json_object_setn_new(json_object_get(template, "special_tokens"), t->data, t->size,
-                         json_pack("{s:s%, s:[I], s:[s%]}", "id", t->data, t->size, "ids",
-                                   (json_int_t)id, "tokens", t->data, t->size));
+        return 0;
+    if (json_array_insert_new(
+            single, front ? 0 : json_array_size(single),
+            json_pack("{s:{s:s%, s:i}}", "SpecialToken", "id", t->data, t->size, "type_id", 0)))
+        return -1;
+    return json_object_setn_new(json_object_get(template, "special_tokens"), t->data, t->size,
+                                json_pack("{s:s%, s:[I], s:[s%]}", "id", t->data, t->size, "ids",
+                                          (json_int_t)id, "tokens", t->data, t->size));
 }
 
 static json_t *post_processor(const reading *r)
@@ -391,9 +400,9 @@ static json_t *post_processor(const reading *r)
     bool eos = false;
 
     gla__gguf_bool(r->w, PREFIX "add_eos_token", &eos);
-    wrap(r, PREFIX "bos_token_id", gla__gguf_adds_bos(r->w), true, template);
-    wrap(r, PREFIX "eos_token_id", eos, false, template);
-    return template;
+    return unless(wrap(r, PREFIX "bos_token_id", gla__gguf_adds_bos(r->w), true, template) ||
+                      wrap(r, PREFIX "eos_token_id", eos, false, template),
+                  template);
 }
 
 static json_t *model_of(const reading *r)
@@ -407,9 +416,10 @@ static json_t *model_of(const reading *r)
 
     if (!unk && !r->pre && r->n && type_of(r, 0) == UNKNOWN)
         unk = &r->tokens[0];
-    if (unk && !r->pre)
-        json_object_set_new(model, "unk_token", json_stringn(unk->data, unk->size));
-    return model;
+    if (!unk || r->pre)
+        return model;
+    return unless(json_object_set_new(model, "unk_token", json_stringn(unk->data, unk->size)),
+                  model);
 }
 
 static gla_status print(const reading *r, char **json, size_t *size)
@@ -502,20 +512,23 @@ gla_status gla__gguf_tokenizer_config(const gla_weights *w, char **json, size_t 
                                            {PREFIX "padding_token_id", "pad_token"}};
     reading r = {.w = w, .diag = diag};
     json_t *config;
-    gla_status st = GLA_OK;
+    bool failed = false;
+    gla_status st;
 
     *json = NULL;
     *size = 0;
-    if (gla__gguf_strings(w, PREFIX "tokens", &r.tokens, &r.n, NULL))
-        return GLA_OK;
+    st = gla__gguf_strings(w, PREFIX "tokens", &r.tokens, &r.n, NULL);
+    if (st)
+        return st == GLA_E_NOMEM ? fail_json(&r) : GLA_OK;
     config = json_pack("{s:b}", "add_bos_token", gla__gguf_adds_bos(w));
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         uint64_t id;
         const gla__gguf_text *t = special(&r, names[i][0], &id);
 
         if (t && gla__utf8_valid(t->data, t->size) == t->size)
-            json_object_set_new(config, names[i][1], json_stringn(t->data, t->size));
+            failed |= json_object_set_new(config, names[i][1], json_stringn(t->data, t->size)) != 0;
     }
+    config = unless(failed, config);
     st = config ? gla__json_print(config, json, size, diag) : fail_json(&r);
     json_decref(config);
     gla__free(r.tokens);

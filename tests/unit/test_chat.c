@@ -189,6 +189,7 @@ Test(chat, finds_the_template_beside_the_tokenizer)
         "\"{{ bos_token }}{% for m in messages %}{{ m.role }}:{{ m.content }}{{ eos_token }}"
         "{% endfor %}{% if add_generation_prompt %}>{% endif %}\"}]}";
     static const gla_chat_message chat[] = {{"user", "hi"}, {"assistant", "ho"}};
+    static const gla_chat_message broken[] = {{"user", "hi"}, {"assistant", "h\xff"}};
     char dir[] = "/tmp/test_chat_XXXXXX", path[128];
     gla_chat_template *t;
     gla_diag diag;
@@ -208,6 +209,10 @@ Test(chat, finds_the_template_beside_the_tokenizer)
     cr_expect_eq(gla_chat_template_render(t, chat, 2, 0, "[1]", &text, &size, &diag),
                  GLA_E_INVALID);
     cr_expect_null(text);
+    cr_expect_eq(gla_chat_template_render(t, chat, 2, 0, "{", &text, &size, &diag), GLA_E_CORRUPT);
+    cr_expect_eq(gla_chat_template_render(t, broken, 2, 0, NULL, &text, &size, &diag),
+                 GLA_E_INVALID);
+    cr_expect_str_eq(diag.message, "message 1 is not UTF-8");
     gla_chat_template_close(&t);
 
     snprintf(path, sizeof(path), "%s/chat_template.jinja", dir);
@@ -221,4 +226,96 @@ Test(chat, finds_the_template_beside_the_tokenizer)
     snprintf(path, sizeof(path), "%s/tokenizer_config.json", dir);
     cr_expect_eq(unlink(path), 0);
     cr_expect_eq(rmdir(dir), 0);
+}
+
+/* What a configuration may hold besides a text: each is "no template". */
+Test(chat, looks_for_the_default_template_only)
+{
+    static const struct {
+        const char *config;
+        gla_status status;
+    } cases[] = {
+        {"{\"chat_template\": \"a\"}", GLA_OK},
+        {"{\"chat_template\": [{\"name\": \"default\", \"template\": \"a\"}]}", GLA_OK},
+        {"{\"chat_template\": [{\"name\": 5}, {}, {\"name\": \"x\", \"template\": \"a\"}]}",
+         GLA_E_UNSUPPORTED},
+        {"{\"chat_template\": []}", GLA_E_UNSUPPORTED},
+        {"{\"chat_template\": [{\"name\": \"default\"}]}", GLA_E_UNSUPPORTED},
+        {"{\"chat_template\": {\"default\": \"a\"}}", GLA_E_UNSUPPORTED},
+        {"{\"chat_template\": null}", GLA_E_UNSUPPORTED},
+        {"{}", GLA_E_UNSUPPORTED},
+        {"{", GLA_E_CORRUPT},
+        {"{\"chat_template\": \"{{ a\"}", GLA_E_CORRUPT},
+    };
+    char dir[] = "/tmp/test_chat_XXXXXX", path[64];
+
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/config.json", dir);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        gla_chat_template *t;
+        gla_diag diag;
+        char *text = NULL;
+        size_t size;
+
+        write_file(path, cases[i].config);
+        cr_expect_eq(gla_chat_template_open(path, &t, &diag), cases[i].status, "%s: %s",
+                     cases[i].config, diag.message);
+        if (t)
+            cr_expect_eq(gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL), GLA_OK);
+        if (t)
+            cr_expect_str_eq(text, "a");
+        else
+            cr_expect_str_eq(diag.where, path);
+        gla_text_free(text);
+        gla_chat_template_close(&t);
+    }
+    cr_expect_eq(unlink(path), 0);
+    cr_expect_eq(rmdir(dir), 0);
+    gla_chat_template_close(NULL);
+}
+
+static void expect_rendered(const char *source, size_t n, const char *want)
+{
+    gla_chat_template *t;
+    char *text;
+    size_t size;
+
+    cr_assert_eq(gla_chat_template_parse(source, n, "t", "<s>", "</s>", &t, NULL), GLA_OK, "%s",
+                 source);
+    cr_assert_eq(gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL), GLA_OK);
+    cr_expect_str_eq(text, want, "%s: \"%s\"", source, text);
+    gla_text_free(text);
+    gla_chat_template_close(&t);
+}
+
+/* Line ends are one, as Jinja reads a text; the last is dropped.  A generation block, which
+ * transformers adds to Jinja, is its body. */
+Test(chat, reads_line_ends_and_generation_blocks)
+{
+    static const char *const cases[][2] = {
+        {"a\r\nb\rc\nd\r", "a\nb\nc\nd"},
+        {"a\r\n", "a"},
+        {"a\r\r\n\n", "a\n\n"},
+        {"", ""},
+        {"\n", ""},
+        {"a{% generation %}b{{ 1 }}{% if 1 %}c{% endif %}{% endgeneration %}d", "ab1cd"},
+        {"{% generation %}{% endgeneration %}x{% generation %}y{% endgeneration %}", "xy"},
+        {"{{ bos_token }}{{ eos_token }}", "<s></s>"},
+        {"{{ 1\n\n+ 1 }}", "2"},
+        {"{", "{"},
+        {"a{", "a{"},
+        {"a{}", "a{}"},
+    };
+    gla_chat_template *t;
+    gla_diag diag;
+    char *large = repeat("", "0123456789abcdef", 65536, "x");
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        expect_rendered(cases[i][0], strlen(cases[i][0]), cases[i][1]);
+    cr_expect_eq(gla_chat_template_parse("a\xc3", 2, "t", NULL, NULL, &t, &diag), GLA_E_CORRUPT);
+    cr_expect_str_eq(diag.message, "chat template is not UTF-8 at byte 1");
+    cr_expect_eq(gla_chat_template_parse(large, strlen(large), "t", NULL, NULL, &t, &diag),
+                 GLA_E_LIMIT);
+    cr_expect_str_eq(diag.message, "chat template of 1048577 bytes, at most 1048576");
+    free(large);
 }

@@ -2,9 +2,11 @@
 #include "formats/json.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "formats/number.h"
 
 static gla_status parse_text(const char *text, json_t **out, gla_diag *diag)
 {
@@ -110,4 +112,51 @@ Test(json, takes_only_whole_numbers_that_are_not_negative)
         cr_assert_eq(gla__json_u64(json_array_get(root, i), &v), -1);
     cr_assert_eq(gla__json_u64(json_array_get(root, 9), &v), -1);
     json_decref(root);
+}
+
+Test(json, numbers_at_the_ends_of_what_is_read)
+{
+    static const struct {
+        const char *text;
+        bool good;
+        double value;
+    } cases[] = {
+        {"1", true, 1},
+        {"+1.5", true, 1.5},
+        {"-1e3", true, -1000},
+        {"1.e1", true, 10},
+        {".5", true, 0.5},
+        {"1E-2", true, 0.01},
+        {"", false, 0},
+        {".", false, 0},
+        {"1e", false, 0},
+        {"1e+", false, 0},
+        {"1x", false, 0},
+        {"0x10", false, 0},
+        {"1e999", false, 0},
+        {"nan", false, 0},
+        {"inf", false, 0},
+        {".inf", true, INFINITY},
+        {"-.inf", true, -INFINITY},
+    };
+    char text[GLA_NUMBER_TEXT], many[600];
+    double v;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        cr_expect_eq(gla__parse_f64(cases[i].text, strlen(cases[i].text), &v), cases[i].good, "%s",
+                     cases[i].text);
+        cr_expect(!cases[i].good || (v >= cases[i].value && v <= cases[i].value), "%s: %g",
+                  cases[i].text, v);
+    }
+    memset(many, '1', sizeof(many));
+    cr_expect_not(gla__parse_f64(many, sizeof(many), &v)); /* digits that nobody means */
+    cr_expect(gla__parse_f64(many, 300, &v));
+    gla__format_f64(NAN, text);
+    cr_expect_str_eq(text, "nan");
+    gla__format_f64(-INFINITY, text);
+    cr_expect_str_eq(text, "-.inf");
+    gla__format_f64(1e-6, text);
+    cr_expect_str_eq(text, "1.0e-6");
+    gla__format_f64(1e100, text);
+    cr_expect_str_eq(text, "1.0e+100");
 }

@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "formats/json.h"
+#include "formats/tokenizer_gguf.h"
+#include "support/gguf_writer.h"
+#include "support/temp_file.h"
 #include "support/zst.h"
 
 static long calls, fail_at, taken; /* allocations; the one that fails; blocks in use */
@@ -37,21 +42,36 @@ static void counted_free(void *ctx, void *p)
     free(p);
 }
 
+/* For jansson: the same count. */
+static void *failing_malloc(size_t bytes)
+{
+    return failing_alloc(NULL, (bytes + 63) & ~(size_t)63, 64);
+}
+
+static void counted_free_of(void *p)
+{
+    counted_free(NULL, p);
+}
+
 /* Runs once() again and again, its n-th allocation fails, for n = 1, 2, ... until there is no n-th;
- * once that one alone (which may do no harm), once all from there on. */
-static void fail_every_allocation(gla_status (*once)(void), long at_least)
+ * once that one alone (which may do no harm), once all from there on.  with_json: jansson's fail
+ * too, all from there on, for it overlooks single ones, and some of them it calls bad syntax. */
+static void fail_every(gla_status (*once)(void), long at_least, bool with_json)
 {
     const gla_allocator hook = {failing_alloc, counted_free, NULL};
 
     gla_set_allocator(&hook);
-    for (int mode = 0; mode < 2; mode++) {
+    if (with_json)
+        json_set_alloc_funcs(failing_malloc, counted_free_of);
+    for (int mode = with_json ? 1 : 0; mode < 2; mode++) {
         from_there_on = mode == 1;
         for (fail_at = 1;; fail_at++) {
             gla_status st;
 
             calls = 0;
             st = once();
-            cr_assert(st == GLA_E_NOMEM || (st == GLA_OK && (calls < fail_at || !mode)),
+            cr_assert(st == GLA_E_NOMEM || (st == GLA_OK && (calls < fail_at || !mode)) ||
+                          (st && with_json && calls >= fail_at),
                       "allocation %ld: status %d", fail_at, st);
             cr_assert_eq(taken, 0, "allocation %ld: %ld blocks are left", fail_at, taken);
             if (calls < fail_at)
@@ -60,6 +80,12 @@ static void fail_every_allocation(gla_status (*once)(void), long at_least)
         cr_assert_geq(calls, at_least);
     }
     gla_set_allocator(NULL);
+    json_set_alloc_funcs(malloc, free);
+}
+
+static void fail_every_allocation(gla_status (*once)(void), long at_least)
+{
+    fail_every(once, at_least, false);
 }
 
 static const char tokenizer[] =
@@ -139,6 +165,87 @@ Test(text_memory, chat_template)
     fail_every_allocation(render, 10);
 }
 
+static char *expected; /* of the first run, which has all the memory */
+
+/* ---- trees and values in blocks ---- */
+
+/* Every statement, operator, filter and method. */
+#define EVERYTHING                                                                                 \
+    "{% macro m(a, b='B', c=a) %}{{ a ~ b ~ c }}{% endmacro %}{{ m(1) }}{{ m(1, c=2) }}"           \
+    "{% set ns = namespace(n=0, d={'a': [1, 2.5, none], 'b': 'x'}) %}{% set ns.n = ns.n + 1 %}"    \
+    "{% for k, v in ns.d.items() if v is not none %}{{ loop.index }}{{ loop.cycle('o', 'e') }}"    \
+    "{% if loop.first and not x %}{{ k }}{% elif loop.last or y %}-{{ v }}{% else %}?{% endif %}"  \
+    "{% continue %}{% else %}none{% endfor %}{% for i in range(3) %}{% break %}{% endfor %}"       \
+    "{% set t %}<{{ 'a b' | upper }}>{% endset %}{{ t }}{{ [1, 2, 3][1:] | length }}"              \
+    "{{ 'abcdef'[::-2] }}{{ (-1) | abs + 2 * 3 - 7 // 2 % 4 }}{{ 'a' in 'abc' }}{{ [1] + [2] == "  \
+    "[1, 2] }}{{ 'x' if false else 'y' }}{{ ['b', 'a'] | reverse | join(',') }}{{ 'a,b' | "        \
+    "replace(',', ';') }}{{ ' a '.strip() ~ 'A'.lower() ~ 'a-b'.split('-') | join('+') }}"         \
+    "{{ {'q': [true, none, {'w': 'e'}]} | tojson(indent=1) }}{{ 'ab' | list | map('title') | "     \
+    "select('ne', 'A') | list | first }}{{ ['aa', 'b'] | map(attribute='0') | join }}{{ 7 / 2 }}"  \
+    "{{ 'l1\\nl2' | indent(2, true) }}{{ 'a' * 3 }}{{ ([1] * 2) | last }}{{ '5' | int }}{# c #}"   \
+    "{{ {'z': 1}.keys() | list | tojson }}{{ u | default('d') }}{{ 'abc'.replace('', '.') }}"      \
+    "{{ dict(k=1).k }}{{ ','.join(['p', 'q']) }}{{ {'a': 1} | items | "                            \
+    "list | length }}{{ 'b' is in ['b'] }}{% generation %}g{% endgeneration %}"
+
+/* Text and lines come in blocks of some thousand bytes: with more and more in front, each piece of
+ * work is the one that needs the next block. */
+#define PAD 16500
+
+static char padded[PAD + 64], source[PAD + 4096];
+
+static gla_status render_padded(void)
+{
+    gla_chat_template *t;
+    char *text = NULL;
+    size_t size;
+    gla_status st = gla_chat_template_parse(source, strlen(source), "t", NULL, NULL, &t, NULL);
+
+    if (!st)
+        st = gla_chat_template_render(t, NULL, 0, 0, padded, &text, &size, NULL);
+    if (!st && !expected)
+        expected = strdup(text);
+    if (!st)
+        cr_expect_str_eq(text, expected);
+    gla_text_free(text);
+    gla_chat_template_close(&t);
+    return st;
+}
+
+static void fill(char *to, const char *head, size_t n, const char *tail)
+{
+    const size_t at = strlen(head);
+
+    memcpy(to, head, at);
+    memset(to + at, 'x', n);
+    memcpy(to + at + n, tail, strlen(tail) + 1);
+}
+
+static void expect_padded(void)
+{
+    expected = NULL;
+    cr_assert_eq(render_padded(), GLA_OK);
+    fail_every_allocation(render_padded, 5);
+    free(expected);
+}
+
+Test(text_memory, every_node_of_a_template)
+{
+    strcpy(padded, "{}");
+    for (size_t n = 0; n < 16000; n += 112) {
+        fill(source, "{% set x = '", n, "' %}" EVERYTHING);
+        expect_padded();
+    }
+}
+
+Test(text_memory, every_value_of_a_template)
+{
+    strcpy(source, EVERYTHING);
+    for (size_t n = 0; n < 16000; n += 112) {
+        fill(padded, "{\"pad\": \"", n, "\"}");
+        expect_padded();
+    }
+}
+
 /* ---- what is published ---- */
 
 #define TEMPLATES GLA_SOURCE_DIR "/tests/data/chat/"
@@ -150,7 +257,6 @@ static const char variables[] =
     "null, true]}}}], \"messages\": [{\"role\": \"user\", \"content\": \" a\\nb \"}, {\"role\": "
     "\"assistant\", \"content\": \"<think>\\nc</think>d\"}, {\"role\": \"user\", \"content\": "
     "\"e\"}]}";
-static char *expected; /* of the first run, which has all the memory */
 
 /* The same text as ever, or an error. */
 static gla_status render_published(void)
@@ -181,6 +287,7 @@ Test(text_memory, published_templates)
         snprintf(path, sizeof(path), TEMPLATES "%s.jinja", names[i]);
         cr_assert_eq(render_published(), GLA_OK, "%s", path);
         fail_every_allocation(render_published, 10);
+        fail_every(render_published, 30, true);
         free(expected);
         expected = NULL;
     }
@@ -245,6 +352,7 @@ Test(text_memory, published_forms_of_tokenizers)
         json = json_dumps(root, 0);
         cr_assert_eq(tokenize_published(), GLA_OK, "%s", name);
         fail_every_allocation(tokenize_published, 15);
+        fail_every(tokenize_published, 30, true);
         free(json);
         free(wanted);
         free(expected);
@@ -252,4 +360,95 @@ Test(text_memory, published_forms_of_tokenizers)
         expected = NULL;
     }
     json_decref(all);
+}
+
+/* ---- JSON, and tokenizers out of gguf ---- */
+
+static gla_status print_json(void)
+{
+    static const char text[] = "{\"a\": [Infinity, -Infinity, NaN, \"Infinity \\\" NaN\"], \"b\": "
+                               "{\"c\": null, \"d\": \"0123456789012345678901234567890\"}}";
+    json_t *root;
+    char *printed;
+    size_t size;
+    gla_status st = gla__json_parse(text, strlen(text), 1 << 20, "t", &root, NULL);
+
+    if (st)
+        return st;
+    st = gla__json_print(root, &printed, &size, NULL);
+    if (!st)
+        cr_expect_str_eq(printed,
+                         "{\"a\":[{\"__float__\":\"Infinity\"},{\"__float__\":\"-Infinity\"},"
+                         "{\"__float__\":\"NaN\"},\"Infinity \\\" NaN\"],\"b\":{\"c\":null,"
+                         "\"d\":\"0123456789012345678901234567890\"}}");
+    gla__free(printed);
+    json_decref(root);
+    return st;
+}
+
+Test(text_memory, json)
+{
+    fail_every_allocation(print_json, 3);
+    fail_every(print_json, 10, true);
+}
+
+static const gla_weights *weights;
+
+static gla_status read_from_gguf(void)
+{
+    char *config;
+    size_t size;
+    gla_status st = gla__gguf_tokenizer(weights, &json, &size, NULL);
+
+    if (st)
+        return st;
+    if (!expected)
+        expected = strdup(json);
+    cr_expect_str_eq(json, expected);
+    gla__free(json);
+    st = gla__gguf_tokenizer_config(weights, &config, &size, NULL);
+    if (!st)
+        cr_expect_str_eq(config, "{\"add_bos_token\":true,\"bos_token\":\"<s>\",\"eos_token\":"
+                                 "\"</s>\",\"unk_token\":\"<unk>\"}");
+    gla__free(config);
+    return st;
+}
+
+/* Byte pairs with merges, and sentencepiece, of which some cuts have the same score. */
+Test(text_memory, tokenizers_in_gguf)
+{
+    static const char *const tokens[] = {"<unk>", "<s>", "</s>", "a", "b", "ab", "ba", "aba", "aa"};
+    static const int32_t types[] = {2, 3, 3, 1, 1, 1, 1, 1, 4};
+    static const float scores[] = {0, 0, 0, -3, -3, -1, -1, -2, 0};
+    static const char *const merges[] = {"a b", "b a"};
+
+    for (int pieces = 0; pieces < 2; pieces++) {
+        gguf_out o = {0};
+        char file[TEMP_PATH];
+        gla_weights *w;
+
+        gguf_put_text(&o, "general.architecture", "llama");
+        gguf_put_text(&o, "tokenizer.ggml.model", pieces ? "llama" : "gpt2");
+        gguf_put_text(&o, "tokenizer.ggml.pre", "smollm");
+        gguf_put_texts(&o, "tokenizer.ggml.tokens", tokens, 9);
+        gguf_put_ints(&o, "tokenizer.ggml.token_type", types, 9);
+        gguf_put_floats(&o, "tokenizer.ggml.scores", scores, 9);
+        gguf_put_texts(&o, "tokenizer.ggml.merges", merges, 2);
+        gguf_put_u32(&o, "tokenizer.ggml.unknown_token_id", 0);
+        gguf_put_u32(&o, "tokenizer.ggml.bos_token_id", 1);
+        gguf_put_u32(&o, "tokenizer.ggml.eos_token_id", 2);
+        gguf_put_bool(&o, "tokenizer.ggml.add_bos_token", true);
+        gguf_put_bool(&o, "tokenizer.ggml.add_eos_token", true);
+        gguf_write(&o, temp_path(file, "memory.gguf"));
+        cr_assert_eq(gla_weights_open(file, NULL, &w, NULL), GLA_OK);
+        weights = w;
+        expected = NULL;
+        cr_assert_eq(read_from_gguf(), GLA_OK);
+        fail_every_allocation(read_from_gguf, 15);
+        fail_every(read_from_gguf, 60, true);
+        free(expected);
+        gla_weights_close(&w);
+        unlink(file);
+        gguf_free(&o);
+    }
 }

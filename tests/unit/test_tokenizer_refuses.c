@@ -355,6 +355,53 @@ Test(tokenizer_refuses, too_much_of_anything)
     free(ids);
 }
 
+/* Each of the kinds, when there is no room for it any more. */
+Test(tokenizer_refuses, more_steps_than_there_is_room_for)
+{
+    static const struct {
+        const char *list, *parts, *first, *unit, *message;
+    } lists[] = {
+        {"normalizer", "normalizers", "NFC\"}", "Lowercase\"}", "more than 64 normalizers"},
+        {"decoder", "decoders", "ByteFallback\"}", "Fuse\"}", "more than 64 decoders"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}", "Whitespace\"}",
+         "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}", "Digits\"}",
+         "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}", "Punctuation\"}",
+         "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}",
+         "Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"Removed\"}",
+         "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}",
+         "Metaspace\",\"replacement\":\"_\"}", "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "Metaspace\",\"replacement\":\"_\"}",
+         "Metaspace\",\"replacement\":\"_\"}", "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}",
+         "ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}",
+         "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}",
+         "ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}",
+         "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "Metaspace\",\"replacement\":\"_\"}",
+         "ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}",
+         "more than 64 pre-tokenizers"},
+        {"pre_tokenizer", "pretokenizers", "WhitespaceSplit\"}",
+         "ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true}",
+         "more than 64 pre-tokenizers"},
+    };
+
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        char head[256], unit[256], *json;
+
+        snprintf(head, sizeof(head), "{\"%s\":{\"type\":\"Sequence\",\"%s\":[{\"type\":\"%s,",
+                 lists[i].list, lists[i].parts, lists[i].first);
+        snprintf(unit, sizeof(unit), "{\"type\":\"%s", lists[i].unit);
+        json = repeat(head, unit, 64, ",", "]}," MODEL "}");
+        expect_refused(json, GLA_E_LIMIT, lists[i].message);
+        free(json);
+    }
+}
+
 /* (a+)+[bd] tries every way to divide the a's: without a limit, for ever. */
 Test(tokenizer_refuses, patterns_that_never_end)
 {
