@@ -125,14 +125,14 @@ static gla_status open_files(const char *config_path, const char *jinja, gla_cha
     size_t size = 0;
     gla_status st = GLA_OK;
 
-    if (config_path && gla__exists(config_path))
+    if (gla__exists(config_path))
         st = gla__json_read(config_path, MAX_CONFIG, &config, diag);
     if (!st && jinja)
         st = gla__read_all(jinja, GLA_TPL_MAX_SOURCE, &text, &size, diag);
     template = template_of(config);
     if (!st && !text && !json_is_string(template)) {
         st = gla__fail(diag, GLA_E_UNSUPPORTED, "the model has no chat template");
-        gla__at(diag, config_path ? config_path : "");
+        gla__at(diag, config_path);
     }
     if (!st)
         st = gla_chat_template_parse(text ? text : json_string_value(template),

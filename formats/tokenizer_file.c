@@ -314,12 +314,10 @@ static gla_status read_added_token(gla_tokenizer *t, const json_t *v, gla_diag *
     const int32_t known = gla__vocab_find(&t->vocab, text, size);
     gla__added *a = &t->added[t->n_added];
     struct gla__token *token;
-    gla_status st = read_id(json_object_get(v, "id"), text, &a->id, diag);
 
-    if (st)
-        return st;
     if (!size)
         return GLA_OK;
+    a->id = (uint32_t)json_integer_value(json_object_get(v, "id")); /* checked there too */
     token = &t->tokens[a->id];
     if (known >= 0 && (uint32_t)known != a->id)
         return gla__fail(diag, GLA_E_CORRUPT,

@@ -232,7 +232,7 @@ int gla__char_to_byte(int32_t c)
         return c - 256 - 33 + 127;
     if (c == 256 + 67)
         return 173;
-    return c >= 0 && c < 256 && gla__byte_to_char((unsigned char)c) == c ? c : -1;
+    return c < 256 && gla__byte_to_char((unsigned char)c) == c ? c : -1;
 }
 
 gla_status gla__bytes_add_mapped(gla__bytes *b, const char *s, size_t n)

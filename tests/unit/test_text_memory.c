@@ -147,7 +147,7 @@ static gla_status render(void)
     gla_chat_template *t;
     char *text;
     size_t size;
-    gla_status st = gla_chat_template_parse(chat, strlen(chat), "t", NULL, "</s>", &t, NULL);
+    gla_status st = gla_chat_template_parse(chat, strlen(chat), "t", "<s>", "</s>", &t, NULL);
 
     if (st)
         return st;
@@ -163,6 +163,7 @@ static gla_status render(void)
 Test(text_memory, chat_template)
 {
     fail_every_allocation(render, 10);
+    fail_every(render, 30, true);
 }
 
 static char *expected; /* of the first run, which has all the memory */
@@ -451,4 +452,52 @@ Test(text_memory, tokenizers_in_gguf)
         unlink(file);
         gguf_free(&o);
     }
+}
+
+static gla_status open_tiny_hybrid(void)
+{
+    gla_tokenizer *t;
+    gla_status st = gla_tokenizer_open(GLA_SOURCE_DIR "/models/tiny-hybrid", &t, NULL);
+
+    gla_tokenizer_close(&t);
+    return st;
+}
+
+Test(text_memory, tokenizer_of_a_folder)
+{
+    fail_every_allocation(open_tiny_hybrid, 10);
+}
+
+/* A detokenizer that has lost text says so from then on; it can still be destroyed. */
+Test(text_memory, detokenizer)
+{
+    const gla_allocator hook = {failing_alloc, counted_free, NULL};
+    gla_tokenizer *t;
+    gla_detokenizer *d;
+    const char *text;
+    size_t size;
+
+    cr_assert_eq(gla_tokenizer_parse(tokenizer, strlen(tokenizer), "t", &t, NULL), GLA_OK);
+    gla_set_allocator(&hook);
+    from_there_on = false;
+    for (fail_at = 2;; fail_at++) {
+        bool lost = false;
+
+        calls = 0;
+        cr_assert_eq(gla_detokenizer_create(t, 0, &d), GLA_OK);
+        for (int32_t id = 0; id < 10; id++) {
+            const gla_status st = gla_detokenizer_next(d, id, &text, &size);
+
+            lost |= st != GLA_OK;
+            cr_expect_eq(st, lost ? GLA_E_NOMEM : GLA_OK, "token %d", id);
+            cr_expect(!lost || size == 0);
+        }
+        cr_expect_eq(gla_detokenizer_end(d, &text, &size) == GLA_OK, !lost && calls < fail_at);
+        gla_detokenizer_destroy(d);
+        if (calls < fail_at)
+            break;
+    }
+    gla_set_allocator(NULL);
+    cr_expect_gt(calls, 4);
+    gla_tokenizer_close(&t);
 }

@@ -435,3 +435,96 @@ Test(tokenizer, decodes_an_empty_token)
     gla_text_free(text);
     gla_tokenizer_close(&t);
 }
+
+static gla_tokenizer *parse_text(const char *json)
+{
+    return parse(json, strlen(json), "t");
+}
+
+static void expect_decoded(const gla_tokenizer *t, const int32_t *ids, size_t n, const char *want)
+{
+    char *text;
+    size_t size;
+
+    cr_assert_eq(gla_tokenizer_decode(t, ids, n, 0, &text, &size, NULL), GLA_OK);
+    cr_expect_str_eq(text, want);
+    gla_text_free(text);
+}
+
+/* Digits of either case; what only looks like a byte is text. */
+Test(tokenizer, decodes_byte_tokens)
+{
+    static const int32_t bytes[] = {0, 1}, cut[] = {0, 6}, words[] = {2, 3, 4, 5, 6};
+    gla_tokenizer *t =
+        parse_text("{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteFallback\"},"
+                   "{\"type\":\"Fuse\"}]},\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":"
+                   "{\"<0xc3>\":0,\"<0xA9>\":1,\"<0xZ9>\":2,\"<0x4g>\":3,\"<0x41)\":4,\"<0y41>\":5,"
+                   "\"<0x7e>\":6}}}");
+
+    expect_decoded(t, bytes, 2, "\xc3\xa9");
+    expect_decoded(t, cut, 2, "\xef\xbf\xbd\xef\xbf\xbd");
+    expect_decoded(t, words, 5, "<0xZ9><0x4g><0x41)<0y41>~");
+    gla_tokenizer_close(&t);
+}
+
+Test(tokenizer, says_when_a_decoder_never_ends)
+{
+    gla_tokenizer *t = parse_text(
+        "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},{\"type\":"
+        "\"Replace\","
+        "\"pattern\":{\"Regex\":\"(a+)+[bd]\"},\"content\":\"\"}]},\"model\":{\"type\":\"BPE\","
+        "\"merges\":[],\"vocab\":{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":0,\"c\":1}}}");
+    static const int32_t ids[] = {0, 1};
+    gla_diag diag;
+    char *text;
+    size_t size;
+
+    cr_expect_eq(gla_tokenizer_decode(t, ids, 2, 0, &text, &size, &diag), GLA_E_LIMIT);
+    cr_expect_str_eq(diag.message, "the decoder's pattern needs too many steps");
+    cr_expect_null(text);
+    gla_tokenizer_close(&t);
+    gla_tokenizer_close(&t);
+    gla_tokenizer_close(NULL);
+}
+
+/* Forms of older files: features that are off, a version among the merges, no flags. */
+Test(tokenizer, reads_older_forms)
+{
+    static const char *const models[] = {
+        "\"merges\":[\"#version: 0.2\",\"a b\"]",
+        "\"merges\":[\"a b\"],\"dropout\":false,\"unk_token\":null,\"byte_fallback\":null",
+        "\"merges\":[[\"a\",\"b\"]],\"dropout\":0,\"end_of_word_suffix\":\"\"",
+        "\"type\":\"BPE\",\"merges\":[\"a b\"],\"dropout\":0.0,\"continuing_subword_prefix\":null",
+    };
+
+    for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
+        char json[512];
+        gla_tokenizer *t;
+        int32_t *ids;
+        size_t n;
+
+        snprintf(json, sizeof(json),
+                 "{\"added_tokens\":[{\"id\":3,\"content\":\"\"},{\"id\":4,\"content\":\"<x>\"}],"
+                 "\"pre_tokenizer\":null,\"model\":{%s,\"vocab\":{\"a\":0,\"b\":1,\"ab\":2}}}",
+                 models[i]);
+        t = parse_text(json);
+        cr_assert_eq(gla_tokenizer_encode(t, "ab<x>b", 6, 0, &ids, &n, NULL), GLA_OK);
+        cr_expect(n == 3 && ids[0] == 2 && ids[1] == 4 && ids[2] == 1, "%s", models[i]);
+        gla_ids_free(ids);
+        gla_tokenizer_close(&t);
+    }
+}
+
+Test(tokenizer, bounds_the_text)
+{
+    gla_tokenizer *t = open_named("tiny-hybrid");
+    gla_diag diag;
+    int32_t *ids;
+    size_t n;
+
+    cr_expect_eq(gla_tokenizer_encode(t, "", ((size_t)1 << 30) + 1, 0, &ids, &n, &diag),
+                 GLA_E_LIMIT); /* before it looks at it */
+    cr_expect_null(ids);
+    cr_expect_not(gla_tokenizer_is_special(t, -1));
+    gla_tokenizer_close(&t);
+}
