@@ -10,45 +10,21 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
-#include "base/half.h"
 #include "base/parallel.h"
 #include "formats/gguf_file.h"
 
-#define MAX_HEAD       (UINT64_C(100) << 20)
-#define MAX_PARTS      512u /* open at the same time */
-#define BLOCKS_AT_ONCE 8192u
-#define PART_NAME      "-%05" PRIu64 "-of-%05" PRIu64 ".gguf"
-#define PART_EXAMPLE   "-00001-of-00003.gguf"
+#define MAX_HEAD     (UINT64_C(100) << 20)
+#define MAX_PARTS    512u    /* open at the same time */
+#define PIECE        262144u /* numbers expanded at once: whole blocks of any type */
+#define PART_NAME    "-%05" PRIu64 "-of-%05" PRIu64 ".gguf"
+#define PART_EXAMPLE "-00001-of-00003.gguf"
 
 /* ---- reading ---- */
-
-/* Blocks of an f16 scale and 32 int8. */
-static void expand_q8_0(const uint8_t *blocks, size_t n, float *out)
-{
-    for (size_t b = 0; b < n; b++, blocks += 34, out += GLA__GGUF_BLOCK) {
-        const float scale = gla__f16_f32((uint16_t)(blocks[0] | blocks[1] << 8));
-
-        for (size_t i = 0; i < GLA__GGUF_BLOCK; i++)
-            out[i] = scale * (float)(int8_t)blocks[2 + i];
-    }
-}
-
-/* Blocks of an f16 scale and 16 bytes: low halves are numbers 0 to 15, high halves 16 to 31. */
-static void expand_q4_0(const uint8_t *blocks, size_t n, float *out)
-{
-    for (size_t b = 0; b < n; b++, blocks += 18, out += GLA__GGUF_BLOCK) {
-        const float scale = gla__f16_f32((uint16_t)(blocks[0] | blocks[1] << 8));
-
-        for (size_t i = 0; i < GLA__GGUF_BLOCK / 2; i++) {
-            out[i] = scale * (float)((blocks[2 + i] & 15) - 8);
-            out[i + GLA__GGUF_BLOCK / 2] = scale * (float)((blocks[2 + i] >> 4) - 8);
-        }
-    }
-}
 
 typedef struct expanding {
     const gla__gguf_file *g;
     const gla__gguf_tensor *t;
+    const gla__gguf_blocks *blocks;
     float *dst;
     gla_status *status; /* [pieces] */
     gla_diag *diags;
@@ -57,24 +33,22 @@ typedef struct expanding {
 static void expand_piece(void *arg, uint32_t i)
 {
     const expanding *e = arg;
-    const uint32_t bytes = gla__gguf_block_bytes(e->t->type);
-    const uint64_t first = (uint64_t)i * BLOCKS_AT_ONCE;
-    const uint64_t left = e->t->info.n_elements / GLA__GGUF_BLOCK - first;
-    const size_t n = left < BLOCKS_AT_ONCE ? (size_t)left : BLOCKS_AT_ONCE;
+    const uint32_t bytes = e->blocks->bytes, numbers = e->blocks->numbers;
+    const uint64_t first = (uint64_t)i * PIECE, left = e->t->info.n_elements - first;
+    const size_t n = (size_t)(left < PIECE ? left : PIECE) / numbers;
     uint8_t *blocks = gla__alloc(n * bytes);
 
     if (!blocks) {
         e->status[i] = gla__fail_nomem(&e->diags[i], "blocks");
         return;
     }
-    e->status[i] = gla__file_read(&e->g->parts[e->t->part].file, e->t->offset + first * bytes,
-                                  blocks, n * bytes, &e->diags[i]);
+    e->status[i] =
+        gla__file_read(&e->g->parts[e->t->part].file, e->t->offset + first / numbers * bytes,
+                       blocks, n * bytes, &e->diags[i]);
     if (e->status[i])
         e->diags[i].where[0] = '\0';
-    else if (e->t->type == GLA__GGUF_Q8_0)
-        expand_q8_0(blocks, n, e->dst + first * GLA__GGUF_BLOCK);
-    else
-        expand_q4_0(blocks, n, e->dst + first * GLA__GGUF_BLOCK);
+    for (size_t b = 0; !e->status[i] && b < n; b++)
+        e->blocks->expand(blocks + b * bytes, e->dst + first + b * numbers);
     gla__free(blocks);
 }
 
@@ -83,12 +57,11 @@ static gla_status read_gguf(const gla_weights *w, const gla_tensor_info *info, v
 {
     const gla__gguf_file *g = (const gla__gguf_file *)w;
     const gla__gguf_tensor *t = (const gla__gguf_tensor *)info;
-    const uint64_t blocks = info->n_elements / GLA__GGUF_BLOCK;
-    const uint32_t n = (uint32_t)((blocks + BLOCKS_AT_ONCE - 1) / BLOCKS_AT_ONCE);
-    expanding e = {g, t, dst, NULL, NULL};
+    const uint32_t n = (uint32_t)((info->n_elements + PIECE - 1) / PIECE);
+    expanding e = {g, t, gla__gguf_blocks_of(t->type), dst, NULL, NULL};
     gla_status st = GLA_OK;
 
-    if (!gla__gguf_block_bytes(t->type))
+    if (!e.blocks)
         return gla__read_parallel(&g->parts[t->part].file, t->offset, info->raw_bytes, dst, diag);
     e.status = gla__alloc_array(n, sizeof(*e.status));
     e.diags = gla__alloc_array(n, sizeof(*e.diags));

@@ -4,8 +4,8 @@
  *
  * Versions 2 and 3, little-endian; one file, or parts NAME-00001-of-0000N.gguf, opened by the
  * first.  Tensors are read with gla_weights_open() and appear row-major
- * ([out, in]: gguf counts its dimensions from the fastest).  Q8_0 and Q4_0 appear as F32, which
- * holds their values exactly; other quantised types are refused by name.
+ * ([out, in]: gguf counts its dimensions from the fastest).  Q4_0 to Q8_0 and k-quants appear as
+ * F32, to the bit what ggml makes of them; other quantised types are refused by name.
  * Texts are borrowed from w, not NUL-terminated, and UTF-8 is not promised.
  */
 #ifndef GLA_FORMATS_GGUF_H

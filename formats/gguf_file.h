@@ -37,8 +37,11 @@ typedef struct gla__gguf_pair {
     size_t at;              /* of the value's first byte in the head */
 } gla__gguf_pair;
 
-enum { GLA__GGUF_Q4_0 = 2, GLA__GGUF_Q8_0 = 8 };
-#define GLA__GGUF_BLOCK 32u /* numbers of a quantised block */
+/* A quantised type: rows are whole blocks. */
+typedef struct gla__gguf_blocks {
+    uint32_t type, numbers, bytes;                    /* of a block */
+    void (*expand)(const uint8_t *block, float *out); /* out: [numbers] */
+} gla__gguf_blocks;
 
 typedef struct gla__gguf_tensor {
     gla_tensor_info info;
@@ -65,8 +68,8 @@ typedef struct gla__gguf_file {
     uint64_t raw_bytes; /* of all tensors so far */
 } gla__gguf_file;
 
-/* Bytes of a block; 0 for types that are not quantised. */
-uint32_t gla__gguf_block_bytes(uint32_t type);
+/* NULL for types that are not quantised, or not known. */
+const gla__gguf_blocks *gla__gguf_blocks_of(uint32_t type);
 /* Reads the head of part `index`, whose file is open, and appends its tensors. */
 gla_status gla__gguf_read_head(gla__gguf_file *g, uint32_t index, gla_diag *diag);
 /* The same questions as gguf.h's, about one part. */

@@ -221,17 +221,17 @@ static const struct {
     const char *name;
 } tensor_types[] = {{0, GLA_DTYPE_F32, "F32"},
                     {1, GLA_DTYPE_F16, "F16"},
-                    {GLA__GGUF_Q4_0, GLA_DTYPE_F32, "Q4_0"},
-                    {3, 0, "Q4_1"},
-                    {6, 0, "Q5_0"},
-                    {7, 0, "Q5_1"},
-                    {GLA__GGUF_Q8_0, GLA_DTYPE_F32, "Q8_0"},
+                    {2, GLA_DTYPE_F32, "Q4_0"},
+                    {3, GLA_DTYPE_F32, "Q4_1"},
+                    {6, GLA_DTYPE_F32, "Q5_0"},
+                    {7, GLA_DTYPE_F32, "Q5_1"},
+                    {8, GLA_DTYPE_F32, "Q8_0"},
                     {9, 0, "Q8_1"},
-                    {10, 0, "Q2_K"},
-                    {11, 0, "Q3_K"},
-                    {12, 0, "Q4_K"},
-                    {13, 0, "Q5_K"},
-                    {14, 0, "Q6_K"},
+                    {10, GLA_DTYPE_F32, "Q2_K"},
+                    {11, GLA_DTYPE_F32, "Q3_K"},
+                    {12, GLA_DTYPE_F32, "Q4_K"},
+                    {13, GLA_DTYPE_F32, "Q5_K"},
+                    {14, GLA_DTYPE_F32, "Q6_K"},
                     {15, 0, "Q8_K"},
                     {16, 0, "IQ2_XXS"},
                     {17, 0, "IQ2_XS"},
@@ -259,29 +259,26 @@ static gla_status set_type(gla__gguf_tensor *t, gla_diag *diag)
     if (t->info.dtype)
         return GLA_OK;
     gla__fail(diag, GLA_E_UNSUPPORTED, "type %s (%" PRIu32 ") is not supported", name, t->type);
-    gla__hint(diag, "F32, F16, BF16, Q8_0 and Q4_0 are");
+    gla__hint(diag, "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K are");
     return GLA_E_UNSUPPORTED;
-}
-
-uint32_t gla__gguf_block_bytes(uint32_t type)
-{
-    return type == GLA__GGUF_Q8_0 ? 34 : type == GLA__GGUF_Q4_0 ? 18 : 0;
 }
 
 static gla_status set_sizes(gla__gguf_tensor *t, gla_diag *diag)
 {
     gla_tensor_info *info = &t->info;
-    const uint32_t block = gla__gguf_block_bytes(t->type);
+    const gla__gguf_blocks *blocks = gla__gguf_blocks_of(t->type);
     int64_t row;
     gla_status st = gla__count_elements(info, diag);
 
     if (st)
         return st;
     info->raw_bytes = gla__info_bytes(info); /* below 2^43 */
-    info->stored_bytes = block ? info->n_elements / GLA__GGUF_BLOCK * block : info->raw_bytes;
+    info->stored_bytes =
+        blocks ? info->n_elements / blocks->numbers * blocks->bytes : info->raw_bytes;
     row = info->ndim ? info->dims[info->ndim - 1] : 1;
-    if (block && row % GLA__GGUF_BLOCK)
-        return gla__fail(diag, GLA_E_CORRUPT, "rows of %" PRId64 " numbers in blocks of 32", row);
+    if (blocks && row % blocks->numbers)
+        return gla__fail(diag, GLA_E_CORRUPT, "rows of %" PRId64 " numbers in blocks of %" PRIu32,
+                         row, blocks->numbers);
     return GLA_OK;
 }
 

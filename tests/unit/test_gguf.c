@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <gla/gla.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -201,4 +202,29 @@ Test(gguf, expands_quantised_blocks_and_turns_dimensions_round)
     }
     gla_weights_close(&w);
     unlink(path);
+}
+
+/* Random blocks of each type and what ggml makes of them: tests/data/gguf-blocks/make_blocks.py. */
+Test(gguf, expands_every_quantised_type_as_ggml_does)
+{
+    static const char *const types[] = {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
+                                        "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"};
+    static float ours[3 * 512], theirs[3 * 512];
+    char name[16];
+    gla_weights *w;
+
+    OK(gla_weights_open(GLA_SOURCE_DIR "/tests/data/gguf-blocks/blocks.gguf", NULL, &w, &diag));
+    for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+        const gla_tensor_info *a = gla_weights_find(w, types[t]), *b;
+
+        snprintf(name, sizeof(name), "%s.f32", types[t]);
+        b = gla_weights_find(w, name);
+        cr_assert(a && b && a->raw_bytes == sizeof(ours) && b->raw_bytes == sizeof(theirs));
+        OK(gla_weights_read(w, a, ours, &diag));
+        OK(gla_weights_read(w, b, theirs, &diag));
+        for (size_t i = 0; i < 3 * 512; i++)
+            cr_assert(ours[i] == theirs[i], "%s: number %zu is %g, not %g", types[t], i,
+                      (double)ours[i], (double)theirs[i]);
+    }
+    gla_weights_close(&w);
 }
