@@ -25,12 +25,12 @@ typedef struct pass {
 } pass;
 
 /* Several rows are read at once, but memory gives most when lines are asked for in order: while one
- * block of rows is used, the next one is fetched, by each pass its share.  at: bytes of each row
- * read so far. */
+ * block of rows is used, the one after the next is fetched, by each pass its share.  at: bytes of
+ * each row read so far. */
 V_INLINE void fetch_ahead(const size_t R, const gla__weight_rows *w, size_t first, size_t at,
                           const size_t bytes, pass p)
 {
-    const char *next = w->data + (first + R) * w->stride + at * R;
+    const char *next = w->data + (first + 2 * R) * w->stride + at * R;
 
     V_UNROLL
     for (size_t i = 0; i < (bytes * R + 63) / 64; i++) {
