@@ -212,9 +212,14 @@ static bool starts_with(const char *name, const char *start, size_t n)
     return !strncmp(name, start, n) && (name[n] == '.' || !name[n]);
 }
 
-/* True if "rope.theta" can be printed as rope: {theta: ...}: there is no parameter "rope". */
+/* True if "rope.theta" can be printed as rope: {theta: ...}: "rope" is nothing itself. */
 static bool can_nest(const gla_arch_layer *l, const char *name, size_t n)
 {
+    static const char *const keys[] = {"type", "in_multiplier", "out_multiplier"};
+
+    for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++)
+        if (starts_with(name, keys[k], n) && !keys[k][n])
+            return false;
     for (uint32_t i = 0; i < l->n_params; i++) {
         if (starts_with(l->params[i].name, name, n) && !l->params[i].name[n])
             return false;

@@ -185,7 +185,7 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
 
     a->vocab_size = (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, 1 << 28);
     a->d_model = (uint32_t)gla__config_int(c, "hidden_size|d_model|n_embd", d->hidden_size, 1,
-                                           GLA__MAX_WIDTH);
+                                           GLA__MAX_D_MODEL);
     a->max_positions =
         (uint32_t)gla__config_int(c, "max_position_embeddings", d->max_positions, 0, 1 << 28);
     a->bos_token = token(im, "bos_token_id");

@@ -62,7 +62,7 @@ static void arch(gla__import *im)
 {
     gla__config *c = im->cfg;
     gla_arch *a = im->arch;
-    const int64_t d = gla__config_int(c, "model.d_model", 256, 1, GLA__MAX_WIDTH);
+    const int64_t d = gla__config_int(c, "model.d_model", 256, 1, GLA__MAX_D_MODEL);
     const double inner =
         width_of(im, "mixer.expand", gla__config_float(c, "mixer.expand", 2) * (double)d);
     const double d_ff =

@@ -45,7 +45,7 @@ static const struct {
      GLA_E_UNSUPPORTED, "1000000000: expected a number between 1 and 4096"},
     {"width of nothing",
      "{\"model_type\":\"gla\",\"hidden_size\":0,\"num_hidden_layers\":1,\"vocab_size\":61}",
-     GLA_E_UNSUPPORTED, "0: expected a number between 1 and 16777216"},
+     GLA_E_UNSUPPORTED, "0: expected a number between 1 and 1048576"},
     {"more channels per head than there are: a division by the heads", SMALL("hgrn2", ""),
      GLA_E_UNSUPPORTED, "not given: hidden_size is no multiple of the heads"},
     {"list for a switch", SMALL("gla", ",\"use_output_gate\":[true]"), GLA_E_UNSUPPORTED,

@@ -161,3 +161,23 @@ Test(arch_print, refuses_names_that_would_not_read_back)
     a->blocks[0].ffn.n_params = 1; /* for gla_arch_free() */
     gla_arch_free(a);
 }
+
+Test(arch_print, leaves_a_dotted_name_flat_where_its_word_is_a_key)
+{
+    static const char text[] = "gla: 1\nname: a\nvocab_size: 9\nd_model: 8\n"
+                               "norm: {type.inf: 1, in_multiplier.x: 2, eps: 3}\n"
+                               "blocks: {b: {mixer: {type: x, type.y: 4, a.b: 5}}}\nlayers: b\n";
+    gla_arch *a, *again;
+    gla_diag diag;
+    char *printed;
+    size_t size;
+
+    cr_assert_eq(gla_arch_parse(text, strlen(text), "a", &a, &diag), GLA_OK, "%s", diag.message);
+    cr_assert_eq(gla_arch_print(a, &printed, &size, &diag), GLA_OK);
+    cr_expect(strstr(printed, "type.inf: 1") && strstr(printed, "type.y: 4"), "%s", printed);
+    cr_expect(strstr(printed, "a: {b: 5}"), "%s", printed);
+    cr_assert_eq(gla_arch_parse(printed, size, "p", &again, &diag), GLA_OK, "%s", diag.message);
+    gla_text_free(printed);
+    gla_arch_free(a);
+    gla_arch_free(again);
+}

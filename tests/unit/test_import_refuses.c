@@ -151,6 +151,8 @@ Test(import_refuses, what_it_cannot_do_by_name)
                        "\"hidden_size\": 64, \"num_hidden_layers\": 2, \"vocab_size\": 61, ");
     for (size_t i = 0; i < sizeof(of_kla) / sizeof(of_kla[0]); i++)
         expect_refusal(&of_kla[i], "");
+    expect_refusal(
+        &(struct refusal){"gla", "\"hidden_size\": 1048577", "hidden_size", "1 and 1048576"}, "");
 }
 
 Test(import_refuses, a_family_that_no_layer_is_for_with_a_hint)
