@@ -183,11 +183,11 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     gla__config *c = im->cfg;
     bool tie;
 
-    a->vocab_size = (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, 1 << 28);
+    a->vocab_size = (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, GLA__MAX_VOCAB);
     a->d_model = (uint32_t)gla__config_int(c, "hidden_size|d_model|n_embd", d->hidden_size, 1,
                                            GLA__MAX_D_MODEL);
-    a->max_positions =
-        (uint32_t)gla__config_int(c, "max_position_embeddings", d->max_positions, 0, 1 << 28);
+    a->max_positions = (uint32_t)gla__config_int(c, "max_position_embeddings", d->max_positions, 0,
+                                                 GLA__MAX_POSITIONS);
     a->bos_token = token(im, "bos_token_id");
     read_eos(im);
     gla__set_type(im, &a->norm, "rmsnorm");

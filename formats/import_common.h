@@ -11,10 +11,12 @@
 
 #include "formats/import.h"
 
-#define GLA__MAX_WIDTH   (1 << 24)
-#define GLA__MAX_D_MODEL (1 << 20) /* as in arch.yaml */
-#define GLA__MAX_LAYERS  4096
-#define GLA__MAX_HEADS   1024
+#define GLA__MAX_WIDTH     (1 << 24)
+#define GLA__MAX_D_MODEL   (1 << 20) /* these three as in arch.yaml */
+#define GLA__MAX_VOCAB     (1 << 24)
+#define GLA__MAX_POSITIONS (1 << 24)
+#define GLA__MAX_LAYERS    4096
+#define GLA__MAX_HEADS     1024
 
 /* ---- blocks ----------------------------------------------------------------- */
 

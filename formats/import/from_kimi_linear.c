@@ -124,8 +124,9 @@ static void arch(gla__import *im)
     gla__only_silu(im, "hidden_act");
     gla__model(im, &defaults);
     gla__never_tied(im);
-    im->arch->max_positions = (uint32_t)gla__config_int(
-        c, "model_max_length|max_position_embeddings", defaults.max_positions, 0, 1 << 28);
+    im->arch->max_positions =
+        (uint32_t)gla__config_int(c, "model_max_length|max_position_embeddings",
+                                  defaults.max_positions, 0, GLA__MAX_POSITIONS);
     gla__hybrid_blocks(im, kinds, kind_of, make);
 }
 

@@ -73,7 +73,7 @@ static void arch(gla__import *im)
     gla_arch_layer *l;
 
     refuse_switches(c);
-    a->vocab_size = (uint32_t)gla__config_int(c, "model.vocab_size", 32000, 1, 1 << 28);
+    a->vocab_size = (uint32_t)gla__config_int(c, "model.vocab_size", 32000, 1, GLA__MAX_VOCAB);
     a->d_model = (uint32_t)d;
     a->tie_embeddings = gla__config_bool(c, "model.tie_embeddings", false);
     gla__set_type(im, &a->norm, "rmsnorm");

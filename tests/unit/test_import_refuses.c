@@ -15,6 +15,7 @@ static const struct refusal {
     const char *family, *more, *key, *words;
 } refusals[] = {
     /* what families share */
+    {"gla", "\"max_position_embeddings\": 16777217", "max_position_embeddings", "0 and 16777216"},
     {"gla", "\"expand_k\": 0", "expand_k", NONE},
     {"gla", "\"exapnd_v\": " HUGE, "exapnd_v", NONE},
     {"gla", "\"hidden_ratio\": -1", "hidden_ratio", NONE},
