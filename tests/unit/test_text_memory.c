@@ -17,70 +17,39 @@
 #include "base/alloc.h"
 #include "formats/json.h"
 #include "formats/tokenizer_gguf.h"
+#include "support/failing_memory.h"
 #include "support/gguf_writer.h"
 #include "support/temp_file.h"
 #include "support/zst.h"
-
-static long calls, fail_at, taken; /* allocations; the one that fails; blocks in use */
-static bool from_there_on;
-
-static void *failing_alloc(void *ctx, size_t bytes, size_t alignment)
-{
-    const long n = ++calls;
-
-    (void)ctx;
-    if (from_there_on ? n >= fail_at : n == fail_at)
-        return NULL;
-    taken++;
-    return aligned_alloc(alignment, bytes);
-}
-
-static void counted_free(void *ctx, void *p)
-{
-    (void)ctx;
-    taken--;
-    free(p);
-}
-
-/* For jansson: the same count. */
-static void *failing_malloc(size_t bytes)
-{
-    return failing_alloc(NULL, (bytes + 63) & ~(size_t)63, 64);
-}
-
-static void counted_free_of(void *p)
-{
-    counted_free(NULL, p);
-}
 
 /* Runs once() again and again, its n-th allocation fails, for n = 1, 2, ... until there is no n-th;
  * once that one alone (which may do no harm), once all from there on.  with_json: jansson's fail
  * too, all from there on, for it overlooks single ones, and some of them it calls bad syntax. */
 static void fail_every(gla_status (*once)(void), long at_least, bool with_json)
 {
-    const gla_allocator hook = {failing_alloc, counted_free, NULL};
-
-    gla_set_allocator(&hook);
+    memory_take_over();
     if (with_json)
-        json_set_alloc_funcs(failing_malloc, counted_free_of);
+        memory_take_over_jansson();
     for (int mode = with_json ? 1 : 0; mode < 2; mode++) {
-        from_there_on = mode == 1;
-        for (fail_at = 1;; fail_at++) {
+        long n = 0;
+        bool failed;
+
+        do {
             gla_status st;
 
-            calls = 0;
+            memory_arm(++n, mode == 1);
             st = once();
-            cr_assert(st == GLA_E_NOMEM || (st == GLA_OK && (calls < fail_at || !mode)) ||
-                          (st && with_json && calls >= fail_at),
-                      "allocation %ld: status %d", fail_at, st);
-            cr_assert_eq(taken, 0, "allocation %ld: %ld blocks are left", fail_at, taken);
-            if (calls < fail_at)
-                break;
-        }
-        cr_assert_geq(calls, at_least);
+            memory_disarm();
+            failed = memory_failed();
+            cr_assert(st == GLA_E_NOMEM || (st == GLA_OK && (!failed || !mode)) ||
+                          (st && with_json && failed),
+                      "allocation %ld: status %d", n, st);
+            cr_assert_eq(memory_live(), 0, "allocation %ld: %ld blocks are left", n, memory_live());
+        } while (failed);
+        cr_assert_gt(n, at_least); /* there was no n-th */
     }
-    gla_set_allocator(NULL);
-    json_set_alloc_funcs(malloc, free);
+    memory_give_back();
+    memory_give_back_jansson();
 }
 
 static void fail_every_allocation(gla_status (*once)(void), long at_least)
@@ -471,19 +440,18 @@ Test(text_memory, tokenizer_of_a_folder)
 /* A detokenizer that has lost text says so from then on; it can still be destroyed. */
 Test(text_memory, detokenizer)
 {
-    const gla_allocator hook = {failing_alloc, counted_free, NULL};
     gla_tokenizer *t;
     gla_detokenizer *d;
     const char *text;
+    long n = 1;
     size_t size;
 
     cr_assert_eq(gla_tokenizer_parse(tokenizer, strlen(tokenizer), "t", &t, NULL), GLA_OK);
-    gla_set_allocator(&hook);
-    from_there_on = false;
-    for (fail_at = 2;; fail_at++) {
+    memory_take_over();
+    do {
         bool lost = false;
 
-        calls = 0;
+        memory_arm(++n, false);
         cr_assert_eq(gla_detokenizer_create(t, 0, &d), GLA_OK);
         for (int32_t id = 0; id < 10; id++) {
             const gla_status st = gla_detokenizer_next(d, id, &text, &size);
@@ -492,12 +460,10 @@ Test(text_memory, detokenizer)
             cr_expect_eq(st, lost ? GLA_E_NOMEM : GLA_OK, "token %d", id);
             cr_expect(!lost || size == 0);
         }
-        cr_expect_eq(gla_detokenizer_end(d, &text, &size) == GLA_OK, !lost && calls < fail_at);
+        cr_expect_eq(gla_detokenizer_end(d, &text, &size) == GLA_OK, !lost && !memory_failed());
         gla_detokenizer_destroy(d);
-        if (calls < fail_at)
-            break;
-    }
-    gla_set_allocator(NULL);
-    cr_expect_gt(calls, 4);
+    } while (memory_failed());
+    memory_give_back();
+    cr_expect_gt(n, 5); /* there was no n-th */
     gla_tokenizer_close(&t);
 }
