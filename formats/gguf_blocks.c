@@ -56,8 +56,10 @@ static void expand_q5_1(const uint8_t *b, float *out)
 
 static void expand_q8_0(const uint8_t *b, float *out)
 {
+    const float d = half_at(b);
+
     for (size_t i = 0; i < 32; i++)
-        out[i] = half_at(b) * (float)(int8_t)b[2 + i];
+        out[i] = d * (float)(int8_t)b[2 + i];
 }
 
 /* ---- blocks of 256 ---- */

@@ -217,21 +217,21 @@ static gla_status take_pairs(gla__gguf_part *g, uint64_t n, gla_diag *diag)
 /* ---- tensors -------------------------------------------------------------------- */
 
 static const struct {
-    uint32_t type, dtype; /* dtype 0: not supported */
+    uint32_t type, dtype; /* dtype 0: in blocks, and F32 here if they are known */
     const char *name;
 } tensor_types[] = {{0, GLA_DTYPE_F32, "F32"},
                     {1, GLA_DTYPE_F16, "F16"},
-                    {2, GLA_DTYPE_F32, "Q4_0"},
-                    {3, GLA_DTYPE_F32, "Q4_1"},
-                    {6, GLA_DTYPE_F32, "Q5_0"},
-                    {7, GLA_DTYPE_F32, "Q5_1"},
-                    {8, GLA_DTYPE_F32, "Q8_0"},
+                    {2, 0, "Q4_0"},
+                    {3, 0, "Q4_1"},
+                    {6, 0, "Q5_0"},
+                    {7, 0, "Q5_1"},
+                    {8, 0, "Q8_0"},
                     {9, 0, "Q8_1"},
-                    {10, GLA_DTYPE_F32, "Q2_K"},
-                    {11, GLA_DTYPE_F32, "Q3_K"},
-                    {12, GLA_DTYPE_F32, "Q4_K"},
-                    {13, GLA_DTYPE_F32, "Q5_K"},
-                    {14, GLA_DTYPE_F32, "Q6_K"},
+                    {10, 0, "Q2_K"},
+                    {11, 0, "Q3_K"},
+                    {12, 0, "Q4_K"},
+                    {13, 0, "Q5_K"},
+                    {14, 0, "Q6_K"},
                     {15, 0, "Q8_K"},
                     {16, 0, "IQ2_XXS"},
                     {17, 0, "IQ2_XS"},
@@ -252,7 +252,7 @@ static gla_status set_type(gla__gguf_tensor *t, gla_diag *diag)
 
     for (size_t i = 0; i < sizeof(tensor_types) / sizeof(tensor_types[0]); i++) {
         if (tensor_types[i].type == t->type) {
-            t->info.dtype = tensor_types[i].dtype;
+            t->info.dtype = gla__gguf_blocks_of(t->type) ? GLA_DTYPE_F32 : tensor_types[i].dtype;
             name = tensor_types[i].name;
         }
     }
