@@ -150,9 +150,11 @@ static bool parse_mix(const char *word, uint32_t *linear, uint32_t *softmax)
     if (!cli_parse_u64(text, &a) || !cli_parse_u64(colon + 1, &b) || a > 4096 || b > 4096)
         return false;
     g = common_divisor((uint32_t)a, (uint32_t)b);
-    *linear = (uint32_t)a / (g ? g : 1);
-    *softmax = (uint32_t)b / (g ? g : 1);
-    return *linear || *softmax; /* 0:0 is no mix */
+    if (!g)
+        return false; /* 0:0 is no mix */
+    *linear = (uint32_t)a / g;
+    *softmax = (uint32_t)b / g;
+    return true;
 }
 
 static uint32_t distance(uint32_t n, uint32_t softmax, uint32_t group, uint32_t part)
