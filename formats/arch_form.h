@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * arch_form.h - what the reader and the printer of arch.yaml must agree on
+ * arch_form.h - what the reader and the printer of arch.yaml, importers and the builder agree on
  */
 #ifndef GLA_FORMATS_ARCH_FORM_H
 #define GLA_FORMATS_ARCH_FORM_H
@@ -8,10 +8,13 @@
 #include <gla/arch.h>
 #include <stdbool.h>
 
-#define GLA_ARCH_VERSION    1
-#define GLA_ARCH_MAX_LAYERS 4096u
-#define GLA_ARCH_MAX_PARAMS 1024u /* of one layer */
-#define GLA_ARCH_MAX_NAME   63u   /* bytes of a block's or parameter's name */
+#define GLA_ARCH_VERSION       1
+#define GLA_ARCH_MAX_LAYERS    4096u
+#define GLA_ARCH_MAX_PARAMS    1024u /* of one layer */
+#define GLA_ARCH_MAX_NAME      63u   /* bytes of a block's or parameter's name */
+#define GLA_ARCH_MAX_VOCAB     (1u << 24)
+#define GLA_ARCH_MAX_D_MODEL   (1u << 20)
+#define GLA_ARCH_MAX_POSITIONS (1u << 24)
 
 extern const char *const gla__norm_at_names[5]; /* by gla_arch_norm_at */
 

@@ -669,11 +669,12 @@ static gla_status read_numbers(const gla__yaml *root, gla_arch *a, gla_diag *dia
             return at_value(root, GLA_E_SCHEMA, diag);
         }
     }
-    st = read_u32(gla__yaml_get(root, "vocab_size"), 1, 1u << 24, &a->vocab_size, diag);
+    st = read_u32(gla__yaml_get(root, "vocab_size"), 1, GLA_ARCH_MAX_VOCAB, &a->vocab_size, diag);
     if (!st)
-        st = read_u32(gla__yaml_get(root, "d_model"), 1, 1u << 20, &a->d_model, diag);
+        st = read_u32(gla__yaml_get(root, "d_model"), 1, GLA_ARCH_MAX_D_MODEL, &a->d_model, diag);
     if (!st)
-        st = read_u32(gla__yaml_get(root, "max_positions"), 1, 1u << 24, &a->max_positions, diag);
+        st = read_u32(gla__yaml_get(root, "max_positions"), 1, GLA_ARCH_MAX_POSITIONS,
+                      &a->max_positions, diag);
     if (!st)
         st = read_bool(gla__yaml_get(root, "tie_embeddings"), &a->tie_embeddings, diag);
     if (!st)

@@ -183,11 +183,12 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     gla__config *c = im->cfg;
     bool tie;
 
-    a->vocab_size = (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, GLA__MAX_VOCAB);
+    a->vocab_size =
+        (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, GLA_ARCH_MAX_VOCAB);
     a->d_model = (uint32_t)gla__config_int(c, "hidden_size|d_model|n_embd", d->hidden_size, 1,
-                                           GLA__MAX_D_MODEL);
+                                           GLA_ARCH_MAX_D_MODEL);
     a->max_positions = (uint32_t)gla__config_int(c, "max_position_embeddings", d->max_positions, 0,
-                                                 GLA__MAX_POSITIONS);
+                                                 GLA_ARCH_MAX_POSITIONS);
     a->bos_token = token(im, "bos_token_id");
     read_eos(im);
     gla__set_type(im, &a->norm, "rmsnorm");
@@ -203,7 +204,7 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     }
     a->tie_embeddings = tie;
     gla__layers_make(im, (uint32_t)gla__config_int(c, "num_hidden_layers|n_layer|n_layers",
-                                                   d->layers, 1, GLA__MAX_LAYERS));
+                                                   d->layers, 1, GLA_ARCH_MAX_LAYERS));
 }
 
 void gla__never_bos(gla__import *im)

@@ -9,14 +9,11 @@
 #ifndef GLA_FORMATS_IMPORT_COMMON_H
 #define GLA_FORMATS_IMPORT_COMMON_H
 
+#include "formats/arch_form.h"
 #include "formats/import.h"
 
-#define GLA__MAX_WIDTH     (1 << 24)
-#define GLA__MAX_D_MODEL   (1 << 20) /* these three as in arch.yaml */
-#define GLA__MAX_VOCAB     (1 << 24)
-#define GLA__MAX_POSITIONS (1 << 24)
-#define GLA__MAX_LAYERS    4096
-#define GLA__MAX_HEADS     1024
+#define GLA__MAX_WIDTH (1 << 24)
+#define GLA__MAX_HEADS 1024
 
 /* ---- blocks ----------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * from_bamba.c - Bamba: Mamba-2 with softmax attention at attn_layer_indices, half of each head rotated
+ * from_bamba.c - Bamba: Mamba-2 with softmax attention at attn_layer_indices, half of each head
+ * rotated
  */
 #include "formats/import_hybrid.h"
 
@@ -9,8 +10,8 @@ static const char *const kinds[] = {"mamba", "full"};
 
 static uint32_t kind_of(gla__import *im, uint32_t layer)
 {
-    double full[GLA__MAX_LAYERS];
-    const uint32_t n = gla__config_list(im->cfg, "attn_layer_indices", full, GLA__MAX_LAYERS);
+    double full[GLA_ARCH_MAX_LAYERS];
+    const uint32_t n = gla__config_list(im->cfg, "attn_layer_indices", full, GLA_ARCH_MAX_LAYERS);
 
     for (uint32_t i = 0; i < n; i++)
         if (full[i] >= layer && full[i] <= layer)
