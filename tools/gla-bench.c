@@ -188,13 +188,13 @@ static gla_status open_model(bench *b, gla_diag *diag)
     gla_arch *arch = NULL;
     gla_status st = cli_registry(&o.registry, diag);
 
-    b->load_seconds = bench_now();
+    b->load_seconds = cli_now();
     if (!st && args.arch)
         st = gla_arch_read(args.arch, &arch, diag);
     if (!st)
         st = args.arch ? gla_model_random(arch, &o, &b->model, diag)
                        : gla_model_open(args.model, &o, &b->model, diag);
-    b->load_seconds = bench_now() - b->load_seconds;
+    b->load_seconds = cli_now() - b->load_seconds;
     cli_progress_clear();
     gla_arch_free(arch);
     gla_registry_unref(o.registry);
@@ -231,12 +231,12 @@ static gla_status allocate(bench *b, gla_diag *diag)
 static gla_status first_token(bench *b, gla_diag *diag)
 {
     gla_session *s = NULL;
-    double start = bench_now();
+    double start = cli_now();
     gla_status st = gla_session_create(b->model, &b->session, &s, diag);
 
     if (!st)
         st = gla_session_feed(s, b->tokens, 1, b->logits, diag);
-    b->first_token_seconds = b->load_seconds + bench_now() - start;
+    b->first_token_seconds = b->load_seconds + cli_now() - start;
     gla_session_destroy(s);
     return st;
 }

@@ -15,7 +15,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 enum {
     MOST_THREADS = 256,
@@ -94,14 +95,6 @@ uint32_t gla__parallel_index(void)
 
 /* ---- waiting ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static void breathe(void)
 {
 #ifdef __x86_64__
@@ -113,7 +106,7 @@ static void breathe(void)
 /* Until done(arg) or it is time to sleep; returns done(arg). */
 static bool spin(bool (*done)(uint32_t arg), uint32_t arg)
 {
-    const uint64_t start = now_ns();
+    const uint64_t start = gla__clock_ns();
     uint64_t before = start, now;
 
     if (start < atomic_load_explicit(&pool.yielding, memory_order_relaxed))
@@ -124,7 +117,7 @@ static bool spin(bool (*done)(uint32_t arg), uint32_t arg)
                 return true;
             breathe();
         }
-        now = now_ns();
+        now = gla__clock_ns();
         if (now - before > LOST_NS) {
             atomic_store_explicit(&pool.yielding, now + YIELDING_NS, memory_order_relaxed);
             break;

@@ -20,8 +20,7 @@
 #ifndef GLA_MATH_OPS_H
 #define GLA_MATH_OPS_H
 
-#include <time.h>
-
+#include "base/clock.h"
 #include "math/math.h"
 
 /* ---- shared by all functions of the table ---- */
@@ -34,14 +33,6 @@ typedef struct gla__work {
     uint32_t kind; /* GLA__WORK_* */
 } gla__work;
 
-static inline double gla__work_clock(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static inline gla__work gla__work_begin(const gla_batch *b, uint32_t kind)
 {
     gla__work w = {b->exec, NULL, 0, 0, kind};
@@ -52,7 +43,7 @@ static inline gla__work gla__work_begin(const gla_batch *b, uint32_t kind)
     w.seconds = w.exec->seconds;
     w.exec->seconds = NULL; /* so that calls inside do not count again */
     if (w.seconds)
-        w.start = gla__work_clock();
+        w.start = gla__clock_seconds();
     return w;
 }
 
@@ -63,7 +54,7 @@ static inline void gla__work_end(gla__work *w)
     w->exec->used = w->used;
     w->exec->seconds = w->seconds;
     if (w->seconds)
-        w->seconds[w->kind] += gla__work_clock() - w->start;
+        w->seconds[w->kind] += gla__clock_seconds() - w->start;
 }
 
 /* ---- scratch that the functions of one file take at most, in bytes ---- */

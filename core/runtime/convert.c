@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "runtime/conversion.h"
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* One remark for each reason why a tensor kept more precision than asked for. */
 static void report_kept(const gla__conversion *c)
@@ -45,7 +37,7 @@ static void fill_report(gla__conversion *c, double start, gla_convert_report *re
     c->report.n_tensors = (uint32_t)c->n_items;
     for (uint32_t i = 0; i < gla_weights_count(c->weights); i++)
         c->report.raw_bytes += gla_weights_info(c->weights, i)->raw_bytes;
-    c->report.seconds = now() - start;
+    c->report.seconds = gla__clock_seconds() - start;
     if (c->arch->family)
         snprintf(c->report.family, sizeof(c->report.family), "%s", c->arch->family);
     if (report)
@@ -56,7 +48,7 @@ gla_status gla_convert(const char *src, const char *dst, const gla_convert_optio
                        gla_convert_report *report, gla_diag *diag)
 {
     gla__conversion c = {.src = src, .options = gla__convert_options(options)};
-    const double start = now();
+    const double start = gla__clock_seconds();
     gla__output out = {0};
     gla_status st;
 

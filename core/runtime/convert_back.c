@@ -8,11 +8,11 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/io.h"
 #include "formats/safetensors.h"
@@ -332,13 +332,12 @@ gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_
                             gla_convert_report *report, gla_diag *diag)
 {
     back b = {.src = src, .options = gla__convert_options(options), .diag = diag};
-    struct timespec start, end;
+    const double start = gla__clock_seconds();
     gla__output out = {0};
     gla_status st;
 
     if (report)
         memset(report, 0, sizeof(*report));
-    clock_gettime(CLOCK_MONOTONIC, &start);
     st = open_source(&b);
     if (!st)
         st = gla__output_open(&out, src, dst, "config.json", b.options.overwrite != 0, diag);
@@ -347,7 +346,6 @@ gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_
         st = write_all(&b);
     }
     st = gla__output_close(&out, st, diag);
-    clock_gettime(CLOCK_MONOTONIC, &end);
     if (!st && b.n_changed)
         gla__convert_note(&b.options,
                           "%" PRIu32 " tensors hold rounded numbers: the files are not the "
@@ -356,8 +354,7 @@ gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_
     if (!st && report) {
         *report = b.report;
         report->raw_bytes = report->stored_bytes = b.total;
-        report->seconds =
-            (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+        report->seconds = gla__clock_seconds() - start;
         strncat(report->family, gla__glaw_family(b.weights) ? gla__glaw_family(b.weights) : "",
                 sizeof(report->family) - 1);
     }

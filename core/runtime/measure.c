@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/diag.h"
 #include "base/half.h"
 #include "base/parallel.h"
@@ -52,11 +53,11 @@ gla_status gla_measure_read(const void *data, size_t bytes, double seconds, doub
         return gla__fail(diag, GLA_E_INVALID, "%zu bytes to read, at least %u and a line needed",
                          bytes, PIECE);
     r.n_pieces = (uint32_t)((bytes - skip) / PIECE);
-    start = gla__work_clock();
+    start = gla__clock_seconds();
     do {
         gla__parallel_for(r.n_pieces, read_piece, &r);
         read += (double)r.n_pieces * PIECE;
-        now = gla__work_clock();
+        now = gla__clock_seconds();
     } while (now - start < seconds);
     *rate = read / (now - start);
     return GLA_OK;
@@ -98,11 +99,11 @@ gla_status gla_measure_gemm(uint32_t rows, uint32_t out, uint32_t in, uint32_t d
     memset(memory, 0x3c, size); /* 0.0115 as f32, 60 as int8 */
     /* the first product warms up: oneDNN compiles its kernel, memory gets its pages */
     st = multiply(dtype, rows, out, in, memory, memory + a, memory + a + b);
-    start = now = gla__work_clock();
+    start = now = gla__clock_seconds();
     while (!st && (done == 0 || now - start < seconds)) {
         st = multiply(dtype, rows, out, in, memory, memory + a, memory + a + b);
         done += flops;
-        now = gla__work_clock();
+        now = gla__clock_seconds();
     }
     gla__free(memory);
     if (st)

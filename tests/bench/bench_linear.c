@@ -61,11 +61,11 @@ static double read_bandwidth(const char *data, size_t bytes, size_t n)
 
     for (size_t i = 0; i < CALLS; i++) {
         reading r = {.data = data + i % n * bytes, .bytes = bytes};
-        const double start = gla__work_clock();
+        const double start = gla__clock_seconds();
 
         gla__parallel_for((uint32_t)(bytes / READ_PIECE), read_piece, &r);
-        if (gla__work_clock() - start < best)
-            best = gla__work_clock() - start;
+        if (gla__clock_seconds() - start < best)
+            best = gla__clock_seconds() - start;
     }
     return (double)(bytes / READ_PIECE * READ_PIECE) / best * 1e-9;
 }
@@ -115,12 +115,12 @@ static double seconds_per_call(const matrices *m, const gla_batch *b, uint32_t r
     double best = 1e9;
 
     for (size_t i = 0; i < calls; i++) {
-        const double start = gla__work_clock();
+        const double start = gla__clock_seconds();
 
         if (gla__linear(b, m->l[i % m->n], rows, x, in, y, out))
             exit(1);
-        if (gla__work_clock() - start < best)
-            best = gla__work_clock() - start;
+        if (gla__clock_seconds() - start < best)
+            best = gla__clock_seconds() - start;
     }
     return best;
 }

@@ -79,11 +79,11 @@ static double seconds(const gla_batch *b, const gla_recurrence *r, int rounds)
     double best = INFINITY;
 
     for (int i = 0; i < rounds; i++) {
-        const double start = gla__work_clock();
+        const double start = gla__clock_seconds();
 
         if (gla__recurrence(b, r))
             exit(1);
-        best = fmin(best, gla__work_clock() - start);
+        best = fmin(best, gla__clock_seconds() - start);
     }
     return best;
 }

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
+#include "support/failing_memory.h"
 
 #define REFERENCE GLA_SOURCE_DIR "/tests/reference/"
 
@@ -601,23 +602,11 @@ Test(convert, dequantised_files_have_the_published_layout)
 
 /* ---- failures of the machine ---- */
 
-static int countdown; /* the call that fails; counted over all threads */
+static int countdown; /* the call of the disk that fails; counted over all threads */
 
 static bool fails(void)
 {
     return __atomic_sub_fetch(&countdown, 1, __ATOMIC_RELAXED) == 0;
-}
-
-static void *failing_alloc(void *ctx, size_t bytes, size_t alignment)
-{
-    (void)ctx;
-    return fails() ? NULL : aligned_alloc(alignment, bytes);
-}
-
-static void plain_free(void *ctx, void *p)
-{
-    (void)ctx;
-    free(p);
 }
 
 static gla__io plain_io;
@@ -671,8 +660,8 @@ static uint32_t n_entries(const char *folder)
     return n;
 }
 
-/* Converts again and again, each time with another call that fails (in steps of a few per cent
- * later on), until none is reached.  Returns how often that made the conversion fail. */
+/* Converts again and again, each time with another call or allocation that fails (in steps of a few
+ * per cent later on), until none is reached.  Returns how often that made the conversion fail. */
 static uint32_t try_failures(const char *src, bool back, gla_status expected)
 {
     const uint32_t before = n_entries(dir);
@@ -685,10 +674,13 @@ static uint32_t try_failures(const char *src, bool back, gla_status expected)
         gla_status st;
 
         countdown = n;
+        memory_arm(n, false);
         st = back ? gla_convert_back(src, out, NULL, NULL, &diag)
                   : gla_convert(src, out, NULL, NULL, &diag);
-        const bool reached = countdown <= 0;
+        const bool reached = countdown <= 0 || memory_failed();
         countdown = 0;
+        memory_disarm();
+        cr_assert_eq(memory_live(), 0, "failure %d leaves %ld blocks", n, memory_live());
         cr_assert(!st || reached, "fails by itself: %s: %s", diag.where, diag.message);
         if (st) {
             cr_assert_eq(st, expected, "call %d: status %d: %s", n, st, diag.message);
@@ -705,14 +697,12 @@ static uint32_t try_failures(const char *src, bool back, gla_status expected)
 
 Test(convert, every_failed_allocation_is_reported_and_leaves_nothing, .timeout = 100)
 {
-    const gla_allocator failing = {failing_alloc, plain_free, NULL};
-
     write_checkpoint(in_dir("src"), TINY_GLA "}", legacy);
     convert(in_dir("src"), in_dir("model"), 0);
-    gla_set_allocator(&failing);
+    memory_take_over();
     cr_expect_gt(try_failures(in_dir("src"), false, GLA_E_NOMEM), 40);
     cr_expect_gt(try_failures(in_dir("model"), true, GLA_E_NOMEM), 20);
-    gla_set_allocator(NULL);
+    memory_give_back();
 }
 
 Test(convert, every_failed_call_of_the_disk_is_reported_and_leaves_nothing, .timeout = 100)

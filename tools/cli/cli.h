@@ -167,6 +167,11 @@ int cli_progress_share(const char *what, double share);
 
 /* True after the first SIGINT or SIGTERM; the second one kills. */
 bool cli_interrupted(void);
+/* The same as cancel of gla_feed(); ctx is not used. */
+int cli_cancel(void *ctx);
+
+/* Seconds from an arbitrary start, for durations. */
+double cli_now(void);
 
 /* ---- registry ------------------------------------------------------------ */
 

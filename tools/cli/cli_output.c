@@ -47,11 +47,17 @@ bool cli_interrupted(void)
     return interrupted != 0;
 }
 
+int cli_cancel(void *ctx)
+{
+    (void)ctx;
+    return cli_interrupted();
+}
+
 /* ---- progress ------------------------------------------------------------------ */
 
 static bool line_shown;
 
-static double now(void)
+double cli_now(void)
 {
     struct timespec t;
 
@@ -70,11 +76,11 @@ int cli_progress_count(const char *what, uint64_t done, uint64_t total, const ch
 {
     static double last;
 
-    if (cli.progress && now() - last > 1.0 / 6) {
+    if (cli.progress && cli_now() - last > 1.0 / 6) {
         const double percent = total ? 100.0 * (double)done / (double)total : 0.0;
         char a[32], b[32];
 
-        last = now();
+        last = cli_now();
         if (unit)
             fprintf(stderr, "\r\033[K%3.0f%%  %llu of %llu %s  %.40s", percent,
                     (unsigned long long)done, (unsigned long long)total, unit, what);
@@ -115,12 +121,12 @@ int cli_progress_share(const char *what, double share)
 
     if (strncmp(task, what, sizeof(task) - 1) != 0) {
         snprintf(task, sizeof(task), "%s", what);
-        start = now();
+        start = cli_now();
         last = 0;
     }
-    if (!cli.progress || now() - last <= 1.0 / 6)
+    if (!cli.progress || cli_now() - last <= 1.0 / 6)
         return interrupted;
-    last = now();
+    last = cli_now();
     fprintf(stderr, "\r\033[K%3.0f%%  %s", 100 * share, what);
     if (share > 0.01 && last - start > 2)
         fprintf(stderr, ", about %s left",

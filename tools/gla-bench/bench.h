@@ -149,9 +149,6 @@ typedef struct bench {
     uint32_t done; /* rounds */
 } bench;
 
-double bench_now(void);
-/* As cancel of gla_feed: non-zero after ^C. */
-int bench_cancel(void *ctx);
 /* A line on stderr, if progress is wanted. */
 __attribute__((format(printf, 1, 2))) void bench_progress(const char *format, ...);
 

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench.h"
 
@@ -57,20 +56,6 @@ double series_max(const series *s)
 }
 
 /* ---- shared ---- */
-
-double bench_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-int bench_cancel(void *ctx)
-{
-    (void)ctx;
-    return cli_interrupted();
-}
 
 void bench_progress(const char *format, ...)
 {
@@ -139,10 +124,10 @@ gla_status bench_prefill(bench *b, prefill_item *p, gla_diag *diag)
 
     if (st)
         return st;
-    seconds = bench_now();
-    st = gla_measure_feed(&(gla_feed_item){s, b->tokens, p->tokens, b->logits, 1}, 1, bench_cancel,
+    seconds = cli_now();
+    st = gla_measure_feed(&(gla_feed_item){s, b->tokens, p->tokens, b->logits, 1}, 1, cli_cancel,
                           NULL, p->work.seconds, diag);
-    seconds = bench_now() - seconds;
+    seconds = cli_now() - seconds;
     gla_session_destroy(s);
     if (st)
         return st;
@@ -161,16 +146,16 @@ gla_status bench_bases(bench *b, gla_diag *diag)
         gla_status st = i ? gla_session_fork(b->bases[i - 1], &b->bases[i], diag)
                           : gla_session_create(b->model, &b->session, &b->bases[i], diag);
 
-        const double start = bench_now();
+        const double start = cli_now();
 
         bench_progress("feeding %llu tokens", (unsigned long long)b->depths[i]);
         if (!st && b->depths[i] > from)
             st = gla_feed(
                 &(gla_feed_item){b->bases[i], b->tokens + from, b->depths[i] - from, NULL, 0}, 1,
-                bench_cancel, NULL, diag);
+                cli_cancel, NULL, diag);
         if (st)
             return st;
-        b->base_seconds[i] = bench_now() - start + (i ? b->base_seconds[i - 1] : 0);
+        b->base_seconds[i] = cli_now() - start + (i ? b->base_seconds[i - 1] : 0);
     }
     return GLA_OK;
 }
@@ -185,8 +170,8 @@ static gla_status step(bench *b, gla_session **sessions, uint32_t n, uint64_t at
     for (uint32_t i = 0; i < n; i++)
         items[i] = (gla_feed_item){sessions[i], b->tokens + (at + 7 * i) % b->n_tokens, 1,
                                    b->logits + (size_t)i * vocab, 1};
-    return seconds ? gla_measure_feed(items, n, bench_cancel, NULL, seconds, diag)
-                   : gla_feed(items, n, bench_cancel, NULL, diag);
+    return seconds ? gla_measure_feed(items, n, cli_cancel, NULL, seconds, diag)
+                   : gla_feed(items, n, cli_cancel, NULL, diag);
 }
 
 gla_status bench_decode(bench *b, decode_item *d, gla_diag *diag)
@@ -200,10 +185,10 @@ gla_status bench_decode(bench *b, decode_item *d, gla_diag *diag)
         st = gla_session_fork(b->bases[d->base], &sessions[i], diag);
     if (!st) /* a fork's first token copies the page that it writes to */
         st = step(b, sessions, d->batch, 0, NULL, diag);
-    seconds = bench_now();
+    seconds = cli_now();
     for (uint32_t t = 0; t < b->decode_tokens && !st; t++)
         st = step(b, sessions, d->batch, t + 1, d->work.seconds, diag);
-    seconds = bench_now() - seconds;
+    seconds = cli_now() - seconds;
     for (uint32_t i = 0; i < d->batch; i++)
         gla_session_destroy(sessions[i]);
     if (st)

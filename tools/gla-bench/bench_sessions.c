@@ -21,12 +21,12 @@ static gla_status measure_fork(const bench *b, session_item *s, const gla_sessio
                                gla_diag *diag)
 {
     const uint64_t before = bench_living_bytes(b);
-    const double start = bench_now();
+    const double start = cli_now();
     gla_session *fork = NULL;
     const gla_status st = gla_session_fork(base, &fork, diag);
 
     if (!st) {
-        series_add(&s->fork_seconds, bench_now() - start);
+        series_add(&s->fork_seconds, cli_now() - start);
         s->fork_bytes = bench_living_bytes(b) - before;
     }
     gla_session_destroy(fork);
@@ -43,10 +43,10 @@ static gla_status measure_rollback(rollback_item *r, const gla_session *base, gl
     if (st)
         return st;
     r->replayed = gla_session_replay(fork, target);
-    start = bench_now();
+    start = cli_now();
     st = gla_session_truncate(fork, target, diag);
     if (!st)
-        series_add(&r->seconds, bench_now() - start);
+        series_add(&r->seconds, cli_now() - start);
     gla_session_destroy(fork);
     return st;
 }
@@ -56,14 +56,14 @@ static gla_status measure_turn(bench *b, session_item *s, const gla_session *bas
 {
     gla_session *fork = NULL;
     gla_status st = gla_session_fork(base, &fork, diag);
-    double start = bench_now();
+    double start = cli_now();
 
     if (st)
         return st;
     st = gla_feed(&(gla_feed_item){fork, b->tokens + s->depth, TURN_TOKENS, b->logits, 1}, 1,
-                  bench_cancel, NULL, diag);
+                  cli_cancel, NULL, diag);
     if (!st)
-        series_add(&s->turn_seconds, bench_now() - start);
+        series_add(&s->turn_seconds, cli_now() - start);
     gla_session_destroy(fork);
     return st;
 }
@@ -76,20 +76,19 @@ static gla_status measure_cached_turn(bench *b, session_item *s, uint32_t round,
     gla_session_options o = b->session;
     gla_session *again = NULL;
     gla_cache_stats stats;
-    double start = bench_now();
+    double start = cli_now();
     gla_status st;
 
     o.prefix_cache = 1;
     st = gla_session_create(b->model, &o, &again, diag);
     if (st)
         return st;
-    st = gla_feed(&(gla_feed_item){again, b->tokens, s->depth, NULL, 0}, 1, bench_cancel, NULL,
-                  diag);
+    st = gla_feed(&(gla_feed_item){again, b->tokens, s->depth, NULL, 0}, 1, cli_cancel, NULL, diag);
     if (!st)
-        st = gla_feed(&(gla_feed_item){again, turn, TURN_TOKENS, b->logits, 1}, 1, bench_cancel,
-                      NULL, diag);
+        st = gla_feed(&(gla_feed_item){again, turn, TURN_TOKENS, b->logits, 1}, 1, cli_cancel, NULL,
+                      diag);
     if (!st)
-        series_add(&s->cached_seconds, bench_now() - start);
+        series_add(&s->cached_seconds, cli_now() - start);
     gla_session_cache_stats(again, &stats);
     s->reused = stats.tokens_reused;
     gla_session_destroy(again);
@@ -120,17 +119,17 @@ static gla_status measure_file(const bench *b, session_item *s, const gla_sessio
 {
     gla_session *loaded = NULL;
     struct stat info;
-    double start = bench_now();
+    double start = cli_now();
     gla_status st = gla_session_save(base, path, diag);
 
     if (st)
         return st;
-    series_add(&s->save_seconds, bench_now() - start);
+    series_add(&s->save_seconds, cli_now() - start);
     s->file_bytes = stat(path, &info) ? 0 : (uint64_t)info.st_size;
-    start = bench_now();
+    start = cli_now();
     st = gla_session_load(b->model, path, &b->session, &loaded, diag);
     if (!st)
-        series_add(&s->load_seconds, bench_now() - start);
+        series_add(&s->load_seconds, cli_now() - start);
     gla_session_destroy(loaded);
     return st;
 }

@@ -30,12 +30,12 @@ static gla_status ask(bench *b, const int32_t *prompt, uint64_t n, double *secon
     gla_status st;
 
     o.prefix_cache = 1;
-    *seconds = bench_now();
+    *seconds = cli_now();
     st = gla_session_create(b->model, &o, &s, diag);
     if (st)
         return st;
-    st = gla_feed(&(gla_feed_item){s, prompt, n, b->logits, 1}, 1, bench_cancel, NULL, diag);
-    *seconds = bench_now() - *seconds;
+    st = gla_feed(&(gla_feed_item){s, prompt, n, b->logits, 1}, 1, cli_cancel, NULL, diag);
+    *seconds = cli_now() - *seconds;
     gla_session_cache_stats(s, stats);
     gla_session_snapshots(s, &info);
     *stride = info.stride;
@@ -99,10 +99,10 @@ static gla_status add_sessions(bench *b, gla_session **list, uint32_t n, const i
         own[i] = (int32_t)((b->many.reached + i) % vocab);
     }
     if (!st)
-        st = gla_feed(items, n, bench_cancel, NULL, diag);
+        st = gla_feed(items, n, cli_cancel, NULL, diag);
     for (uint32_t i = 0; i < n && !st; i++)
         items[i] = (gla_feed_item){list[i], &own[i], 1, NULL, 0};
-    return st ? st : gla_feed(items, n, bench_cancel, NULL, diag);
+    return st ? st : gla_feed(items, n, cli_cancel, NULL, diag);
 }
 
 static gla_status add_many(bench *b, gla_session **list, const int32_t *prompt, gla_diag *diag)
@@ -137,11 +137,11 @@ static gla_status measure_many(bench *b, const int32_t *prompt, gla_diag *diag)
     if (!list)
         return cli_diag(diag, GLA_E_NOMEM, "", "a list of sessions");
     m->limit = memory_limit();
-    m->seconds = bench_now();
+    m->seconds = cli_now();
     st = gla_model_set_budget(b->model, m->limit, diag);
     if (!st)
         st = add_many(b, list, prompt, diag);
-    m->seconds = bench_now() - m->seconds;
+    m->seconds = cli_now() - m->seconds;
     m->bytes = bench_living_bytes(b) - before;
     gla_description_session(gla_model_description(b->model), m->tokens + 1, b->kv_dtype, BATCH_ROWS,
                             &each);

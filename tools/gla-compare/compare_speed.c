@@ -16,23 +16,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { PIECE = 512 };
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int cancelled(void *ctx)
-{
-    (void)ctx;
-    return cli_interrupted();
-}
 
 static int open_one(comparison *c, candidate *x, bool bare)
 {
@@ -84,15 +69,15 @@ static gla_status feed(visit *v, size_t n, size_t step, gla_diag *diag)
 {
     const int32_t *tokens = v->tokens + gla_session_position(v->session);
     char reason[128];
-    const double joules = compare_joules(reason, sizeof(reason)), start = now();
+    const double joules = compare_joules(reason, sizeof(reason)), start = cli_now();
     gla_status st = GLA_OK;
 
     for (size_t i = 0; i < n && !st; i += step) {
         const gla_feed_item item = {v->session, tokens + i, step, v->logits, 1};
 
-        st = gla_feed(&item, 1, cancelled, NULL, diag);
+        st = gla_feed(&item, 1, cli_cancel, NULL, diag);
     }
-    v->seconds += now() - start;
+    v->seconds += cli_now() - start;
     v->joules += compare_joules(reason, sizeof(reason)) - joules;
     return st;
 }

@@ -3,20 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static gla_status fail_nomem(gla_diag *diag)
 {
     return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
-}
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 size_t run_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b)
@@ -223,7 +214,7 @@ gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, 
 {
     gla_feed_item *items = calloc(n_list + 1, sizeof(*items));
     reading progress = {.items = items};
-    const double start = now();
+    const double start = cli_now();
     gla_status st;
 
     if (!items)
@@ -254,7 +245,7 @@ gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, 
         st = GLA_OK;
     }
     free(items);
-    r->prefill_seconds += now() - start;
+    r->prefill_seconds += cli_now() - start;
     return st;
 }
 
@@ -341,7 +332,7 @@ static bool all_stopped(const continuation *list, size_t n)
 gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, gla_diag *diag)
 {
     gla_feed_item *items = calloc(n_list + 1, sizeof(*items));
-    const double start = now();
+    const double start = cli_now();
     gla_status st = items ? GLA_OK : fail_nomem(diag);
     const char *text;
     size_t size;
@@ -357,6 +348,6 @@ gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, 
             st = emit(&list[i], text, size, diag);
     }
     free(items);
-    r->decode_seconds += now() - start;
+    r->decode_seconds += cli_now() - start;
     return st;
 }
