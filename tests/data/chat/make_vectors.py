@@ -161,7 +161,7 @@ def main():
         given = {"messages": variables["messages"]}
         out.append(dict({"source": source, "variables": given}, **render(env, source, given)))
     with open(os.path.join(HERE, "vectors.json"), "w") as f:
-        json.dump(out, f, ensure_ascii=False, indent=0)
+        f.write("[\n" + ",\n".join(json.dumps(x, ensure_ascii=False) for x in out) + "\n]\n")
 
 
 if __name__ == "__main__":
