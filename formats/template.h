@@ -193,8 +193,15 @@ bool gla__contains(gla__run *r, gla__value item, gla__value in);
 /* As Python's str(); lists and mappings are refused. */
 void gla__print(gla__run *r, gla__bytes *out, gla__value v);
 gla__view gla__text_of(gla__run *r, gla__value v);
-/* indent < 0: on one line. */
-void gla__to_json(gla__run *r, gla__bytes *out, gla__value v, int indent);
+
+/* As Python's json.dumps() takes it. */
+typedef struct gla__json_form {
+    int indent;             /* < 0: on one line */
+    gla__view comma, colon; /* between items, behind a key */
+    bool sorted;            /* by key */
+} gla__json_form;
+
+void gla__to_json(gla__run *r, gla__bytes *out, gla__value v, const gla__json_form *form);
 /* What a loop goes through: elements, keys, characters. */
 gla__list *gla__items_of(gla__run *r, gla__value v);
 gla__value gla__taken(gla__run *r, gla__bytes *b); /* a string; b is freed */

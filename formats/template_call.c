@@ -47,7 +47,7 @@ bool gla__bind_args(gla__run *r, const gla__signature *s, const gla__args *a,
 
 gla__value gla__wrong(gla__run *r, gla__view what, gla__value v)
 {
-    gla__run_fail(r, GLA_E_INVALID, "\"%.*s\" of a %s is not possible", (int)what.n, what.p,
+    gla__run_fail(r, GLA_E_INVALID, "\"%.*s\" of %s is not possible", (int)what.n, what.p,
                   gla__kind_name(v.kind));
     return gla__undefined();
 }
@@ -56,7 +56,7 @@ gla__view gla__text_arg(gla__run *r, const gla__value *v)
 {
     if (v->kind == GLA__STRING)
         return v->s;
-    gla__run_fail(r, GLA_E_INVALID, "the argument must be a string, not a %s",
+    gla__run_fail(r, GLA_E_INVALID, "the argument must be a string, not %s",
                   gla__kind_name(v->kind));
     return (gla__view){"", 0};
 }
@@ -72,7 +72,7 @@ int64_t gla__int_arg(gla__run *r, const gla__value *v, int64_t def)
         return def;
     if (v->kind == GLA__INT || v->kind == GLA__BOOL)
         return v->i;
-    gla__run_fail(r, GLA_E_INVALID, "the argument must be an integer, not a %s",
+    gla__run_fail(r, GLA_E_INVALID, "the argument must be an integer, not %s",
                   gla__kind_name(v->kind));
     return def;
 }
@@ -346,7 +346,7 @@ gla__value gla__call_method(gla__run *r, gla__value self, gla__view name, const 
     }
     if (self.kind == GLA__LOOP && gla__view_is(name, "cycle") && args->n && !args->named.n)
         return args->positional[self.loop->at % args->n];
-    gla__run_fail(r, GLA_E_UNSUPPORTED, "method \"%.*s\" of a %s is not supported", (int)name.n,
+    gla__run_fail(r, GLA_E_UNSUPPORTED, "method \"%.*s\" of %s is not supported", (int)name.n,
                   name.p, gla__kind_name(self.kind));
     return gla__undefined();
 }

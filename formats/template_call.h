@@ -10,7 +10,7 @@
 
 #include "formats/template.h"
 
-#define GLA_TPL_MAX_PARAMETERS 3
+#define GLA_TPL_MAX_PARAMETERS 4
 
 typedef struct gla__signature {
     const char *name;

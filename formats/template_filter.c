@@ -209,20 +209,37 @@ static gla__value length(gla__run *r, gla__value v, gla__given given)
     }
 }
 
+/* separators=(comma, colon) */
+static void read_separators(gla__run *r, const gla__value *pair, gla__json_form *form)
+{
+    const gla__list *l = pair->kind == GLA__LIST ? pair->list : NULL;
+
+    if (!l || l->n != 2 || l->items[0].kind != GLA__STRING || l->items[1].kind != GLA__STRING) {
+        gla__run_fail(r, GLA_E_INVALID, "tojson: separators must be two strings");
+        return;
+    }
+    form->comma = l->items[0].s;
+    form->colon = l->items[1].s;
+}
+
 /* As transformers sets it up: it never escapes, and its first parameter is ensure_ascii. */
 static gla__value to_json(gla__run *r, gla__value v, gla__given given)
 {
-    const gla__value *indent = given[1];
+    const gla__value *indent = given[1], *separators = given[2];
+    gla__json_form form = {
+        .indent = -1, .colon = {": ", 2}, .sorted = given[3] && gla__truth(*given[3])};
     gla__bytes out = {0};
-    int spaces = -1;
 
     if (given[0] && gla__truth(*given[0]))
         gla__run_fail(r, GLA_E_UNSUPPORTED, "tojson with ensure_ascii is not supported");
     if (indent && indent->kind == GLA__INT && indent->i >= 0 && indent->i <= 16)
-        spaces = (int)indent->i;
+        form.indent = (int)indent->i;
     else if (indent && indent->kind != GLA__NONE)
         gla__run_fail(r, GLA_E_UNSUPPORTED, "tojson: indent must be 0 to 16");
-    gla__to_json(r, &out, v, spaces);
+    form.comma = form.indent < 0 ? (gla__view){", ", 2} : (gla__view){",", 1};
+    if (separators && separators->kind != GLA__NONE)
+        read_separators(r, separators, &form);
+    gla__to_json(r, &out, v, &form);
     return gla__taken(r, &out);
 }
 
@@ -441,7 +458,7 @@ static const struct {
     {{"safe", 0, 0, {NULL}}, string},
     {{"string", 0, 0, {NULL}}, string},
     {{"title", 0, 0, {NULL}}, title},
-    {{"tojson", 0, 2, {"ensure_ascii", "indent"}}, to_json},
+    {{"tojson", 0, 4, {"ensure_ascii", "indent", "separators", "sort_keys"}}, to_json},
     {{"trim", 0, 1, {"chars"}}, trim},
     {{"upper", 0, 0, {NULL}}, upper},
 };

@@ -141,7 +141,7 @@ static gla__value call(gla__run *r, const gla__node *n)
     if (callee->kind == GLA__E_NAME && f.kind == GLA__UNDEFINED)
         gla__run_fail(r, GLA_E_UNSUPPORTED, "function \"%.*s\" is not supported",
                       quoted(callee->text), callee->text.p);
-    gla__run_fail(r, GLA_E_INVALID, "a %s cannot be called", gla__kind_name(f.kind));
+    gla__run_fail(r, GLA_E_INVALID, "%s cannot be called", gla__kind_name(f.kind));
     return gla__undefined();
 }
 
@@ -180,7 +180,7 @@ static gla__value slice(gla__run *r, const gla__node *n)
     }
     by = is_whole(v[2]) ? v[2].i : 1;
     if (!sliced || by == 0)
-        gla__run_fail(r, GLA_E_INVALID, "a %s cannot be sliced so", gla__kind_name(of.kind));
+        gla__run_fail(r, GLA_E_INVALID, "%s cannot be sliced so", gla__kind_name(of.kind));
     if (r->st)
         return gla__undefined();
     l = gla__items_of(r, of);
@@ -369,7 +369,7 @@ static gla__value binary(gla__run *r, const gla__node *n)
 static gla__value with_sign(gla__run *r, gla__value v, bool negative)
 {
     if (!numeric(v) || (negative && is_whole(v) && v.i == INT64_MIN))
-        gla__run_fail(r, GLA_E_INVALID, "a %s cannot have this sign", gla__kind_name(v.kind));
+        gla__run_fail(r, GLA_E_INVALID, "%s cannot have this sign", gla__kind_name(v.kind));
     else if (v.kind == GLA__FLOAT)
         v.f = negative ? -v.f : v.f;
     else
@@ -396,7 +396,7 @@ static gla__value make_dict(gla__run *r, const gla__node *n)
         const gla__value key = eval(r, n->a), value = eval(r, n->b);
 
         if (key.kind != GLA__STRING)
-            gla__run_fail(r, GLA_E_UNSUPPORTED, "a mapping's keys are strings, not a %s",
+            gla__run_fail(r, GLA_E_UNSUPPORTED, "a mapping's keys are strings, not %s",
                           gla__kind_name(key.kind));
         else
             gla__dict_set(r, v.dict, key.s, value);
@@ -487,7 +487,7 @@ static void run_set(gla__run *r, const gla__node *n)
     }
     target = eval(r, n->a->a);
     if (target.kind != GLA__NAMESPACE)
-        gla__run_fail(r, GLA_E_INVALID, "only a namespace's attributes can be set, not a %s's",
+        gla__run_fail(r, GLA_E_INVALID, "only a namespace's attributes can be set, not %s's",
                       gla__kind_name(target.kind));
     else
         gla__dict_set(r, target.dict, n->a->text, v);

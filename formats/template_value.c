@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -280,18 +281,18 @@ gla__value gla__from_json(gla__run *r, const json_t *j)
 
 const char *gla__kind_name(gla__vkind k)
 {
-    static const char *const names[] = {[GLA__UNDEFINED] = "undefined value",
+    static const char *const names[] = {[GLA__UNDEFINED] = "an undefined value",
                                         [GLA__NONE] = "none",
-                                        [GLA__BOOL] = "boolean",
-                                        [GLA__INT] = "integer",
-                                        [GLA__FLOAT] = "float",
-                                        [GLA__STRING] = "string",
-                                        [GLA__LIST] = "list",
-                                        [GLA__DICT] = "mapping",
-                                        [GLA__NAMESPACE] = "namespace",
-                                        [GLA__MACRO] = "macro",
-                                        [GLA__LOOP] = "loop",
-                                        [GLA__FUNCTION] = "function"};
+                                        [GLA__BOOL] = "a boolean",
+                                        [GLA__INT] = "an integer",
+                                        [GLA__FLOAT] = "a float",
+                                        [GLA__STRING] = "a string",
+                                        [GLA__LIST] = "a list",
+                                        [GLA__DICT] = "a mapping",
+                                        [GLA__NAMESPACE] = "a namespace",
+                                        [GLA__MACRO] = "a macro",
+                                        [GLA__LOOP] = "a loop",
+                                        [GLA__FUNCTION] = "a function"};
 
     return names[k];
 }
@@ -384,7 +385,7 @@ int gla__order(gla__run *r, gla__value a, gla__value b)
         return c ? c : (a.s.n > b.s.n) - (a.s.n < b.s.n);
     }
     if (!is_number(a) || !is_number(b)) {
-        gla__run_fail(r, GLA_E_INVALID, "a %s cannot be compared with a %s", gla__kind_name(a.kind),
+        gla__run_fail(r, GLA_E_INVALID, "%s cannot be compared with %s", gla__kind_name(a.kind),
                       gla__kind_name(b.kind));
         return 0;
     }
@@ -415,7 +416,7 @@ bool gla__contains(gla__run *r, gla__value item, gla__value in)
     case GLA__STRING:
         if (item.kind == GLA__STRING)
             return has_text(r, in.s, item.s);
-        gla__run_fail(r, GLA_E_INVALID, "a %s cannot be in a string", gla__kind_name(item.kind));
+        gla__run_fail(r, GLA_E_INVALID, "%s cannot be in a string", gla__kind_name(item.kind));
         return false;
     case GLA__LIST:
         for (size_t i = 0; i < in.list->n; i++)
@@ -424,12 +425,12 @@ bool gla__contains(gla__run *r, gla__value item, gla__value in)
         return false;
     case GLA__DICT:
         if (item.kind == GLA__LIST || item.kind == GLA__DICT)
-            gla__run_fail(r, GLA_E_INVALID, "a %s is no key", gla__kind_name(item.kind));
+            gla__run_fail(r, GLA_E_INVALID, "%s is no key", gla__kind_name(item.kind));
         return item.kind == GLA__STRING && gla__dict_get(in.dict, item.s);
     case GLA__UNDEFINED:
         return false;
     default:
-        gla__run_fail(r, GLA_E_INVALID, "nothing can be in a %s", gla__kind_name(in.kind));
+        gla__run_fail(r, GLA_E_INVALID, "nothing can be in %s", gla__kind_name(in.kind));
         return false;
     }
 }
@@ -453,7 +454,7 @@ gla__list *gla__items_of(gla__run *r, gla__value v)
         for (size_t i = 0; i < v.dict->n && gla__run_step(r); i++)
             gla__list_add(r, out.list, gla__string(v.dict->pairs[i].key.p, v.dict->pairs[i].key.n));
     } else if (v.kind != GLA__UNDEFINED) {
-        gla__run_fail(r, GLA_E_INVALID, "a %s has no elements", gla__kind_name(v.kind));
+        gla__run_fail(r, GLA_E_INVALID, "%s has no elements", gla__kind_name(v.kind));
     }
     return r->st ? NULL : out.list;
 }
@@ -559,7 +560,7 @@ void gla__print(gla__run *r, gla__bytes *out, gla__value v)
         gla__append(r, out, v.s.p, v.s.n);
         return;
     default:
-        gla__run_fail(r, GLA_E_UNSUPPORTED, "printing a %s is not supported, only through tojson",
+        gla__run_fail(r, GLA_E_UNSUPPORTED, "printing %s is not supported, only through tojson",
                       gla__kind_name(v.kind));
     }
 }
@@ -600,19 +601,39 @@ static void json_string_to(gla__run *r, gla__bytes *out, gla__view s)
     gla__append(r, out, "\"", 1);
 }
 
-static void json_newline(gla__run *r, gla__bytes *out, int indent, int depth)
+static void json_newline(gla__run *r, gla__bytes *out, const gla__json_form *form, int depth)
 {
-    if (indent < 0)
+    if (form->indent < 0)
         return;
     gla__append(r, out, "\n", 1);
-    for (int i = 0; i < indent * depth && !r->st; i++)
+    for (int i = 0; i < form->indent * depth && !r->st; i++)
         gla__append(r, out, " ", 1);
 }
 
-static void json_value(gla__run *r, gla__bytes *out, gla__value v, int indent, int depth)
+static int by_key(const void *a, const void *b)
+{
+    const gla__view x = ((const struct gla__pair *)a)->key, y = ((const struct gla__pair *)b)->key;
+    const int order = memcmp(x.p, y.p, x.n < y.n ? x.n : y.n);
+
+    return order ? order : (x.n > y.n) - (x.n < y.n);
+}
+
+static const struct gla__pair *sorted_pairs(gla__run *r, const gla__dict *d)
+{
+    struct gla__pair *pairs = d->n ? gla__run_alloc(r, d->n * sizeof(*pairs)) : NULL;
+
+    if (!pairs)
+        return d->pairs;
+    memcpy(pairs, d->pairs, d->n * sizeof(*pairs));
+    qsort(pairs, d->n, sizeof(*pairs), by_key);
+    return pairs;
+}
+
+static void json_value(gla__run *r, gla__bytes *out, gla__value v, const gla__json_form *form,
+                       int depth)
 {
     const bool list = v.kind == GLA__LIST;
-    const char *comma = indent < 0 ? ", " : ",";
+    const struct gla__pair *pairs;
     size_t n;
 
     if (!gla__run_step(r))
@@ -631,27 +652,28 @@ static void json_value(gla__run *r, gla__bytes *out, gla__value v, int indent, i
         if (v.kind == GLA__INT || v.kind == GLA__FLOAT)
             gla__print(r, out, v);
         else
-            gla__run_fail(r, GLA_E_INVALID, "tojson of a %s", gla__kind_name(v.kind));
+            gla__run_fail(r, GLA_E_INVALID, "tojson of %s", gla__kind_name(v.kind));
         return;
     }
     n = list ? v.list->n : v.dict->n;
+    pairs = list ? NULL : form->sorted ? sorted_pairs(r, v.dict) : v.dict->pairs;
     gla__append(r, out, list ? "[" : "{", 1);
     for (size_t i = 0; i < n && !r->st; i++) {
         if (i)
-            gla__append(r, out, comma, strlen(comma));
-        json_newline(r, out, indent, depth + 1);
+            gla__append(r, out, form->comma.p, form->comma.n);
+        json_newline(r, out, form, depth + 1);
         if (!list) {
-            json_string_to(r, out, v.dict->pairs[i].key);
-            gla__append(r, out, ": ", 2);
+            json_string_to(r, out, pairs[i].key);
+            gla__append(r, out, form->colon.p, form->colon.n);
         }
-        json_value(r, out, list ? v.list->items[i] : v.dict->pairs[i].value, indent, depth + 1);
+        json_value(r, out, list ? v.list->items[i] : pairs[i].value, form, depth + 1);
     }
     if (n)
-        json_newline(r, out, indent, depth);
+        json_newline(r, out, form, depth);
     gla__append(r, out, list ? "]" : "}", 1);
 }
 
-void gla__to_json(gla__run *r, gla__bytes *out, gla__value v, int indent)
+void gla__to_json(gla__run *r, gla__bytes *out, gla__value v, const gla__json_form *form)
 {
-    json_value(r, out, v, indent, 0);
+    json_value(r, out, v, form, 0);
 }

@@ -76,62 +76,6 @@ Test(chat, renders_as_jinja_does)
     json_decref(vectors);
 }
 
-static const struct {
-    const char *source;
-    gla_status status;
-    const char *message;
-    uint32_t line;
-} refused[] = {
-    {"a\n{% include 'x' %}", GLA_E_UNSUPPORTED, "statement is not supported: \"include\"", 2},
-    {"{% call f() %}{% endcall %}", GLA_E_UNSUPPORTED, "statement is not supported: \"call\"", 1},
-    {"\n\n{{ a | sort }}", GLA_E_UNSUPPORTED, "filter \"sort\" is not supported", 3},
-    {"\n{{ a is callabel }}", GLA_E_UNSUPPORTED, "test \"callabel\" is not supported", 2},
-    {"{{ f(1) }}", GLA_E_UNSUPPORTED, "function \"f\" is not supported", 1},
-    {"{{ 'a'.zfill(3) }}", GLA_E_UNSUPPORTED, "method \"zfill\" of a string is not supported", 1},
-    {"{{ [1] }}", GLA_E_UNSUPPORTED, "printing a list is not supported", 1},
-    {"{{ 1 < 2 < 3 }}", GLA_E_UNSUPPORTED, "chained comparison", 1},
-    {"{{ 1 | tojson(ensure_ascii=true) }}", GLA_E_UNSUPPORTED, "ensure_ascii", 1},
-    {"x\n{% if 1 %}\ny", GLA_E_CORRUPT, "the template ends without \"elif\"", 3},
-    {"{{ a", GLA_E_CORRUPT, "{{ without }}", 1},
-    {"{{ 'a }}", GLA_E_CORRUPT, "string without its end", 1},
-    {"{{ a ? b }}", GLA_E_UNSUPPORTED, "character is not supported \"?\"", 1},
-    {"\n{{ raise_exception('because') }}", GLA_E_INVALID, "the chat template refuses: because", 2},
-    {"\n{{ a.b }}", GLA_E_INVALID, "\"b\" of something that is undefined", 2},
-    {"{{ 9223372036854775807 + 1 }}", GLA_E_INVALID, "has no result", 1},
-    {"{{ 99999999999999999999 }}", GLA_E_UNSUPPORTED, "number is not supported", 1},
-    /* without end */
-    {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", GLA_E_LIMIT, "nested deeper than", 1},
-    {"{% for a in range(9999999) %}{% for b in range(9999999) %}{% endfor %}{% endfor %}",
-     GLA_E_LIMIT, "", 1},
-    {"{% set n = namespace(a='xxxxxxxxxxxxxxxx') %}{% for i in range(99) %}{% set n.a = n.a + n.a "
-     "%}{% endfor %}",
-     GLA_E_LIMIT, "", 1},
-    {"{{ 'x' * 999999999 }}", GLA_E_LIMIT, "", 1},
-    {"{% for i in range(999999) %}{{ 'xxxxxxxxxx' * 1000 }}{% endfor %}", GLA_E_LIMIT, "", 1},
-};
-
-Test(chat, refuses_by_name_and_line)
-{
-    for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-        gla_chat_template *t;
-        gla_diag diag = {0};
-        char *text = NULL;
-        size_t size;
-        gla_status st = gla_chat_template_parse(refused[i].source, strlen(refused[i].source),
-                                                "t.jinja", NULL, NULL, &t, &diag);
-
-        if (!st)
-            st = gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, &diag);
-        cr_expect_eq(st, refused[i].status, "%s: %d %s", refused[i].source, st, diag.message);
-        cr_expect_not_null(strstr(diag.message, refused[i].message), "%s: \"%s\"",
-                           refused[i].source, diag.message);
-        cr_expect_eq(diag.line, refused[i].line, "%s: line %u", refused[i].source, diag.line);
-        cr_expect_str_eq(diag.where, "t.jinja");
-        cr_expect_null(text);
-        gla_chat_template_close(&t);
-    }
-}
-
 /* head, n times unit, tail */
 static char *repeat(const char *head, const char *unit, size_t n, const char *tail)
 {
