@@ -181,6 +181,8 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
 {
     gla_arch *a = im->arch;
     gla__config *c = im->cfg;
+    const char *eps_keys =
+        d->norm_eps_keys ? d->norm_eps_keys : "norm_eps|rms_norm_eps|layer_norm_epsilon";
     bool tie;
 
     a->vocab_size =
@@ -192,9 +194,8 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     a->bos_token = token(im, "bos_token_id");
     read_eos(im);
     gla__set_type(im, &a->norm, "rmsnorm");
-    gla__set_number(im, &a->norm, "eps",
-                    gla__config_float(c, "norm_eps|rms_norm_eps|layer_norm_epsilon", d->norm_eps));
-    tie = gla__config_bool(c, "tie_word_embeddings|tie_embedding", d->tie);
+    gla__set_number(im, &a->norm, "eps", gla__config_float(c, eps_keys, d->norm_eps));
+    tie = gla__config_bool(c, "tie_embedding|tie_word_embeddings", d->tie);
     if (!tie && !gla__has_tensor(im, true, "lm_head.weight") &&
         !gla__has_tensor(im, false, "output.weight") && /* gguf */
         !gla__has_tensor(im, true, "head.weight")) {

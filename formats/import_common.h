@@ -56,6 +56,7 @@ typedef struct gla__model_defaults {
     double norm_eps;
     bool tie;
     const char *const *hidden_acts; /* fla: what hidden_act may be; NULL: swish, silu */
+    const char *norm_eps_keys;      /* NULL: "norm_eps|rms_norm_eps|layer_norm_epsilon" */
 } gla__model_defaults;
 
 /* vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, tie_word_embeddings,
@@ -72,7 +73,7 @@ __attribute__((format(printf, 3, 4))) bool gla__has_tensor(const gla__import *im
 /* ---- Llama and its descendants ----------------------------------------------------- */
 
 typedef struct gla__llama_attention {
-    bool qkv_bias, out_bias;            /* when the config does not say (attention_bias) */
+    bool always_qkv_bias;               /* of q, k, v; else attention_bias says, of o as well */
     uint32_t heads, kv_heads, head_dim; /* defaults; 0: 32, heads, hidden_size / heads */
     const char *qk_norm;                /* NULL, "head" or "whole" */
     double rope_theta;                  /* default; 0: 10000 */
@@ -86,9 +87,9 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
 /* ffn: swiglu with intermediate_size (default d_ff), hidden_act, mlp_bias. */
 void gla__llama_ffn(gla__import *im, gla_arch_block *b, uint32_t d_ff);
 /* Sliding windows: sliding_window (default_window if the key is absent, none if null), for the
- * layers that layer_types names, else those from max_window_layers on, else all.  Makes a second
- * block "window" where only some layers have one.  Call it last; expects one block. */
-void gla__llama_windows(gla__import *im, uint32_t default_window);
+ * layers that layer_types names, else those from max_window_layers (default_from) on.  Makes a
+ * second block "window" where only some layers have one.  Call it last; expects one block. */
+void gla__llama_windows(gla__import *im, uint32_t default_window, uint32_t default_from);
 
 /* Published names, NULL where they are the usual. */
 typedef struct gla__llama_names {

@@ -286,6 +286,8 @@ static gla_status take_transformer(const reading *r)
     if (!st && get_u64(r, "attention.sliding_window", &n) && n)
         st = !strcmp(r->family->gguf, "llama") ? set(r, "model_type", json_string("mistral"))
                                                : set(r, "use_sliding_window", json_true());
+    if (!st)
+        st = set(r, "max_window_layers", json_integer(0));
     return st;
 }
 

@@ -41,27 +41,36 @@ static void rope_factors(gla__import *im, gla_arch_layer *l, const char *key, co
     gla__free(list);
 }
 
-/* The position count before extension: given with the scaling, at the top (Phi-3), or the model's.
+/* The position count before extension: given at the top (Phi-3), with the scaling, or the model's.
  */
 static void rope_original(gla__import *im, gla_arch_layer *l)
 {
     const char *k = rope_key(im, "original_max_position_embeddings");
-    double x =
-        gla__config_float(im->cfg, "original_max_position_embeddings", im->arch->max_positions);
+    double x = gla__config_float(im->cfg, k, im->arch->max_positions);
 
-    x = gla__config_float(im->cfg, k, x);
+    x = gla__config_float(im->cfg, "original_max_position_embeddings", x);
     if (x > 0)
         gla__set_number(im, l, "rope.original_positions", x);
+}
+
+static void rope_needs(gla__import *im, const char *key)
+{
+    if (!gla__config_has(im->cfg, rope_key(im, key)))
+        gla__config_refuse(im->cfg, rope_key(im, key), "these rotary positions need it");
 }
 
 static void rope_scaling(gla__import *im, gla_arch_layer *l, const char *type)
 {
     gla__set_text(im, l, "rope.type", type);
+    if (strcmp(type, "yarn") && strcmp(type, "longrope")) /* those can derive it */
+        rope_needs(im, "factor");
     rope_number(im, l, "factor", "rope.factor");
     if (!strcmp(type, "linear"))
         return;
     rope_original(im, l);
     if (!strcmp(type, "llama3")) {
+        rope_needs(im, "low_freq_factor");
+        rope_needs(im, "high_freq_factor");
         rope_number(im, l, "low_freq_factor", "rope.low_freq_factor");
         rope_number(im, l, "high_freq_factor", "rope.high_freq_factor");
     } else if (!strcmp(type, "yarn")) {
@@ -79,6 +88,19 @@ static void rope_scaling(gla__import *im, gla_arch_layer *l, const char *type)
     }
 }
 
+/* transformers takes rope_scaling where both are given, which drops what rope_parameters says. */
+static void one_rope_only(gla__import *im)
+{
+    static const char *const keys[] = {"rope_parameters.rope_type|rope_parameters.type",
+                                       "rope_scaling.rope_type|rope_scaling.type"};
+    const char *const both[] = {gla__config_string(im->cfg, keys[0], "default"),
+                                gla__config_string(im->cfg, keys[1], "default")};
+
+    if (gla__config_has(im->cfg, "rope_parameters") && gla__config_has(im->cfg, "rope_scaling") &&
+        strcmp(both[0], both[1]))
+        gla__config_refuse(im->cfg, "rope_scaling", "rope_parameters says something else");
+}
+
 static void set_rope(gla__import *im, gla_arch_layer *l, uint32_t head_dim, double theta,
                      double partial)
 {
@@ -93,6 +115,7 @@ static void set_rope(gla__import *im, gla_arch_layer *l, uint32_t head_dim, doub
     const char *type, *ours = NULL;
     double dims;
 
+    one_rope_only(im);
     if (gla__config_has(im->cfg, of_kinds))
         gla__config_refuse(im->cfg, of_kinds, "positions by kind of layer are not supported");
     theta = gla__config_float(im->cfg, "rope_theta", theta);
@@ -126,11 +149,14 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
     gla_arch_layer *l = gla__set_mixer(im, b, "attention");
     const int64_t heads =
         gla__config_int(c, "num_attention_heads", a->heads ? a->heads : 32, 1, GLA__MAX_HEADS);
-    const int64_t kv_heads = gla__config_int(c, "num_key_value_heads",
-                                             a->kv_heads ? a->kv_heads : heads, 1, GLA__MAX_HEADS);
+    /* null says something else than nothing: as many as heads */
+    const bool other = a->kv_heads && !gla__config_is_null(c, "num_key_value_heads");
+    const int64_t kv_heads =
+        gla__config_int(c, "num_key_value_heads", other ? a->kv_heads : heads, 1, GLA__MAX_HEADS);
     const int64_t usual = gla__hidden_size(im) / heads;
     const int64_t head_dim =
         gla__config_int(c, "head_dim", a->head_dim ? a->head_dim : usual, 1, 4096);
+    const bool bias = gla__config_bool(c, "attention_bias", false);
 
     if (!head_dim)
         gla__config_refuse(c, "num_attention_heads", "hidden_size leaves them no channels");
@@ -138,11 +164,8 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
     gla__set_unless(im, l, "kv_heads", (double)kv_heads, (double)heads);
     gla__set_unless(im, l, "head_dim", (double)head_dim,
                     gla__hidden_size(im) % heads ? 0 : (double)usual);
-    gla__set_flag(im, l, "qkv_bias", gla__config_bool(c, "attention_bias|qkv_bias", a->qkv_bias),
-                  false);
-    gla__set_flag(im, l, "out_bias",
-                  a->qkv_bias ? a->out_bias : gla__config_bool(c, "attention_bias", a->out_bias),
-                  false);
+    gla__set_flag(im, l, "qkv_bias", a->always_qkv_bias || bias, false);
+    gla__set_flag(im, l, "out_bias", !a->always_qkv_bias && bias, false);
     if (a->qk_norm)
         gla__set_text(im, l, "qk_norm", a->qk_norm);
     if (a->no_rope)
@@ -178,7 +201,7 @@ static bool layer_has_window(gla__import *im, uint32_t layer, uint32_t from)
     return false;
 }
 
-void gla__llama_windows(gla__import *im, uint32_t default_window)
+void gla__llama_windows(gla__import *im, uint32_t default_window, uint32_t default_from)
 {
     gla__config *c = im->cfg;
     const bool off = gla__config_is_null(c, "sliding_window") ||
@@ -186,7 +209,7 @@ void gla__llama_windows(gla__import *im, uint32_t default_window)
     const int64_t window =
         off ? 0 : gla__config_int(c, "sliding_window", default_window, 0, 1 << 24);
     const uint32_t from =
-        (uint32_t)gla__config_int(c, "max_window_layers", 0, 0, GLA_ARCH_MAX_LAYERS);
+        (uint32_t)gla__config_int(c, "max_window_layers", default_from, 0, GLA_ARCH_MAX_LAYERS);
     uint32_t with = 0;
 
     for (uint32_t i = 0; i < im->n_layers; i++) {

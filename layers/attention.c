@@ -74,7 +74,8 @@ static const gla_param_desc params[] = {
     [P_ROPE_THETA] = GLA_P_FLOAT("rope.theta", 10000, 1, 1e12, "base of the frequencies"),
     [P_ROPE_DIMS] = GLA_P_INT("rope.dims", 0, 0, 4096, "rotated channels of a head; 0 = all"),
     [P_ROPE_INTERLEAVED] = GLA_P_BOOL("rope.interleaved", 0, "pairs (2i, 2i+1), not halves"),
-    [P_ROPE_FACTOR] = GLA_P_FLOAT("rope.factor", 1, 0, 1e6, "context extension"),
+    [P_ROPE_FACTOR] =
+        GLA_P_FLOAT("rope.factor", 0, 0, 1e6, "context extension; 0 = derived (yarn, longrope)"),
     [P_ROPE_LOW_FREQ] = GLA_P_FLOAT("rope.low_freq_factor", 1, 0, 1e6, "llama3"),
     [P_ROPE_HIGH_FREQ] = GLA_P_FLOAT("rope.high_freq_factor", 4, 0, 1e6, "llama3"),
     [P_ROPE_ORIGINAL] =

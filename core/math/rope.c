@@ -82,18 +82,21 @@ static double yarn_magnitude(double factor, double mscale)
     return factor <= 1 ? 1 : 0.1 * mscale * log(factor) + 1;
 }
 
+static double longrope_magnitude(const gla_rope_spec *s)
+{
+    const double stretch = s->factor > 0 ? s->factor : s->max_positions / s->original_positions;
+
+    return stretch <= 1 ? 1 : sqrt(1 + log(stretch) / log(s->original_positions));
+}
+
 static double magnitude(const gla_rope_spec *s)
 {
-    const double stretch = s->original_positions > 0 && s->max_positions > 0
-                               ? s->max_positions / s->original_positions
-                               : s->factor;
-
     if (s->scaling != GLA_ROPE_YARN && s->scaling != GLA_ROPE_LONGROPE)
         return 1;
     if (s->attention_factor > 0)
         return s->attention_factor;
     if (s->scaling == GLA_ROPE_LONGROPE)
-        return stretch <= 1 ? 1 : sqrt(1 + log(stretch) / log(s->original_positions));
+        return longrope_magnitude(s);
     if (s->mscale > 0 && s->mscale_all_dim > 0)
         return yarn_magnitude(s->factor, s->mscale) / yarn_magnitude(s->factor, s->mscale_all_dim);
     return yarn_magnitude(s->factor, 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * from_llama.c - Llama and its nearest descendants: they differ in biases, norms of q and k, windows
+ * from_llama.c - Llama and its nearest descendants: they differ in biases, norms of q and k,
+ * windows
  *
  *   llama     attention_bias (q, k, v and o), mlp_bias
  *   qwen2     biases of q, k, v; a sliding window from layer max_window_layers on, if switched on
@@ -15,22 +16,24 @@ typedef struct variant {
     const char *model_type;
     gla__model_defaults model;
     gla__llama_attention attention;
-    uint32_t d_ff;
-    bool windows, window_off; /* has windows; they are off unless use_sliding_window says so */
+    uint32_t d_ff, window_from; /* max_window_layers, where the config does not say */
+    bool windows, window_off;   /* has windows; they are off unless use_sliding_window says so */
 } variant;
 
 static const variant variants[] = {
     {.model_type = "llama", .model = {32000, 4096, 32, 2048, 1e-6, false, NULL}, .d_ff = 11008},
     {.model_type = "qwen2",
      .model = {151936, 4096, 32, 32768, 1e-6, false, NULL},
-     .attention = {.qkv_bias = true},
+     .attention = {.always_qkv_bias = true},
      .d_ff = 22016,
+     .window_from = 28,
      .windows = true,
      .window_off = true},
     {.model_type = "qwen3",
      .model = {151936, 4096, 32, 32768, 1e-6, false, NULL},
      .attention = {.kv_heads = 32, .head_dim = 128, .qk_norm = "head"},
      .d_ff = 22016,
+     .window_from = 28,
      .windows = true,
      .window_off = true},
     {.model_type = "mistral",
@@ -64,7 +67,7 @@ static void arch(gla__import *im)
     gla__llama_attention_set(im, b, &v->attention);
     gla__llama_ffn(im, b, v->d_ff);
     if (v->windows && gla__config_bool(im->cfg, "use_sliding_window", !v->window_off))
-        gla__llama_windows(im, 4096);
+        gla__llama_windows(im, 4096, v->window_from);
     else
         gla__config_ignore(im->cfg, "sliding_window|max_window_layers|layer_types");
 }

@@ -1,8 +1,11 @@
 """Makes the reference cases of transformers' hybrids with the switches that make_reference.py leaves alone:
-multipliers other than 1, groups of experts, biases, mixtures for Qwen3.5, positions in Granite.
+multipliers other than 1, groups of experts, biases, mixtures for Qwen3.5, positions in Granite; and small ones with
+every number that can be unlike its default (epsilons above all, which hide nowhere at 0.05).
 
-Uses make_reference.py's perturb(), so that every parameter moves the logits.
-usage: make_switches.py OUT
+Uses make_reference.py's perturb(), so that every parameter moves the logits.  The two of fla (rwkv6-hybrid, rwkv7-alt) need
+its source on PYTHONPATH and TRITON_INTERPRET=1: then its recurrent kernels run on a CPU.  The others are made without
+it, because transformers would take its kernels.
+usage: make_switches.py OUT [only-name ...]
 """
 import os, sys
 import torch, transformers
@@ -12,12 +15,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 with open(os.path.join(HERE, "make_reference.py")) as f:
     source = f.read()
 scope = {}
-exec("import math, torch\n" + source[source.index("def perturb"):source.index("def fla_case")], scope)
+for first, last in (("try:", "OUT, SEED"), ("def perturb", "def hf_case"), ("def save(", "def main")):
+    exec("import json, math, os, sys, torch, types\nfrom safetensors.torch import save_file\n" +
+         source[source.index(first):source.index(last)], scope)
 
-OUT, V = sys.argv[1], 160
+OUT, V, ONLY = sys.argv[1], 160, set(sys.argv[2:])
 S, H = (dict(hidden_size=64, vocab_size=V, num_hidden_layers=n) for n in (2, 4))
 A = dict(intermediate_size=96, num_attention_heads=4, num_key_value_heads=2)
 M2 = dict(mamba_d_head=16, mamba_n_groups=2, mamba_chunk_size=32)
+T, SMALL = 90, lambda n: dict(hidden_size=32, vocab_size=64, num_hidden_layers=n, tie_word_embeddings=True)
+TA = dict(intermediate_size=40, num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=0.05)
+R = lambda kind, **k: dict(rope_type=kind, rope_theta=10000.0, **k)
 TOKENS = dict(pad_token_id=0, bos_token_id=1, eos_token_id=2)
 
 def case(cls, **kw):
@@ -57,13 +65,38 @@ CASES = {
         topk_group=2, moe_intermediate_size=24, moe_shared_expert_intermediate_size=40, routed_scaling_factor=2.5, use_bias=True,
         use_conv_bias=False, use_mamba_kernels=False, time_step_min=0.05),
     "qwen3_5-moe": qwen3_5_moe,
+    "qwen3-window-yarn": lambda: case("Qwen3", **SMALL(3), **TA, head_dim=12, attention_bias=True, use_sliding_window=True, sliding_window=16,
+        max_window_layers=2, hidden_act="gelu_pytorch_tanh", max_position_embeddings=128, rope_parameters=R("yarn", factor=4.0,
+        original_max_position_embeddings=32)),
+    "bamba-limits": lambda: case("Bamba", **SMALL(3), **TA, attn_layer_indices=[0, 2], mamba_n_heads=4, mamba_d_head=8, mamba_expand=1,
+        mamba_n_groups=2, mamba_d_state=6, mamba_d_conv=3, mamba_conv_bias=False, mamba_proj_bias=True, attention_bias=True, mlp_bias=True,
+        time_step_limit=(0.3, 0.7), mamba_chunk_size=32),
+    "jamba-alt": lambda: case("Jamba", **SMALL(3), **TA, attn_layer_period=2, attn_layer_offset=0, expert_layer_period=3, expert_layer_offset=2,
+        num_experts=3, num_experts_per_tok=2, mamba_d_state=5, mamba_d_conv=3, mamba_expand=1, mamba_dt_rank="auto", mamba_conv_bias=False,
+        mamba_proj_bias=True, use_mamba_kernels=False),
+    "lfm2-alt": lambda: case("Lfm2", **{**SMALL(3), "tie_word_embeddings": False}, intermediate_size=50, num_attention_heads=4,
+        num_key_value_heads=2, norm_eps=0.05, conv_bias=True, conv_L_cache=4, block_multiple_of=16, block_ffn_dim_multiplier=1.3,
+        layer_types=["conv", "full_attention", "conv"], rope_parameters=R("linear", factor=2.0)),
+    "qwen3-next-sparse": lambda: case("Qwen3Next", **SMALL(4), **TA, head_dim=16, linear_key_head_dim=8, linear_value_head_dim=4,
+        linear_num_key_heads=2, linear_num_value_heads=6, linear_conv_kernel_dim=3, num_experts=4, num_experts_per_tok=3, moe_intermediate_size=8,
+        shared_expert_intermediate_size=20, attention_bias=True, norm_topk_prob=False, decoder_sparse_step=2, mlp_only_layers=[3],
+        layer_types=["linear_attention", "linear_attention", "full_attention", "linear_attention"]),
+    "recurrent-gemma-alt": lambda: case("RecurrentGemma", **SMALL(4), **{**TA, "intermediate_size": 80}, lru_width=48, attention_window_size=7,
+        block_types=["attention", "recurrent", "recurrent"], logits_soft_cap=5.0, conv1d_width=3, attention_bias=True, hidden_activation="gelu",
+        partial_rotary_factor=0.5),
+    "rwkv6-hybrid": scope["fla_case"]("rwkv6", "RWKV6", **SMALL(3), norm_eps=0.02, num_heads=2, hidden_ratio=2.2, proj_low_rank_dim=3,
+        gate_low_rank_dim=5, attn=dict(layers=[1], num_heads=4, num_kv_heads=2, window_size=24, qkv_bias=True, rope_theta=500.0)),
+    "rwkv7-alt": scope["fla_case"]("rwkv7", "RWKV7", **SMALL(3), norm_eps=0.02, head_dim=8, norm_first=False, norm_bias=False, intermediate_size=50,
+        decay_low_rank_dim=3, gate_low_rank_dim=4, a_low_rank_dim=5, v_low_rank_dim=6),
 }
 
 for name, build in CASES.items():
+    if ONLY and name not in ONLY: continue
     torch.manual_seed(7)
     model = scope["perturb"](build().float().eval(), 2 * len(name) + 1)
     g = torch.Generator().manual_seed(3)
-    ids = torch.randint(0, V, (1, 90), generator=g)
+    fla = type(model).__module__.startswith("fla.")
+    ids = torch.randint(0, model.config.vocab_size, (1, 60 if fla else T), generator=g)   # fla: up to 64 it takes its recurrent kernels
     with torch.no_grad():
         for key, buffer in model.named_buffers():
             if "e_score" in key:                       # chooses, so it had better be something
@@ -71,6 +104,7 @@ for name, build in CASES.items():
         out = model(ids, use_cache=False, output_hidden_states=True)
     hidden = torch.stack([torch.cat([h[0, :8], h[0, -8:]]) for h in out.hidden_states]) if out.hidden_states else torch.zeros(1)
     folder = os.path.join(OUT, name)
-    model.save_pretrained(folder)
+    os.makedirs(folder, exist_ok=True)
+    scope["save"](model, folder, fla)
     save_file({"input_ids": ids[0].int(), "logits": out.logits[0].contiguous(), "hidden_edges": hidden.contiguous()}, os.path.join(folder, "golden.safetensors"))
     print(name, "spread", float(out.logits.std()))

@@ -158,6 +158,35 @@ Test(rope, longrope_goes_from_short_to_long_factors)
     check_angles(&spec, "longrope_long", 70000);
 }
 
+/* What the cosine of angle 0 is. */
+static double magnitude(const gla_rope_spec *spec)
+{
+    float x[4] = {1, 1, 0, 0};
+    gla_rope *r = make(spec);
+
+    rotate(r, 0, 1, 1, 4, x);
+    gla__rope_destroy(r);
+    return (double)x[0];
+}
+
+Test(rope, longrope_takes_its_factor_before_that_of_the_positions)
+{
+    const double factors[] = {1, 1};
+    gla_rope_spec spec = {.dims = 4,
+                          .scaling = GLA_ROPE_LONGROPE,
+                          .theta = 1e4,
+                          .original_positions = 64,
+                          .max_positions = 256,
+                          .short_factor = factors,
+                          .long_factor = factors};
+
+    cr_expect_float_eq(magnitude(&spec), sqrt(1 + log(4) / log(64)), 1e-6);
+    spec.factor = 16;
+    cr_expect_float_eq(magnitude(&spec), sqrt(1 + log(16) / log(64)), 1e-6);
+    spec.factor = 0.5;
+    cr_expect_float_eq(magnitude(&spec), 1, 1e-6);
+}
+
 Test(rope, dynamic_changes_the_base_when_longer_than_made_for)
 {
     const gla_rope_spec spec = {

@@ -362,8 +362,9 @@ typedef struct gla_rope_spec {
     uint32_t interleaved; /* 0: rotate-half (i, i + dims/2); 1: pairs (2i, 2i + 1) */
     uint32_t scaling;     /* gla_rope_scaling */
     double theta;
-    double factor, low_freq_factor, high_freq_factor; /* linear, llama3, yarn, dynamic */
-    double original_positions, max_positions;         /* llama3, yarn, longrope, dynamic */
+    double factor; /* all but default; yarn, longrope: 0 = max_positions / original_positions */
+    double low_freq_factor, high_freq_factor; /* llama3 */
+    double original_positions, max_positions; /* llama3, yarn, longrope, dynamic */
     double beta_fast, beta_slow, mscale, mscale_all_dim, attention_factor; /* yarn; 0 = not given */
     const double *short_factor, *long_factor; /* longrope: [dims / 2] */
 } gla_rope_spec;
