@@ -19,8 +19,9 @@ uint32_t gla__fla_width(gla__import *im, const char *key, double def)
 {
     const double x = gla__config_float(im->cfg, key, def) * gla__hidden_size(im);
 
+    /* 0.29 * 100 is 28.999999999999996 */
     if (x >= 1 && x <= GLA__MAX_WIDTH)
-        return (uint32_t)x;
+        return (uint32_t)(fabs(x - round(x)) <= 1e-9 * x ? round(x) : x);
     gla__config_refuse(im->cfg, key, "no sensible width comes out");
     return 1;
 }
@@ -272,7 +273,7 @@ void gla__fla_tensors(gla__import *im, const char *const *renamed)
         split_fused_gate(im, i);
         snprintf(ours, sizeof(ours), "layers.%u.mixer.", i);
         snprintf(source, sizeof(source), "model.layers.%u.attn.", i);
-        if (renamed)
+        if (renamed && strcmp(im->arch->blocks[im->layers[i]].mixers[0].type, "attention") != 0)
             gla__map_names(im, ours, source, renamed);
     }
     gla__map_ignore(im, "*.rotary.inv_freq");

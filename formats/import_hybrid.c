@@ -146,7 +146,8 @@ gla_arch_layer *gla__mamba2(gla__import *im, gla_arch_block *b, const gla__mamba
     gla__set_flag(im, l, "conv_bias", gla__config_bool(c, "mamba_conv_bias|use_conv_bias", true),
                   true);
     gla__set_flag(im, l, "in_bias", gla__config_bool(c, "mamba_proj_bias", false), false);
-    gla__set_flag(im, l, "out_bias", gla__config_bool(c, "mamba_proj_bias", false), false);
+    gla__set_flag(im, l, "out_bias",
+                  gla__config_bool(c, d->out_bias ? d->out_bias : "mamba_proj_bias", false), false);
     gla__set_unless(im, l, "dt_min", gla__config_float(c, "time_step_limit.0|mamba_dt_limit.0", 0),
                     0);
     gla__set_unless(im, l, "dt_max",

@@ -48,6 +48,7 @@ void gla__moe_sigmoid(gla__import *im, gla_arch_layer *moe, double scaling);
 
 typedef struct gla__mamba2_defaults {
     uint32_t heads, head_dim, state, groups; /* head_dim 0: follows from mamba_expand */
+    const char *out_bias;                    /* NULL: mamba_proj_bias */
 } gla__mamba2_defaults;
 
 /* Adds a mixer: mamba2 with mamba_n_heads, mamba_d_head, mamba_d_state, mamba_n_groups,

@@ -3,6 +3,8 @@
  * from_bamba.c - Bamba: Mamba-2 with softmax attention at attn_layer_indices, half of each head
  * rotated
  */
+#include <math.h>
+
 #include "formats/import_hybrid.h"
 
 enum { LINEAR, FULL };
@@ -19,15 +21,31 @@ static uint32_t kind_of(gla__import *im, uint32_t layer)
     return LINEAR;
 }
 
+/* Half of each head, unless rope_parameters says otherwise: the older keys may say what they want,
+ * the code does not read them. */
+static void check_rotated(gla__import *im, const gla_arch_layer *attention)
+{
+    gla__config *c = im->cfg;
+    const int64_t dims = (int64_t)gla__param_of(attention, "rope.dims", 0);
+
+    if (!gla__config_has(c, "rope_parameters.partial_rotary_factor") &&
+        fabs(gla__config_float(c, "partial_rotary_factor", 0.5) - 0.5) > 0)
+        gla__config_refuse(c, "partial_rotary_factor", "Bamba's code rotates half of each head");
+    if (dims && gla__config_int(c, "attn_rotary_emb", dims, 0, GLA__MAX_WIDTH) != dims)
+        gla__config_refuse(c, "attn_rotary_emb", "Bamba's code rotates half of each head");
+}
+
 static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
 {
     static const gla__llama_attention attention = {.kv_heads = 8, .rotary = 0.5};
     static const gla__mamba2_defaults mamba = {.heads = 128, .state = 256, .groups = 1};
 
-    if (kind == FULL)
+    if (kind == FULL) {
         gla__llama_attention_set(im, b, &attention);
-    else
+        check_rotated(im, &b->mixers[0]);
+    } else {
         gla__mamba2(im, b, &mamba);
+    }
     gla__llama_ffn(im, b, 14336);
 }
 
@@ -41,7 +59,7 @@ static void arch(gla__import *im)
     gla__config *c = im->cfg;
 
     gla__config_ignore(c, "num_logits_to_keep|z_loss_coefficient|layer_types|layers_block_type");
-    gla__config_ignore(c, "attn_rotary_emb|mamba_dt_rank|use_mamba_kernels");
+    gla__config_ignore(c, "attn_rotary_emb|partial_rotary_factor|mamba_dt_rank|use_mamba_kernels");
     gla__only_silu(im, "hidden_act");
     gla__model(im, &defaults);
     gla__hybrid_blocks(im, kinds, kind_of, make);

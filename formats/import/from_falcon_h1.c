@@ -14,13 +14,13 @@ static double multiplier(gla__import *im, const char *key)
 
 static void mamba(gla__import *im, gla_arch_block *b)
 {
-    static const gla__mamba2_defaults defaults = {.heads = 128, .state = 256, .groups = 1};
+    static const gla__mamba2_defaults defaults = {
+        .heads = 128, .state = 256, .groups = 1, .out_bias = "projectors_bias"};
     static const char *const names[] = {"multiplier.z", "multiplier.x", "multiplier.b",
                                         "multiplier.c", "multiplier.dt"};
     gla__config *c = im->cfg;
     gla_arch_layer *l = gla__mamba2(im, b, &defaults);
 
-    gla__set_flag(im, l, "out_bias", gla__config_bool(c, "projectors_bias", false), false);
     if (gla__config_bool(c, "mamba_rms_norm", false)) {
         gla__set_text(im, l, "norm", "group");
         gla__set_flag(im, l, "norm_before_gate",

@@ -3,7 +3,8 @@
  * from_mamba2.c - Mamba-2 as transformers and flash-linear-attention publish it
  *
  * Both say model_type mamba2.  With several groups transformers normalises the whole gated output,
- * flash-linear-attention each group by itself.
+ * flash-linear-attention (and mamba_ssm) each group by itself.  transformers never reads
+ * norm_before_gate; it once wrote true into every config, Codestral's for one.
  */
 #include <math.h>
 
@@ -25,7 +26,14 @@ static void set_norm(gla__import *im, gla_arch_layer *l, bool fla, int64_t group
                                      "backbone.layers.0.mixer.norm.weight");
 
     gla__set_text(im, l, "norm", !has ? "none" : fla && groups > 1 ? "group" : "whole");
-    gla__set_flag(im, l, "norm_before_gate", gla__config_bool(c, "norm_before_gate", false), false);
+    if (fla)
+        gla__set_flag(im, l, "norm_before_gate", gla__config_bool(c, "norm_before_gate", false),
+                      false);
+    else if (has && groups > 1)
+        gla__note(im,
+                  "the gated output is normalised as a whole, as transformers does; mamba_ssm "
+                  "normalises each of the %d groups (norm: group in arch.yaml)",
+                  (int)groups);
     gla__config_not(c, "D_has_hdim");
 }
 
@@ -47,7 +55,7 @@ static void arch(gla__import *im)
 
     gla__config_ignore(c, "dt_min|dt_max|dt_init_floor|residual_in_fp32|chunk_size|conv_init");
     gla__config_ignore(c, "time_step_min|time_step_max|time_step_floor|time_step_rank");
-    gla__config_ignore(c, "A_init_range");
+    gla__config_ignore(c, "A_init_range|norm_before_gate");
     gla__model(im, &defaults);
     gla__config_only(c, "hidden_act", activations);
     head_dim = gla__config_int(c, "head_dim", 64, 1, 4096);

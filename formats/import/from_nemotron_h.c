@@ -93,7 +93,9 @@ static void arch(gla__import *im)
                                                  .hidden_size = 4096,
                                                  .layers = 52,
                                                  .max_positions = 4096,
-                                                 .norm_eps = 1e-5};
+                                                 .norm_eps = 1e-5,
+                                                 .norm_eps_keys =
+                                                     "layer_norm_epsilon|norm_eps|rms_norm_eps"};
     gla__config *c = im->cfg;
     uint32_t layers = gla__config_length(c, "layers_block_type|layer_types");
 

@@ -94,6 +94,8 @@ static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
     }
     l = gla__moe(im, b, (uint32_t)experts(im), is_type(im, "next") ? 10 : 8,
                  "moe_intermediate_size", 512);
+    if (!is_type(im, "next") && !gla__config_bool(c, "norm_topk_prob", true))
+        gla__config_refuse(c, "norm_topk_prob", "Qwen3.5's code renormalises always");
     gla__set_flag(im, l, "renormalise", gla__config_bool(c, "norm_topk_prob", true), false);
     gla__set_number(
         im, l, "shared.d_ff",
