@@ -107,6 +107,12 @@ Test(import, gla_switches)
                 "conv: 3", "output_gate: false", "clamp_min: -1.5", "norm_weight: false");
 }
 
+Test(import, widths_that_are_nearly_whole)
+{
+    EXPECT_YAML("{\"model_type\":\"gla\",\"hidden_size\":100,\"num_heads\":1,\"expand_k\":0.29}",
+                "k_dim: 29,");
+}
+
 Test(import, gla_never_reads_the_gate_sizes_of_its_config)
 {
     gla__import *im;
@@ -268,6 +274,13 @@ Test(import, windows_from_a_layer_on)
                 "window: 16", "layers: 3*block + window");
 }
 
+Test(import, windows_begin_at_layer_28_where_nothing_is_said)
+{
+    EXPECT_YAML("{\"model_type\":\"qwen3\",\"num_hidden_layers\":30,\"use_sliding_window\":true,"
+                "\"sliding_window\":16}",
+                "layers: 28*block + 2*window");
+}
+
 Test(import, windows_by_layer_types)
 {
     expect_layers("{\"model_type\":\"qwen3\",\"num_hidden_layers\":3,\"use_sliding_window\":true,"
@@ -297,6 +310,10 @@ Test(import, several_end_tokens)
 #define KLA(mixer)                                                                                 \
     "\"model\": {\"d_model\": 64, \"n_layers\": 2}, \"mixer\": {\"dt_rank\": 5" mixer "}"
 
+#define ROPE(type)                                                                                 \
+    "\"rope_scaling\": {\"type\": \"" type                                                         \
+    "\", \"original_max_position_embeddings\": 16, \"factor\": "
+
 /* One key more, and what of the architecture it changes. */
 static const struct {
     const char *family, *more, *yaml;
@@ -321,7 +338,20 @@ static const struct {
     {"llama", "\"partial_rotary_factor\": 0.99, \"num_attention_heads\": 4", "dims: 15"},
     {"llama", "\"rope_scaling\": {\"type\": \"su\", \"attention_factor\": 2}",
      "attention_factor: 2\n"},
+    {"gsa", "\"num_slots\": null, \"num_heads\": 2", "slots: 32"},
+    {"lfm2", "\"tie_embedding\": false, \"tie_word_embeddings\": true",
+     "norm: {type: rmsnorm, eps: 1.0e-5}\nblocks"},
+    {"llama", ROPE("yarn") "null}", "type: yarn, original_positions: 16}"},
+    {"llama", ROPE("yarn") "2}, \"original_max_position_embeddings\": 8",
+     "factor: 2, original_positions: 8}"},
     {"mamba2", "\"rms_norm\": false", "norm: none"},
+    {"mamba2", "\"norm_eps\": 1e-5, \"norm_before_gate\": true", "norm_before_gate: true"},
+    {"mamba2", "\"norm_before_gate\": true", "norm: whole}"},
+    {"mistral", "\"num_key_value_heads\": null", "heads: 32, rope: {theta: 10000}, window"},
+    {"nemotron_h",
+     "\"hybrid_override_pattern\": \"M\", \"rms_norm_eps\": 1, \"layer_norm_epsilon\": 0.25",
+     "norm: {type: rmsnorm, eps: 0.25}"},
+    {"qwen2", "\"attention_bias\": false", "qkv_bias: true"},
     {"mistral", "\"use_sliding_window\": false", "{type: attention, heads: 32, kv_heads: 8"},
     {"qwen3_next", "\"attn_output_gate\": false, \"full_attention_interval\": 1",
      "qk_norm_offset: 1\n    ffn"},

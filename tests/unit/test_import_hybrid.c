@@ -199,6 +199,10 @@ Test(import_hybrid, falcon_multiplies_everything)
                  "in_multiplier: 1.5", "out_multiplier: 0.875", "out_multiplier: 0.25",
                  "norm: group", "norm_before_gate: true", "multiplier: 0.0625");
     EXPECT_PARTS("{\"model_type\":\"falcon_h1\"}", "norm: none");
+    EXPECT_PARTS("{\"model_type\":\"falcon_h1\",\"mamba_proj_bias\":true}",
+                 "in_bias: true, norm: none");
+    EXPECT_PARTS("{\"model_type\":\"falcon_h1\",\"projectors_bias\":true}",
+                 "out_bias: true, norm: none");
 }
 
 Test(import_hybrid, nemotron_spells_its_layers_in_letters)
