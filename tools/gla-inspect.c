@@ -32,7 +32,7 @@ static const cli_option options[] = {
      .def = "4096,32768,131072"},
     {0, "kv", "TYPE", CLI_CHOICE, &args.kv, .help = "number type of the KV cache: f32, bf16, int8",
      .def = "bf16", .choices = kv_choices},
-    {0, "weights", NULL, CLI_FLAG, &args.weights, .help = "list every tensor"},
+    {0, "weights", NULL, CLI_FLAG, &args.weights, .help = "list every tensor by name and shape"},
     CLI_COMMON_OPTIONS,
     CLI_MODEL_OPTIONS,
     CLI_END,
@@ -58,132 +58,117 @@ static const cli_program program = {
     .description = description,
 };
 
-/* A block that stands for all that are like it. */
+/* What one layer of the model has; those of the same block and numbers are alike. */
 typedef struct row {
-    uint32_t first;
-    char mixer[160], ffn[96];
+    uint32_t block; /* of arch->blocks */
+    bool listed;
     uint64_t params, state, kv_values;
 } row;
 
-static void append(char *text, size_t size, const char *more)
+/* One for each layer; NULL without memory. */
+static row *make_rows(const gla_arch *arch, const gla_description *d)
 {
-    strncat(text, more, size - strlen(text) - 1);
+    row *rows = calloc(arch->n_layers, sizeof(*rows));
+
+    for (uint32_t i = 0; rows && i < arch->n_layers; i++)
+        rows[i].block = arch->layers[i];
+    for (uint32_t i = 0; rows && i < d->n_layers; i++) {
+        const gla_layer_info *l = &d->layers[i];
+
+        if (l->block == UINT32_MAX)
+            continue;
+        rows[l->block].params += l->params;
+        rows[l->block].state += l->state_bytes;
+        rows[l->block].kv_values += l->kv_values_per_token;
+    }
+    return rows;
+}
+
+static bool alike(const row *a, const row *b)
+{
+    return a->block == b->block && a->params == b->params && a->state == b->state &&
+           a->kv_values == b->kv_values;
 }
 
 /* "gla heads=4 expand_k=0.5": type and what the file gave. */
-static void layer_text(const gla_arch_layer *l, char *text, size_t size)
+static void print_layer(const gla_arch_layer *l)
 {
-    char part[64];
-
-    append(text, size, l->type);
+    printf("%s", l->type);
     for (uint32_t i = 0; i < l->n_params; i++) {
         const gla_arch_param *p = &l->params[i];
 
         if (p->kind == GLA_ARCH_LIST)
-            snprintf(part, sizeof(part), " %s=[%u]", p->name, p->n_list);
+            printf(" %s=[%u]", p->name, p->n_list);
         else if (p->kind == GLA_ARCH_STRING)
-            snprintf(part, sizeof(part), " %s=%s", p->name, p->string);
+            printf(" %s=%s", p->name, p->string);
         else if (p->kind == GLA_ARCH_BOOL)
-            snprintf(part, sizeof(part), " %s%s", p->number != 0 ? "" : "no ", p->name);
+            printf(" %s%s", p->number != 0 ? "" : "no ", p->name);
         else
-            snprintf(part, sizeof(part), " %s=%g", p->name, p->number);
-        append(text, size, part);
+            printf(" %s=%g", p->name, p->number);
     }
 }
 
-static void fill_row(const gla_arch *arch, const gla_description *d, uint32_t block, row *r)
-{
-    const gla_arch_block *b = &arch->blocks[arch->layers[block]];
-
-    memset(r, 0, sizeof(*r));
-    r->first = block;
-    for (uint32_t i = 0; i < b->n_mixers; i++) {
-        if (i)
-            append(r->mixer, sizeof(r->mixer), " + ");
-        layer_text(&b->mixers[i], r->mixer, sizeof(r->mixer));
-    }
-    if (b->ffn.type)
-        layer_text(&b->ffn, r->ffn, sizeof(r->ffn));
-    for (uint32_t i = 0; i < d->n_layers; i++) {
-        const gla_layer_info *l = &d->layers[i];
-
-        if (l->block != block)
-            continue;
-        r->params += l->params;
-        r->state += l->state_bytes;
-        r->kv_values += l->kv_values_per_token;
-    }
-}
-
-static bool same_row(const row *a, const row *b)
-{
-    return !strcmp(a->mixer, b->mixer) && !strcmp(a->ffn, b->ffn) && a->params == b->params &&
-           a->state == b->state && a->kv_values == b->kv_values;
-}
-
-/* One letter a block: the first of its mixer's type, capital when it keeps a KV cache. */
-static void print_pattern(const gla_arch *arch, const gla_description *d)
+/* One sign a layer: what its mixers keep of a sequence. */
+static void print_pattern(const gla_arch *arch, const row *rows)
 {
     printf("  pattern     ");
     for (uint32_t i = 0; i < arch->n_layers; i++) {
-        const gla_arch_block *b = &arch->blocks[arch->layers[i]];
-        row r;
+        const row *r = &rows[i];
 
-        fill_row(arch, d, i, &r);
-        printf("%s", !b->n_mixers ? "·" : r.kv_values && r.state ? "◆" : r.kv_values ? "█" : "░");
+        printf("%s", !arch->blocks[r->block].n_mixers ? "·"
+                     : r->kv_values && r->state       ? "◆"
+                     : r->kv_values                   ? "█"
+                                                      : "░");
     }
     printf("    ░ recurrent  █ softmax  ◆ both  · neither\n");
 }
 
-/* "0-2, 4-6": the blocks that are like this one. */
-static void list_alike(const gla_arch *arch, const gla_description *d, const row *like, char *text,
-                       size_t size)
+/* "0-2, 4-6": the layers from the first one on that are like it. */
+static void list_alike(row *rows, uint32_t n, uint32_t first)
 {
     uint32_t run = 0;
 
-    text[0] = '\0';
-    for (uint32_t i = 0; i <= arch->n_layers; i++) {
-        char part[32];
-        row r;
-
-        if (i < arch->n_layers) {
-            fill_row(arch, d, i, &r);
-            if (same_row(like, &r)) {
-                run++;
-                continue;
-            }
+    for (uint32_t i = first; i <= n; i++) {
+        if (i < n && alike(&rows[first], &rows[i])) {
+            rows[i].listed = true;
+            run++;
+            continue;
         }
         if (!run)
             continue;
-        snprintf(part, sizeof(part), run > 1 ? "%s%u-%u" : "%s%u", text[0] ? ", " : "", i - run,
-                 i - 1);
-        append(text, size, part);
+        printf("%s%u", i - run > first ? ", " : "", i - run);
+        if (run > 1)
+            printf("-%u", i - 1);
         run = 0;
     }
+    printf("\n");
 }
 
-/* Every kind of block once, where it first stands. */
-static void print_blocks(const gla_arch *arch, const gla_description *d)
+/* Every kind of layer once, where it first stands. */
+static void print_blocks(const gla_arch *arch, row *rows)
 {
-    printf("\n  %-10s %-11s %-12s %s\n", "params", "state/seq", "KV/token", "blocks");
+    printf("\n  %-10s %-11s %-12s %s\n", "params", "state/seq", "KV/token",
+           "in each of the blocks");
     for (uint32_t i = 0; i < arch->n_layers; i++) {
-        char a[32], b[32], kv[32], blocks[160];
-        bool seen = false;
-        row r, before;
+        const row *r = &rows[i];
+        const gla_arch_block *block = &arch->blocks[r->block];
+        char a[32], b[32], kv[32];
 
-        fill_row(arch, d, i, &r);
-        for (uint32_t k = 0; k < i && !seen; k++) {
-            fill_row(arch, d, k, &before);
-            seen = same_row(&before, &r);
-        }
-        if (seen)
+        if (r->listed)
             continue;
-        list_alike(arch, d, &r, blocks, sizeof(blocks));
-        snprintf(kv, sizeof(kv), "%llu values", (unsigned long long)r.kv_values);
-        printf("  %-10s %-11s %-12s %s\n", cli_format_count(a, (double)r.params),
-               r.state ? cli_format_bytes(b, r.state) : "-", r.kv_values ? kv : "-", blocks);
-        printf("  %36s %s\n", "mixer", r.mixer[0] ? r.mixer : "none");
-        printf("  %36s %s\n", "ffn", r.ffn[0] ? r.ffn : "none");
+        snprintf(kv, sizeof(kv), "%llu values", (unsigned long long)r->kv_values);
+        printf("  %-10s %-11s %-12s ", cli_format_count(a, (double)r->params),
+               r->state ? cli_format_bytes(b, r->state) : "-", r->kv_values ? kv : "-");
+        list_alike(rows, arch->n_layers, i);
+        printf("  %36s ", "mixer");
+        for (uint32_t k = 0; k < block->n_mixers; k++) {
+            printf("%s", k ? " + " : "");
+            print_layer(&block->mixers[k]);
+        }
+        printf("%s\n  %36s ", block->n_mixers ? "" : "none", "ffn");
+        if (block->ffn.type)
+            print_layer(&block->ffn);
+        printf("%s\n", block->ffn.type ? "" : "none");
     }
 }
 
@@ -196,37 +181,83 @@ static uint64_t file_size(const char *dir)
     return stat(path, &st) ? 0 : (uint64_t)st.st_size;
 }
 
-static void print_text(const char *path, const gla_arch *arch, const gla_description *d,
-                       uint32_t kv)
-{
-    char a[32], b[32], c[32];
-    const uint64_t stored = file_size(path), crossover = gla_description_crossover(d, kv);
+/* KV caches that keep only the last so many tokens. */
+typedef struct windows {
+    uint32_t n, caches; /* of so many */
+    uint32_t least, most;
+} windows;
 
-    printf("%s%s%s%s\n", arch->name && arch->name[0] ? arch->name : path,
-           arch->family && arch->family[0] ? "  (" : "", arch->family ? arch->family : "",
-           arch->family && arch->family[0] ? ")" : "");
-    printf("  shape       %u blocks, d_model %u, vocabulary %u%s\n", arch->n_layers, arch->d_model,
-           arch->vocab_size, arch->tie_embeddings ? ", tied embeddings" : "");
-    print_pattern(arch, d);
-    printf("  parameters  %s", cli_format_count(a, (double)d->params));
-    if (d->active_params != d->params)
-        printf(", %s active per token", cli_format_count(b, (double)d->active_params));
-    printf("\n");
-    if (stored)
-        printf("  on disk     %s\n", cli_format_bytes(a, stored));
-    printf("  compute     %s FLOPs per token, and %s more per 1000 tokens of context\n",
-           cli_format_count(a, gla_description_flops(d, 0)),
-           cli_format_count(b, gla_description_flops(d, 1000) - gla_description_flops(d, 0)));
-    printf("  state       %s per sequence, whatever its length\n",
-           cli_format_bytes(a, d->state_bytes));
-    printf("  KV          %llu values per token (%s: %s)\n",
+static windows find_windows(const gla_description *d)
+{
+    windows w = {0};
+
+    for (uint32_t i = 0; i < d->n_layers; i++) {
+        const gla_layer_info *l = &d->layers[i];
+
+        w.caches += l->kv_values_per_token > 0;
+        if (!l->kv_values_per_token || !l->window)
+            continue;
+        w.least = w.n && w.least < l->window ? w.least : l->window;
+        w.most = w.most > l->window ? w.most : l->window;
+        w.n++;
+    }
+    return w;
+}
+
+/* Bytes that a token takes where no window is full: a cache of one token is a page of 64. */
+static double kv_bytes_per_token(const gla_description *d, uint32_t kv)
+{
+    return (double)gla_description_kv_bytes(d, 1, kv) / 64;
+}
+
+static void print_compute(const gla_description *d, const windows *w)
+{
+    const double base = gla_description_flops(d, 0), full = gla_description_flops(d, w->most);
+    const double slope = gla_description_flops(d, w->most + UINT64_C(1000)) - full;
+    char buf[32];
+
+    printf("  compute     %s FLOPs per token", cli_format_count(buf, base));
+    if (w->n)
+        printf(", %s more with full windows",
+               cli_format_count(buf, full - base - slope * w->most / 1000));
+    if (slope > 0)
+        printf(", and %s more per 1000 tokens of context", cli_format_count(buf, slope));
+    printf(w->caches ? "\n" : ", whatever the context\n");
+}
+
+static void print_kv(const gla_description *d, const windows *w, uint32_t kv)
+{
+    char buf[32];
+
+    printf("  KV          %llu values per token (%s: %s)",
            (unsigned long long)d->kv_values_per_token, args.kv,
-           cli_format_bytes(b, (gla_description_kv_bytes(d, 65536, kv) + 32768) / 65536));
-    print_blocks(arch, d);
+           cli_format_bytes(buf, (uint64_t)(kv_bytes_per_token(d, kv) + 0.5)));
+    if (w->n)
+        printf("; %u of %u caches keep the last %u", w->n, w->caches, w->least);
+    if (w->most > w->least)
+        printf(" to %u", w->most);
+    printf(w->n ? " tokens\n" : "\n");
+}
+
+static void print_crossover(const gla_description *d, uint32_t kv)
+{
+    const uint64_t tokens = gla_description_crossover(d, kv);
+
+    if (tokens)
+        printf("\n  KV outgrows the recurrent state at %llu tokens\n", (unsigned long long)tokens);
+    else if (d->kv_values_per_token && d->state_bytes)
+        printf("\n  no crossover: with full windows KV is still less than the recurrent state\n");
+    else
+        printf("\n  no crossover: the model has only %s\n",
+               d->kv_values_per_token ? "KV caches" : "recurrent states");
+}
+
+static void print_contexts(const gla_description *d, uint32_t kv)
+{
     printf("\n  %-12s %-12s %-12s %s\n", "context", "KV", "session", "FLOPs per token");
     for (uint32_t i = 0; i < n_contexts; i++) {
+        char a[32], b[32], f[32];
         gla_memory m;
-        char f[32];
 
         gla_description_session(d, contexts[i], kv, 0, &m);
         printf("  %-12llu %-12s %-12s %s\n", (unsigned long long)contexts[i],
@@ -234,12 +265,34 @@ static void print_text(const char *path, const gla_arch *arch, const gla_descrip
                cli_format_count(f, gla_description_flops(d, contexts[i])));
     }
     printf("  (a session: KV, states, its tokens, page tables and the last logits)\n");
-    if (crossover)
-        printf("\n  KV outgrows the recurrent state at %s tokens\n",
-               cli_format_count(c, (double)crossover));
-    else
-        printf("\n  no crossover: the model has only %s\n",
-               d->kv_values_per_token ? "KV caches" : "recurrent states");
+}
+
+static void print_text(const char *path, const gla_arch *arch, const gla_description *d, row *rows,
+                       uint32_t kv)
+{
+    const uint64_t stored = file_size(path);
+    const windows w = find_windows(d);
+    char a[32], b[32];
+
+    printf("%s%s%s%s\n", arch->name && arch->name[0] ? arch->name : path,
+           arch->family && arch->family[0] ? "  (" : "", arch->family ? arch->family : "",
+           arch->family && arch->family[0] ? ")" : "");
+    printf("  shape       %u blocks, d_model %u, vocabulary %u%s\n", arch->n_layers, arch->d_model,
+           arch->vocab_size, arch->tie_embeddings ? ", tied embeddings" : "");
+    print_pattern(arch, rows);
+    printf("  parameters  %s", cli_format_count(a, (double)d->params));
+    if (d->active_params != d->params)
+        printf(", %s active per token", cli_format_count(b, (double)d->active_params));
+    printf("\n");
+    if (stored)
+        printf("  on disk     %s\n", cli_format_bytes(a, stored));
+    print_compute(d, &w);
+    printf("  state       %s per sequence, whatever its length\n",
+           cli_format_bytes(a, d->state_bytes));
+    print_kv(d, &w, kv);
+    print_blocks(arch, rows);
+    print_contexts(d, kv);
+    print_crossover(d, kv);
 }
 
 static void print_weights(const gla_description *d)
@@ -287,6 +340,27 @@ static json_t *json_layers(const gla_description *d)
     return list;
 }
 
+static json_t *json_weights(const gla_description *d)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < d->n_weights; i++) {
+        const gla_weight_info *w = &d->weights[i];
+        json_t *o, *shape;
+
+        if (w->shared_with_previous)
+            continue;
+        o = json_object();
+        shape = json_array();
+        for (uint32_t k = 0; k < w->ndim; k++)
+            json_array_append_new(shape, json_count((uint64_t)w->dims[k]));
+        json_object_set_new(o, "name", json_string(w->name));
+        json_object_set_new(o, "shape", shape);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 static void print_json(const char *path, const gla_arch *arch, const gla_description *d,
                        uint32_t kv)
 {
@@ -305,8 +379,7 @@ static void print_json(const char *path, const gla_arch *arch, const gla_descrip
     json_object_set_new(o, "flops_per_token", cli_json_number(d->flops_per_token));
     json_object_set_new(o, "state_bytes", json_count(d->state_bytes));
     json_object_set_new(o, "kv_values_per_token", json_count(d->kv_values_per_token));
-    json_object_set_new(o, "kv_bytes_per_token",
-                        cli_json_number((double)gla_description_kv_bytes(d, 65536, kv) / 65536));
+    json_object_set_new(o, "kv_bytes_per_token", cli_json_number(kv_bytes_per_token(d, kv)));
     json_object_set_new(o, "kv_dtype", json_string(args.kv));
     json_object_set_new(o, "crossover_tokens", json_count(gla_description_crossover(d, kv)));
     for (uint32_t i = 0; i < n_contexts; i++) {
@@ -324,6 +397,8 @@ static void print_json(const char *path, const gla_arch *arch, const gla_descrip
     }
     json_object_set_new(o, "contexts", list);
     json_object_set_new(o, "layers", json_layers(d));
+    if (args.weights)
+        json_object_set_new(o, "weights", json_weights(d));
     cli_json_print(o, 2);
 }
 
@@ -348,13 +423,18 @@ int main(int argc, char **argv)
         gla_describe(arch, registry, &d, &diag)) {
         status = cli_fail(&diag);
     } else {
-        if (cli.json)
+        row *rows = make_rows(arch, d);
+
+        if (!rows)
+            status = cli_error("%s: out of memory", path);
+        else if (cli.json)
             print_json(path, arch, d, kv);
         else
-            print_text(path, arch, d, kv);
-        if (args.weights && !cli.json)
+            print_text(path, arch, d, rows, kv);
+        if (rows && args.weights && !cli.json)
             print_weights(d);
-        status = cli_finish(0);
+        free(rows);
+        status = rows ? cli_finish(0) : status;
     }
     gla_description_free(d);
     gla_arch_free(arch);
