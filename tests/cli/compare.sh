@@ -176,6 +176,11 @@ schema
 expect 0 gla-compare "$tiny" --ablate layers --text "$work/text" --window 64
 has "with the output of one mixer left out it rises by" "$out"
 
+# one window: no intervals, and it is said why
+expect 0 gla-compare "$tiny" --text "$work/text"
+has "tokens in one window of 1024, and so no intervals: they need a longer text or a shorter" "$out"
+has_not "95 %" "$out"
+
 # recall: a model made by hand that can do it.  One DeltaNet layer whose key is the token before and
 # whose value is the token itself: asked with a token, it answers with what followed that one.
 mkdir "$work/rememberer"
@@ -356,7 +361,10 @@ has "no block with one recurrent mixer" "$err"
 expect 1 gla-compare --arch "$source/configs/softmax-340m.yaml" --mixers mamba2
 has "no block with a recurrent mixer that --mixers could replace" "$err"
 expect 1 gla-compare --arch "$work/arch.yaml" --mixers longformer
-has "'longformer' is not known here" "$err"
+has "'longformer' has no usual parameters here" "$err"
+has "hint: write it, with its parameters, as the first linear block of the file" "$err"
+expect 1 gla-compare --arch "$work/arch.yaml" --mixers longformer --json
+jq -e '(.message | test("hint") | not) and (.hint | test("^write it"))' >/dev/null <<<"$err" || fail "hint: $err"
 expect 1 gla-compare "$work/nowhere"
 has "$work/nowhere" "$err"
 expect 2 gla-compare

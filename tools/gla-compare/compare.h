@@ -168,6 +168,8 @@ int compare_cost(comparison *c);
 /* Opens the folders; bare architectures get random weights, when `bare` asks for it. */
 int compare_open(comparison *c, bool bare);
 int compare_quality(comparison *c);
+/* "49482 tokens in 49 windows of 1024 that do not overlap", for people */
+const char *compare_windows_text(const comparison *c, char *buf, size_t size);
 int compare_recall(comparison *c);
 int compare_speed(comparison *c);
 

@@ -86,8 +86,9 @@ static void add_by_context(columns *t)
 
 static void add_quality(columns *t)
 {
-    static const char group[] = "quality on the text, 95 % intervals over its windows";
     const comparison *c = t->c;
+    const char *group = c->windows > 1 ? "quality on the text, 95 % intervals over its windows"
+                                       : "quality on the text";
     column *nll = add(t, group, "nll", "nll", UNIT_NATS, -1);
     column *perplexity = add(t, group, "perplexity", "perplexity", UNIT_NATS, -1);
     column *difference = add(t, group, "nll against the first", "nll_difference", UNIT_NATS, 0);

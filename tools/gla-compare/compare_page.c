@@ -130,7 +130,7 @@ static void write_command(const comparison *c, FILE *f)
 static void write_footer(const comparison *c, FILE *f)
 {
     const time_t now = time(NULL);
-    char date[64] = "", cpu[256];
+    char date[64] = "", cpu[256], windows[160];
     struct tm utc;
 
     compare_processor(cpu, sizeof(cpu));
@@ -140,8 +140,7 @@ static void write_footer(const comparison *c, FILE *f)
     compare_escape(f, cpu);
     fprintf(f, ", %u threads. KV cache in %s.", gla_threads(), gla_dtype_name(c->kv_dtype));
     if (c->windows)
-        fprintf(f, " Quality: %llu tokens in %u windows of %u that do not overlap.",
-                (unsigned long long)c->tokens, c->windows, c->window);
+        fprintf(f, " Quality: %s.", compare_windows_text(c, windows, sizeof(windows)));
     if (c->measured)
         fprintf(f, " Speed: medians of %u interleaved rounds, %u tokens decoded.", c->rounds,
                 c->decode_tokens);

@@ -56,13 +56,18 @@ static bool draw_memory(const comparison *c, FILE *f, bool alone)
 {
     static plot p;
     const uint64_t longest = c->contexts[c->n_contexts - 1];
+    const uint64_t first = 512;
+    uint64_t last = 131072;
+    uint32_t doublings = 8; /* from first to last */
 
+    for (; last < longest && doublings < MAX_POINTS - 1; last *= 2)
+        doublings++;
     p = (plot){.c = c,
                .x_title = "tokens of context",
                .y_title = "KV cache and state of one sequence",
                .log_y = true,
                .lines = true,
-               .x_step = 8,
+               .x_step = doublings % 2 ? 8 : 4, /* the last point has a tick, if it can */
                .y_step = 8,
                .x_format = as_tokens,
                .y_format = as_bytes};
@@ -70,7 +75,7 @@ static bool draw_memory(const comparison *c, FILE *f, bool alone)
         const gla_description *d = c->items[i].description;
         series *s = plot_add_series(&p, i);
 
-        for (uint64_t t = 512; t <= 131072 || t <= longest; t *= 2)
+        for (uint64_t t = first; t <= last; t *= 2)
             plot_add_point(s, (double)t,
                            (double)(d->state_bytes + gla_description_kv_bytes(d, t, c->kv_dtype)),
                            NAN, NAN);
@@ -82,9 +87,12 @@ static bool draw_quality(const comparison *c, FILE *f, bool alone)
 {
     static plot p;
     const uint32_t k = c->n_contexts - 1;
+    char title[80], tokens[32];
 
+    snprintf(title, sizeof(title), "KV cache and state at %s tokens",
+             compare_format_tokens(tokens, c->contexts[k]));
     p = (plot){.c = c,
-               .x_title = "KV cache and state at the longest context",
+               .x_title = title,
                .y_title = "nll against memory",
                .front = true,
                .x_step = 4,
@@ -228,14 +236,22 @@ static bool draw_needle(const comparison *c, FILE *f, bool alone)
 
 /* ---- layers ------------------------------------------------------------------ */
 
-/* What the colours of layers mean, at the foot of a picture. */
-static void draw_kinds(FILE *f, uint32_t y)
+/* What the shades of layers mean, at the foot of a picture; `seen` has a bit for each kind that is
+ * in it. */
+static void draw_kinds(FILE *f, uint32_t y, uint32_t seen)
 {
-    for (uint32_t k = 0; k < 4; k++)
+    static const block_kind order[] = {BLOCK_LINEAR, BLOCK_SOFTMAX, BLOCK_BOTH, BLOCK_PLAIN};
+    uint32_t x = 0;
+
+    for (uint32_t i = 0; i < 4; i++) {
+        if (!(seen & 1u << order[i]))
+            continue;
         fprintf(f,
                 "<rect class=\"k%u\" x=\"%u\" y=\"%u\" width=\"12\" height=\"12\"/>"
                 "<text x=\"%u\" y=\"%u\">%s</text>",
-                k, k * 100, y, k * 100 + 17, y + 10, compare_kind_name((block_kind)k));
+                (unsigned)order[i], x, y, x + 17, y + 10, compare_kind_name(order[i]));
+        x += 100;
+    }
 }
 
 /* One column a mixer, as high as the nll rises without it. */
@@ -268,10 +284,15 @@ static void draw_columns(const candidate *x, uint32_t top, FILE *f)
 
 static bool draw_ablation(const comparison *c, FILE *f, bool alone)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, seen = 0;
 
-    for (uint32_t i = 0; i < c->n; i++)
-        n += c->items[i].quality.n_ablations > 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        const quality *q = &c->items[i].quality;
+
+        n += q->n_ablations > 0;
+        for (uint32_t k = 0; k < q->n_ablations; k++)
+            seen |= 1u << q->ablations[k].kind;
+    }
     if (!n)
         return false;
     plot_open_svg(f, "rise of nll by mixer left out", n * COLUMN_ROW + 2 * LEGEND_ROW, alone);
@@ -279,13 +300,15 @@ static bool draw_ablation(const comparison *c, FILE *f, bool alone)
     for (uint32_t i = 0; i < c->n; i++)
         if (c->items[i].quality.n_ablations)
             draw_columns(&c->items[i], n++ * COLUMN_ROW, f);
-    draw_kinds(f, n * COLUMN_ROW + 12);
+    draw_kinds(f, n * COLUMN_ROW + 12, seen);
     fputs("</svg>\n", f);
     return true;
 }
 
 static bool draw_layers(const comparison *c, FILE *f, bool alone)
 {
+    uint32_t seen = 0;
+
     plot_open_svg(f, "layers of each candidate", c->n * STRIP_ROW + 2 * LEGEND_ROW, alone);
     for (uint32_t i = 0; i < c->n; i++) {
         const candidate *x = &c->items[i];
@@ -294,12 +317,14 @@ static bool draw_layers(const comparison *c, FILE *f, bool alone)
         fprintf(f, "<text x=\"0\" y=\"%u\">", i * STRIP_ROW + 14);
         compare_escape(f, x->label);
         fputs("</text>\n", f);
-        for (uint32_t k = 0; k < x->arch->n_layers; k++)
+        for (uint32_t k = 0; k < x->arch->n_layers; k++) {
+            seen |= 1u << x->kinds[k];
             fprintf(f, "<rect class=\"k%u\" x=\"%.2f\" y=\"%u\" width=\"%.2f\" height=\"14\"/>",
                     x->kinds[k], k * wide, i * STRIP_ROW + 19, wide > 3 ? wide - 1 : wide * 0.8);
+        }
         fputs("\n", f);
     }
-    draw_kinds(f, c->n * STRIP_ROW + 12);
+    draw_kinds(f, c->n * STRIP_ROW + 12, seen);
     fputs("</svg>\n", f);
     return true;
 }

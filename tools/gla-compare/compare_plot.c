@@ -29,7 +29,8 @@ void compare_escape(FILE *f, const char *text)
     }
 }
 
-/* Colours told apart also by the colour-blind (Okabe and Ito), on both backgrounds. */
+/* Colours of candidates told apart also by the colour-blind (Okabe and Ito), on both backgrounds;
+ * kinds of layers in shades, as the terminal has them, so that no candidate's colour means one. */
 void compare_plot_style(FILE *f)
 {
     static const char *const light[] = {"#0072b2", "#d55e00", "#009e73", "#b5418a",
@@ -40,12 +41,13 @@ void compare_plot_style(FILE *f)
     fputs(".plot{font:13px system-ui,sans-serif}.plot text{fill:#333}"
           ".plot .grid{stroke:#ddd}.plot .axis{stroke:#888}.plot .front{stroke:#888;fill:none}"
           ".plot .line{fill:none;stroke-width:2.2}.plot .h{fill:var(--paper,#fff);stroke-width:1.5}"
-          ".k0{fill:#bbb}.k1{fill:#3a9bdc}.k2{fill:#d55e00}.k3{fill:#8a6d00}",
+          ".k0{fill:#eee}.k1{fill:#b4c4d2}.k2{fill:#3f4c58}.k3{fill:#8f7ba8}",
           f);
     for (uint32_t i = 0; i < 8; i++)
         fprintf(f, ".s%u{stroke:%s}.f%u{fill:%s}", i, light[i], i, light[i]);
     fputs("@media(prefers-color-scheme:dark){.plot text{fill:#ddd}.plot .grid{stroke:#3a3a3a}"
-          ".plot .axis{stroke:#888}.k0{fill:#555}.plot .h{fill:var(--paper,#16181b)}",
+          ".plot .axis{stroke:#888}.plot .h{fill:var(--paper,#16181b)}"
+          ".k0{fill:#2c3036}.k1{fill:#5d6f80}.k2{fill:#dde5ec}.k3{fill:#a893c6}",
           f);
     for (uint32_t i = 0; i < 8; i++)
         fprintf(f, ".s%u{stroke:%s}.f%u{fill:%s}", i, dark[i], i, dark[i]);
@@ -116,6 +118,9 @@ static bool set_range(plot *p)
         stretch(0, &y0, &y1);
     if (!(x0 <= x1) || !(y0 <= y1) || (p->log_y && y0 <= 0))
         return false;
+    p->x_first = p->linear_x ? 0
+                 : p->lines  ? x0 /* lines begin at a tick, dots lie anywhere */
+                             : pow(p->x_step, ceil(log(x0 / 1.4) / log(p->x_step) - 1e-9));
     p->x0 = p->linear_x ? 0 : p->lines && x0 < x1 ? x0 : x0 / 1.4;
     p->x1 = p->lines && p->x0 < x1 ? x1 : x1 * 1.4;
     if (p->linear_x) {
@@ -126,11 +131,6 @@ static bool set_range(plot *p)
     return true;
 }
 
-static double first_tick_x(const plot *p)
-{
-    return p->linear_x ? p->x0 : pow(p->x_step, ceil(log(p->x0) / log(p->x_step) - 1e-9));
-}
-
 static double nth_tick(double first, double step, bool logarithmic, int n)
 {
     return logarithmic ? first * pow(step, n) : first + n * step;
@@ -138,7 +138,6 @@ static double nth_tick(double first, double step, bool logarithmic, int n)
 
 static void draw_axes(const plot *p, FILE *f)
 {
-    const double x0 = first_tick_x(p);
     double tick;
     char buf[32];
 
@@ -149,7 +148,8 @@ static void draw_axes(const plot *p, FILE *f)
                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
                 LEFT, WIDTH - RIGHT, place_y(p, tick), place_y(p, tick), LEFT - 6,
                 place_y(p, tick) + 4, p->y_format(buf, tick));
-    for (int i = 0; (tick = nth_tick(x0, p->x_step, !p->linear_x, i)) <= p->x1 * (1 + 1e-9); i++)
+    for (int i = 0; (tick = nth_tick(p->x_first, p->x_step, !p->linear_x, i)) <= p->x1 * (1 + 1e-9);
+         i++)
         fprintf(f,
                 "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
                 "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n",

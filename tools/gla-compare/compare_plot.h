@@ -51,6 +51,7 @@ typedef struct plot {
     series list[MAX_CANDIDATES];
     uint32_t n;
     double x0, x1, y0, y1;
+    double x_first; /* tick */
 } plot;
 
 /* In one of 8 colours by the candidate. */

@@ -326,3 +326,18 @@ int compare_quality(comparison *c)
     free(w.text.ids);
     return status;
 }
+
+const char *compare_windows_text(const comparison *c, char *buf, size_t size)
+{
+    const unsigned long long tokens = c->tokens;
+
+    if (c->windows > 1)
+        snprintf(buf, size, "%llu tokens in %u windows of %u that do not overlap", tokens,
+                 c->windows, c->window);
+    else
+        snprintf(buf, size,
+                 "%llu tokens in one window of %u, and so no intervals: they need a longer text or "
+                 "a shorter --window",
+                 tokens, c->window);
+    return buf;
+}

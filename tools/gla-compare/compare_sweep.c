@@ -74,8 +74,10 @@ static int swap_mixer(gla_arch *arch, gla_arch_layer *mixer, const char *type)
     if (!strcmp(mixer->type, type))
         return 0;
     if (!family_settings(type, arch->d_model, settings))
-        return cli_error("--mixers: '%s' is not known here; gla, gated_deltanet, deltanet, kda, "
-                         "mamba2, hgrn2 and retention are",
+        return cli_error("--mixers: '%s' has no usual parameters here; gla, gated_deltanet, "
+                         "deltanet, kda, mamba2, hgrn2 and retention have; hint: write it, with "
+                         "its parameters, as the first linear block of the file; --mix sweeps any "
+                         "mixer, a plugin's too",
                          type);
     st = gla_arch_layer_init(mixer, type);
     for (const setting *s = settings; s->name && !st; s++)

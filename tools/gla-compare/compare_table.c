@@ -134,7 +134,7 @@ static bool has_gap(const comparison *c)
 
 static void print_remarks(const comparison *c)
 {
-    char memory[32];
+    char memory[32], windows[160];
 
     printf("\n* best of its column.  KV: %s.  KV > state: tokens at which the cache outgrows the "
            "state.\n",
@@ -143,8 +143,7 @@ static void print_remarks(const comparison *c)
         printf("fits: tokens of one sequence beside the weights in %s.\n",
                cli_format_bytes(memory, c->memory));
     if (c->windows)
-        printf("quality: %llu tokens in %u windows of %u that do not overlap.\n",
-               (unsigned long long)c->tokens, c->windows, c->window);
+        printf("quality: %s.\n", compare_windows_text(c, windows, sizeof(windows)));
     if (c->n_probes)
         printf(
             "recall: %u trials of each question; able: the right token gains at least ln 2 nats, "
