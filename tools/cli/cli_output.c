@@ -192,11 +192,18 @@ int cli_fail(const gla_diag *diag)
 __attribute__((format(printf, 4, 0))) static gla_status
 fill_diag(gla_diag *diag, gla_status status, const char *where, const char *format, va_list args)
 {
+    char *hint;
+
     memset(diag, 0, sizeof(*diag));
     diag->status = status;
     diag->offset = UINT64_MAX;
     snprintf(diag->where, sizeof(diag->where), "%s", where);
     vsnprintf(diag->message, sizeof(diag->message), format, args);
+    hint = strstr(diag->message, "; hint: "); /* as gla_diag_format() writes it */
+    if (hint) {
+        snprintf(diag->hint, sizeof(diag->hint), "%s", hint + strlen("; hint: "));
+        *hint = '\0';
+    }
     return status;
 }
 
