@@ -175,8 +175,27 @@ static void load_folder(gla_registry *r, const char *folder)
     free(names);
 }
 
+/* "gla/plugins" beside the library, wherever that was installed; where gla is part of a program,
+ * the folder it was configured for. */
+static char *own_folder(void)
+{
+    static const char here;
+    Dl_info info;
+    const char *slash =
+        dladdr(&here, &info) && info.dli_fname ? strrchr(info.dli_fname, '/') : NULL;
+    char *beside, *folder;
+
+    if (!slash || strncmp(slash + 1, "libgla.so", 9) != 0)
+        return gla__strdup(GLA_PLUGIN_DIR);
+    beside = gla__path_dir(info.dli_fname);
+    folder = beside ? gla__path_join(beside, "gla/plugins") : NULL;
+    gla__free(beside);
+    return folder;
+}
+
 gla_status gla_registry_load_path(gla_registry *r, gla_diag *diag)
 {
+    char *own;
     const char *begin = secure_getenv("GLA_PLUGIN_PATH");
 
     while (begin && *begin) {
@@ -192,7 +211,11 @@ gla_status gla_registry_load_path(gla_registry *r, gla_diag *diag)
         gla__free(path);
         begin += n + (begin[n] == ':');
     }
-    if (gla__is_dir(GLA_PLUGIN_DIR))
-        load_folder(r, GLA_PLUGIN_DIR);
+    own = own_folder();
+    if (!own)
+        return gla__fail_nomem(diag, "the folder of plugins");
+    if (gla__is_dir(own))
+        load_folder(r, own);
+    gla__free(own);
     return GLA_OK;
 }

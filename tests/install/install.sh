@@ -93,6 +93,8 @@ for plugin in "$work/mine/ema.so" "$work/cmake/ema.so"; do
     grep -q 'org.example.ema' "$work/out" || fail "$plugin"
 done
 ! "$at/bin/gla-inspect" "$work/arch.yaml" 2>/dev/null || fail "the plugin is not needed?"
+mkdir -p "$lib/gla/plugins" && cp "$work/mine/ema.so" "$lib/gla/plugins"
+"$at/bin/gla-inspect" "$work/arch.yaml" >/dev/null || fail "a plugin in plugindir is not found"
 
 # ---- and away ----
 cmake --install "$build" --prefix "$work/second" >/dev/null
