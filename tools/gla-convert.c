@@ -2,6 +2,7 @@
  *
  * gla-convert - published checkpoints into model folders, and back
  */
+#include <errno.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -45,7 +46,7 @@ static const cli_option options[] = {
 
 // clang-format off
 static const char *const usage[] = {
-    "FOLDER -o DIR [--weights TYPE]     published (or model) -> model",
+    "FOLDER -o DIR [--weights TYPE]     published, own or model -> model",
     "FILE.gguf -o DIR                   gguf -> model",
     "MODEL --to safetensors -o DIR      model folder -> published files",
     "SRC --arch-only [-o FILE]          config.json, gguf -> arch.yaml",
@@ -61,6 +62,9 @@ static const char *const description[] = {
     "flash-linear-attention and transformers write them, or a gguf file. It becomes a model "
     "folder: arch.yaml, which a person can read, weights.glaw, compressed and checksummed, "
     "and the tokenizer.",
+    "Weights of your own need no config.json: a folder with arch.yaml and safetensors files whose "
+    "tensors are named as gla-inspect --weights lists them becomes a model folder as well, with a "
+    "plugin's layers too.",
     "Nothing of the checkpoint is lost: unless weights were quantised, --to safetensors "
     "gives back the published files byte for byte. A folder is replaced only when asked to "
     "(--overwrite), and then as a whole: whatever happens on the way, it holds the old "
@@ -119,8 +123,8 @@ static int write_arch(const char *source, const gla_convert_options *o, gla_diag
     if (args.output)
         f = fopen(args.output, args.overwrite ? "w" : "wx");
     if (!f) {
-        status = cli_error("%s: %s; hint: --overwrite replaces a file", args.output,
-                           "cannot be written");
+        status = cli_error("%s: cannot be written: %s%s", args.output, strerror(errno),
+                           errno == EEXIST ? "; hint: --overwrite replaces a file" : "");
     } else {
         if (fwrite(text, 1, size, f) != size)
             status = cli_error("%s: not all of it could be written", args.output);

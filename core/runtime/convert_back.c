@@ -16,6 +16,7 @@
 #include "base/diag.h"
 #include "base/io.h"
 #include "formats/safetensors.h"
+#include "formats/yaml.h"
 #include "runtime/conversion.h"
 #include "runtime/quantise.h"
 
@@ -265,6 +266,23 @@ static gla_status write_file(back *b, uint32_t i, bool only_count)
     return st;
 }
 
+/* Where there is no config.json, arch.yaml says what the tensors mean. */
+static gla_status stage_arch(back *b, gla__staged *staged)
+{
+    char *path = gla__path_join(b->src, "arch.yaml"), *text = NULL;
+    size_t n = 0;
+    gla_status st;
+
+    if (!path)
+        return gla__fail_nomem(b->diag, "a path");
+    st = gla__read_all(path, GLA_YAML_MAX_FILE, &text, &n, b->diag);
+    if (!st)
+        st = gla__staged_add(staged, "arch.yaml", text, n, b->diag);
+    gla__free(text);
+    gla__free(path);
+    return st;
+}
+
 static gla_status stage_small_files(back *b, gla__staged *staged)
 {
     const char *index = gla__glaw_metadata(b->weights, INDEX_FILE), *config;
@@ -272,8 +290,9 @@ static gla_status stage_small_files(back *b, gla__staged *staged)
     gla_status st = gla__staged_copy(staged, b->src, b->diag);
 
     config = gla__glaw_config(b->weights, &n);
-    if (!st && config)
-        st = gla__staged_add(staged, "config.json", config, n, b->diag);
+    if (!st)
+        st = config ? gla__staged_add(staged, "config.json", config, n, b->diag)
+                    : stage_arch(b, staged);
     if (!st && index)
         st = gla__staged_add(staged, INDEX_FILE, index, strlen(index), b->diag);
     return st;
@@ -334,13 +353,16 @@ gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_
     back b = {.src = src, .options = gla__convert_options(options), .diag = diag};
     const double start = gla__clock_seconds();
     gla__output out = {0};
+    size_t n_config;
     gla_status st;
 
     if (report)
         memset(report, 0, sizeof(*report));
     st = open_source(&b);
     if (!st)
-        st = gla__output_open(&out, src, dst, "config.json", b.options.overwrite != 0, diag);
+        st = gla__output_open(&out, src, dst,
+                              gla__glaw_config(b.weights, &n_config) ? "config.json" : "arch.yaml",
+                              b.options.overwrite != 0, diag);
     if (!st) {
         b.dst = out.path;
         st = write_all(&b);

@@ -97,10 +97,20 @@ static gla_status make_aside(gla__output *o, gla_diag *diag)
     const size_t n = strlen(o->dst) + 64;
     const char *slash = strrchr(o->dst, '/');
     const char *name = slash ? slash + 1 : o->dst;
+    char *parent = gla__path_dir(o->dst);
 
     o->path = gla__alloc(n);
-    if (!o->path)
+    if (!o->path || !parent) {
+        gla__free(parent);
         return gla__fail_nomem(diag, "a path");
+    }
+    if (!gla__is_dir(parent)) {
+        gla__fail(diag, GLA_E_IO, "there is no folder '%s'", parent);
+        gla__hint(diag, "make it first");
+        gla__free(parent);
+        return GLA_E_IO;
+    }
+    gla__free(parent);
     snprintf(o->path, n, "%.*s.%s.%ld.tmp", (int)(name - o->dst), o->dst, name, (long)getpid());
     o->aside = true;
     return gla__make_dir(o->path, diag);

@@ -57,6 +57,40 @@ has "the same folder" "$err"
 expect 1 gla-convert "$work/model" -o "$work/x" --max-bytes 1K
 has "1024" "$err"
 
+expect 1 gla-convert "$work/model" -o "$work/no/where"
+has "no/where: there is no folder '$work/no'; hint: make it first" "$err"
+expect 1 gla-convert "$reference/gla" --arch-only -o "$work/no/where.yaml"
+has "No such file or directory" "$err"
+has_not "hint" "$err"
+
+# weights of one's own: arch.yaml, and tensors of the names that gla-inspect lists; there and back
+mkdir "$work/own"
+small_model >"$work/own/arch.yaml"
+expect 0 gla-inspect "$work/own" --weights --json
+python3 -c '
+import array, json, math, struct, sys
+header, data = {}, b""
+for w in json.load(open(sys.argv[1]))["weights"]:
+    raw = array.array("f", (math.sin(k) / 8 for k in range(math.prod(w["shape"])))).tobytes()
+    header[w["name"]] = {"dtype": "F32", "shape": w["shape"],
+                         "data_offsets": [len(data), len(data) + len(raw)]}
+    data += raw
+head = json.dumps(header).encode()
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(head)) + head + data)
+' "$work/.out" "$work/own/model.safetensors" || fail "cannot make weights"
+expect 0 gla-eval -m "$work/own" --ids '1 2 3 4 5'
+echo "$out" >"$work/nll"
+expect 0 gla-convert "$work/own" -o "$work/own-model"
+has "own-model: made by hand, " "$out"
+expect 0 gla-eval -m "$work/own-model" --ids '1 2 3 4 5'
+[ "$out" = "$(cat "$work/nll")" ] || fail "converted it says $out, before $(cat "$work/nll")"
+expect 0 gla-convert "$work/own-model" --to safetensors -o "$work/own-back"
+same "$work/own/model.safetensors" "$work/own-back/model.safetensors"
+same "$work/own-model/arch.yaml" "$work/own-back/arch.yaml"
+expect 0 gla-convert "$work/own-model" --to safetensors -o "$work/own-back" --overwrite
+expect 1 gla-run -m "$work/own" -p x
+has "own/tokenizer.json: cannot open: No such file or directory; hint: put the model's tokenizer.json there" "$err"
+
 cp -r "$reference/gla" "$work/bad"
 truncate -s 100000 "$work/bad/model.safetensors"
 expect 1 gla-convert "$work/bad" -o "$work/x"

@@ -9,6 +9,7 @@
 /* Before the model, which takes longer; but where there is no model at all, that is to be said. */
 static gla_status open_tokenizer(const char *dir, gla_tokenizer **out, gla_diag *diag)
 {
+    char path[4096];
     struct stat is;
     gla_arch *arch;
     gla_status st;
@@ -17,7 +18,15 @@ static gla_status open_tokenizer(const char *dir, gla_tokenizer **out, gla_diag 
         return GLA_OK;
     st = gla_arch_read(dir, &arch, diag);
     gla_arch_free(arch);
-    return st ? st : gla_tokenizer_open(dir, out, diag);
+    if (st)
+        return st;
+    st = gla_tokenizer_open(dir, out, diag);
+    if (st && snprintf(path, sizeof(path), "%s/tokenizer.json", dir) < (int)sizeof(path) &&
+        stat(path, &is) && !diag->hint[0])
+        snprintf(diag->hint, sizeof(diag->hint),
+                 "put the model's tokenizer.json there; gla-eval --ids, gla-bench and gla-inspect "
+                 "need none");
+    return st;
 }
 
 gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool with_tokenizer,
