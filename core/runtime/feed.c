@@ -43,7 +43,8 @@ static gla_status check_item(const gla_model *m, const gla_feed_item *item, gla_
     if (item->session->model != m)
         return gla__fail(diag, GLA_E_INVALID, "its session belongs to another model");
     if (item->session->feeding)
-        return gla__fail(diag, GLA_E_INVALID, "its session is being fed already");
+        return gla__fail(diag, GLA_E_INVALID,
+                         "its session is an item before it as well, or fed by another thread");
     if (item->logits && item->n_logits > item->n_tokens)
         return gla__fail(diag, GLA_E_INVALID, "logits of the last %zu tokens wanted, but %zu fed",
                          item->n_logits, item->n_tokens);

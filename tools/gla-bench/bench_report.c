@@ -291,7 +291,7 @@ static void print_limits(const bench *b)
 {
     char text[64];
 
-    printf("\nThe machine: median of %u rounds (least..most)\n", b->done);
+    printf("\nThe machine: median of %u round%s (least..most)\n", b->done, b->done == 1 ? "" : "s");
     if (b->reading.n)
         printf("  memory read  %s GB/s\n", spread(text, &b->reading, 1e-9));
     for (uint32_t i = 0; i < b->n_gemms; i++) {
@@ -309,7 +309,8 @@ static void print_prefills(const bench *b)
     char rate[64], share[64];
 
     if (b->n_prefills)
-        printf("\nPrefill: tokens, tokens/s, %% of the time that its matrix products need\n");
+        printf("\nPrefill: tokens, tokens/s, %% of the rate that its matrix products alone would "
+               "have\n");
     for (uint32_t i = 0; i < b->n_prefills; i++) {
         const prefill_item *p = &b->prefills[i];
 
