@@ -46,7 +46,7 @@ static const cli_option options[] = {
 
 // clang-format off
 static const char *const usage[] = {
-    "FOLDER -o DIR [--weights TYPE]     published, own or model -> model",
+    "FOLDER -o DIR [--weights TYPE]     checkpoint (or model) -> model",
     "FILE.gguf -o DIR                   gguf -> model",
     "MODEL --to safetensors -o DIR      model folder -> published files",
     "SRC --arch-only [-o FILE]          config.json, gguf -> arch.yaml",
