@@ -177,6 +177,17 @@ static void read_eos(gla__import *im)
     im->arch->eos_tokens[0] = one;
 }
 
+bool gla__has_head(const gla__import *im)
+{
+    static const char *const names[] = {"lm_head.weight", "language_model.lm_head.weight",
+                                        "head.weight", "output.weight" /* gguf */};
+    bool has = !im->source;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        has = has || gla_weights_find(im->source, names[i]);
+    return has;
+}
+
 void gla__model(gla__import *im, const gla__model_defaults *d)
 {
     gla_arch *a = im->arch;
@@ -196,9 +207,7 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     gla__set_type(im, &a->norm, "rmsnorm");
     gla__set_number(im, &a->norm, "eps", gla__config_float(c, eps_keys, d->norm_eps));
     tie = gla__config_bool(c, "tie_embedding|tie_word_embeddings", d->tie);
-    if (!tie && !gla__has_tensor(im, true, "lm_head.weight") &&
-        !gla__has_tensor(im, false, "output.weight") && /* gguf */
-        !gla__has_tensor(im, true, "head.weight")) {
+    if (!tie && !gla__has_head(im)) {
         gla__note(im, "config.json says tie_word_embeddings false, but there is no lm_head.weight: "
                       "the head uses the embedding");
         tie = true;

@@ -62,6 +62,8 @@ typedef struct gla__model_defaults {
 /* vocab_size, hidden_size, num_hidden_layers, max_position_embeddings, tie_word_embeddings,
  * tokens, rmsnorm with "norm_eps|rms_norm_eps|...", embedding, head; makes im->layers. */
 void gla__model(gla__import *im, const gla__model_defaults *d);
+/* The source has a head of its own, or there is no source. */
+bool gla__has_head(const gla__import *im);
 /* The family's tokenizer puts nothing in front of a text, whatever bos_token_id its config has. */
 void gla__never_bos(gla__import *im);
 uint32_t gla__hidden_size(const gla__import *im);

@@ -155,6 +155,11 @@ gla_arch_layer *gla__mamba2(gla__import *im, gla_arch_block *b, const gla__mamba
     return l;
 }
 
+bool gla__is_mlx_conv(const gla_tensor_info *taps)
+{
+    return taps && taps->ndim == 3 && taps->dims[1] > 1 && taps->dims[2] == 1;
+}
+
 /* ---- tensors ------------------------------------------------------------------------ */
 
 gla__name gla__name_of(const char *format, ...)

@@ -55,6 +55,10 @@ typedef struct gla__mamba2_defaults {
  * mamba_d_conv, biases, time_step_limit (and Nemotron-H's names of them); its norm is "whole". */
 gla_arch_layer *gla__mamba2(gla__import *im, gla_arch_block *b, const gla__mamba2_defaults *d);
 
+/* MLX keeps the taps of a convolution as [C, W, 1], which is published as [C, 1, W]; it changes the
+ * weights of some families.  NULL is none. */
+bool gla__is_mlx_conv(const gla_tensor_info *taps);
+
 /* ---- tensors ---------------------------------------------------------------------- */
 
 typedef struct gla__name {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "formats/gguf.h"
 #include "formats/import_common.h"
 
 /* ---- rotary positions ------------------------------------------------------------- */
@@ -141,6 +142,17 @@ static void set_rope(gla__import *im, gla_arch_layer *l, uint32_t head_dim, doub
         rope_scaling(im, l, ours);
 }
 
+/* Most families' code rotates all of a head and never reads this key; in gguf it means something.
+ */
+static void rotates_all(gla__import *im)
+{
+    char key[160];
+
+    snprintf(key, sizeof(key), "%s|partial_rotary_factor", rope_key(im, "partial_rotary_factor"));
+    if (gla__config_float(im->cfg, key, 1) < 1 && !(im->source && gla__is_gguf(im->source)))
+        gla__config_refuse(im->cfg, key, "this family's code rotates all of a head");
+}
+
 /* ---- attention ----------------------------------------------------------------------- */
 
 void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__llama_attention *a)
@@ -173,6 +185,8 @@ void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__lla
     else
         set_rope(im, l, (uint32_t)head_dim, a->rope_theta > 0 ? a->rope_theta : 10000,
                  a->rotary > 0 ? a->rotary : 1);
+    if (!a->no_rope && !(a->rotary > 0))
+        rotates_all(im);
 }
 
 void gla__llama_ffn(gla__import *im, gla_arch_block *b, uint32_t d_ff)

@@ -51,6 +51,8 @@ static void arch(gla__import *im)
                        "num_logits_to_keep|mamba_use_mlp|mlp_expansion_factor|attn_layer_indices");
     gla__config_ignore(c, "mamba_norm_before_gate|mamba_expand|embedding_dim");
     gla__only_silu(im, "hidden_act");
+    if (gla__is_mlx_conv(gla__source(im, "model.layers.0.mamba.conv1d.weight")))
+        gla__config_refuse(c, "model_type", "MLX has multiplied the weights by the multipliers");
     gla__model(im, &defaults);
     b = gla__block_add(im, "parallel");
     if (!b)

@@ -63,10 +63,22 @@ static void linear(gla__import *im, gla_arch_layer *l)
     gla__set_number(im, l, "conv", (double)gla__config_int(c, "linear_conv_kernel_dim", 4, 1, 64));
 }
 
-/* Zero-centred, as published; gguf has added the 1 (import_gguf.c says so by this key). */
+static const char *const roots[] = {"model.", "model.language_model.", "language_model.model."};
+#define N_ROOTS (sizeof(roots) / sizeof(roots[0]))
+
+static bool is_mlx(const gla__import *im)
+{
+    for (uint32_t i = 0; i < N_ROOTS * im->n_layers; i++)
+        if (gla__is_mlx_conv(gla__source_format(im, "%slayers.%u.linear_attn.conv1d.weight",
+                                                roots[i % N_ROOTS], (uint32_t)(i / N_ROOTS))))
+            return true;
+    return false;
+}
+
+/* Zero-centred, as published; MLX and gguf have added the 1 (import_gguf.c says so by this key). */
 static double norm_offset(gla__import *im)
 {
-    return gla__config_float(im->cfg, "norm_offset", 1);
+    return gla__config_float(im->cfg, "norm_offset", is_mlx(im) ? 0 : 1);
 }
 
 static void make(gla__import *im, gla_arch_block *b, uint32_t kind)
@@ -112,6 +124,10 @@ static void arch(gla__import *im)
                              .max_positions = 32768,
                              .norm_eps = 1e-6};
 
+    /* of a model of images and text it is the outer one that counts */
+    const bool says_tie = gla__config_has(c, "tie_word_embeddings");
+    const bool tie = gla__config_bool(c, "tie_word_embeddings", false);
+
     gla__config_enter(c, "text_config");
     if (is_type(im, "next"))
         d = (gla__model_defaults){.vocab_size = 151936,
@@ -130,6 +146,8 @@ static void arch(gla__import *im)
     gla__config_not(c, "use_sliding_window");
     gla__only_silu(im, "hidden_act");
     gla__model(im, &d);
+    if (says_tie)
+        im->arch->tie_embeddings = tie || !gla__has_head(im);
     gla__never_bos(im);
     gla__set_unless(im, &im->arch->norm, "offset", norm_offset(im), 0);
     gla__hybrid_blocks(im, kinds, kind_of, make);
@@ -175,12 +193,11 @@ static void linear_tensors(gla__import *im, uint32_t layer, const char *source)
 
 static void tensors(gla__import *im)
 {
-    static const char *const roots[] = {"model.", "model.language_model.", "language_model.model."};
     static const char *const renamed[] = {"router.weight=gate.weight",
                                           "shared.gate.weight=shared_expert_gate.weight", NULL};
     gla__llama_names names = {.root = roots[0]};
 
-    for (uint32_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++)
+    for (uint32_t i = 0; i < N_ROOTS; i++)
         if (gla__source_format(im, "%sembed_tokens.weight", roots[i]))
             names.root = roots[i];
     if (gla__source(im, "language_model.lm_head.weight"))

@@ -235,12 +235,18 @@ Test(import, rotary_positions_of_every_type)
                    "config.json: rope_scaling.type", "\"spiral\": no such rotary positions");
 }
 
+#define NEXT                                                                                       \
+    "{\"model_type\":\"qwen3_next\",\"num_hidden_layers\":1,\"layer_types\":[\"full_attention\"]," \
+    "\"head_dim\":16"
+
 Test(import, part_of_a_head_is_rotated)
 {
-    EXPECT_YAML(LLAMA ",\"partial_rotary_factor\":0.5}", "dims: 8");
-    EXPECT_YAML(LLAMA ",\"partial_rotary_factor\":0.5,"
-                      "\"rope_parameters\":{\"partial_rotary_factor\":0.25}}",
-                "dims: 4");
+    EXPECT_YAML(NEXT "}", "dims: 4");
+    EXPECT_YAML(NEXT ",\"partial_rotary_factor\":0.5}", "dims: 8");
+    EXPECT_YAML(NEXT ",\"partial_rotary_factor\":0.99}", "dims: 15");
+    EXPECT_YAML(NEXT ",\"partial_rotary_factor\":0.5,"
+                     "\"rope_parameters\":{\"partial_rotary_factor\":0.75}}",
+                "dims: 12");
 }
 
 Test(import, llama_biases)
@@ -335,7 +341,6 @@ static const struct {
      "value_rank: 0, var_rank: 128"},
     {"kla", KLA(", \"discretization\": \"zoh\""), "discretization: zoh"},
     {"lfm2", "\"block_auto_adjust_ff_dim\": false, \"intermediate_size\": 100", "d_ff: 100"},
-    {"llama", "\"partial_rotary_factor\": 0.99, \"num_attention_heads\": 4", "dims: 15"},
     {"llama", "\"rope_scaling\": {\"type\": \"su\", \"attention_factor\": 2}",
      "attention_factor: 2\n"},
     {"gsa", "\"num_slots\": null, \"num_heads\": 2", "slots: 32"},

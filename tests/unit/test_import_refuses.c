@@ -41,6 +41,8 @@ static const struct refusal {
      "rope_parameters.low_freq_factor", "not given: these rotary positions need it"},
     {"llama", "\"rope_parameters\": {\"rope_theta\": 1e6}, \"rope_scaling\": {\"type\": \"yarn\"}",
      "rope_scaling", "rope_parameters says something else"},
+    {"llama", "\"num_attention_heads\": 1, \"partial_rotary_factor\": 0.5", "partial_rotary_factor",
+     "0.5: this family's code rotates all of a head"},
     {"llama", "\"num_attention_heads\": 65", "num_attention_heads", "leaves them no channels"},
     {"llama", "\"partial_rotary_factor\": -1", "partial_rotary_factor", "a part of a head"},
     {"llama", "\"partial_rotary_factor\": 0", "partial_rotary_factor", "a part of a head"},

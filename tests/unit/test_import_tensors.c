@@ -11,10 +11,26 @@
 
 #define MAX_TENSORS 8
 
-/* Tensors of U8, "name*count" or "name" (one element). */
+/* "2x3x4" as a list of numbers; their product. */
+static size_t read_shape(const char *text, char *list, size_t size)
+{
+    size_t count = 1, used = 0;
+
+    list[0] = '\0';
+    for (char *end; *text; text = end + (*end == 'x')) {
+        const size_t n = strtoul(text, &end, 10);
+
+        cr_assert_neq(end, text);
+        used += (size_t)snprintf(list + used, size - used, "%s%zu", used ? "," : "", n);
+        count *= n;
+    }
+    return count;
+}
+
+/* Tensors of U8, "name*shape" or "name" (one element). */
 static gla_weights *make_source(const char *const *tensors)
 {
-    char header[2048] = "{", path[TEMP_PATH];
+    char header[2048] = "{", path[TEMP_PATH], shape[64];
     uint8_t length[8] = {0};
     size_t n = 1, bytes = 0;
     gla_weights *w;
@@ -23,12 +39,13 @@ static gla_weights *make_source(const char *const *tensors)
 
     for (; *tensors; tensors++) {
         const size_t name = strcspn(*tensors, "*");
-        const size_t count = (*tensors)[name] ? (size_t)atoi(*tensors + name + 1) : 1;
+        const char *given = (*tensors)[name] ? *tensors + name + 1 : "1";
+        const size_t count = read_shape(given, shape, sizeof(shape));
 
         n += (size_t)snprintf(
             header + n, sizeof(header) - n,
-            "%s\"%.*s\":{\"dtype\":\"U8\",\"shape\":[%zu],\"data_offsets\":[%zu,%zu]}",
-            n > 1 ? "," : "", (int)name, *tensors, count, bytes, bytes + count);
+            "%s\"%.*s\":{\"dtype\":\"U8\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+            n > 1 ? "," : "", (int)name, *tensors, shape, bytes, bytes + count);
         bytes += count;
     }
     n += (size_t)snprintf(header + n, sizeof(header) - n, "}");
@@ -219,6 +236,9 @@ Test(import_tensors, a_tensor_stored_twice_is_ignored_when_it_is_tied)
 
 /* ---- sizes ---- */
 
+#define HEADS  ", \"num_attention_heads\": 2"
+#define UNTIED "d_model: 8\nmax_positions: 32768\n"
+
 /* What the config says and the tensors do not: they decide, and it is said. */
 static const struct {
     const char *family, *more, *tensors[MAX_TENSORS];
@@ -250,6 +270,24 @@ static const struct {
      {"backbone.layers.0.mixer.dt_proj.weight*47"},
      NULL,
      "dt_rank: 1"},
+    /* MLX adds the 1 of zero-centred norms; its convolutions tell it */
+    {"qwen3_5",
+     HEADS,
+     {"language_model.model.layers.0.linear_attn.conv1d.weight*8x4x1"},
+     NULL,
+     "norm: {type: rmsnorm, eps: 1.0e-6}"},
+    {"qwen3_5",
+     HEADS,
+     {"language_model.model.layers.0.linear_attn.conv1d.weight*8x1x4"},
+     NULL,
+     "norm: {type: rmsnorm, eps: 1.0e-6, offset: 1}"},
+    {"qwen3_5", HEADS, {"language_model.lm_head.weight"}, NULL, UNTIED},
+    /* of a model of images and text the outer word counts */
+    {"qwen3_5",
+     HEADS ", \"tie_word_embeddings\": false, \"text_config\": {\"tie_word_embeddings\": true}",
+     {"lm_head.weight"},
+     NULL,
+     UNTIED},
     {"llama",
      ", \"num_attention_heads\": 2",
      {"model.norm.weight"},
@@ -290,17 +328,33 @@ Test(import_tensors, decide_where_the_config_differs_and_it_is_said)
     }
 }
 
+static void expect_refusal(const char *json, const gla_weights *w, const char *where)
+{
+    gla__import *im;
+    gla_diag diag;
+
+    cr_expect_eq(gla__import_open(json, strlen(json), "c", w, &im, &diag), GLA_E_UNSUPPORTED);
+    cr_expect_str_eq(diag.where, where);
+}
+
 Test(import_tensors, of_another_quantisation_are_refused)
 {
     static const char json[] = "{\"model_type\": \"gla\", \"quantization\": {\"bits\": 4}}";
     static const char *const tensors[] = {"model.norm.weight", NULL};
     gla_weights *w = make_source(tensors);
     gla__import *im;
-    gla_diag diag;
 
-    cr_expect_eq(gla__import_open(json, sizeof(json) - 1, "c", w, &im, &diag), GLA_E_UNSUPPORTED);
-    cr_expect_str_eq(diag.where, "c: quantization");
-    cr_expect_eq(gla__import_open(json, sizeof(json) - 1, "c", NULL, &im, &diag), GLA_OK);
+    expect_refusal(json, w, "c: quantization");
+    cr_expect_eq(gla__import_open(json, sizeof(json) - 1, "c", NULL, &im, NULL), GLA_OK);
     gla__import_close(im);
+    gla_weights_close(&w);
+}
+
+Test(import_tensors, that_mlx_has_multiplied_are_refused)
+{
+    static const char *const tensors[] = {"model.layers.0.mamba.conv1d.weight*8x4x1", NULL};
+    gla_weights *w = make_source(tensors);
+
+    expect_refusal("{\"model_type\": \"falcon_h1\"}", w, "c: model_type");
     gla_weights_close(&w);
 }
