@@ -239,6 +239,7 @@ static gla_status change_kind(gla_arch *arch, const palette *p, uint32_t *layer,
 static int check_mix(const gla_arch *arch, const palette *p, const char *mix, uint32_t linear,
                      uint32_t softmax, uint32_t n)
 {
+    const uint32_t group = linear + softmax; /* not 0: parse_mix() */
     char near[64];
 
     if (linear && p->linear == p->n)
@@ -249,12 +250,12 @@ static int check_mix(const gla_arch *arch, const palette *p, const char *mix, ui
         return cli_error("%s: no block with softmax attention: --mix %s needs one to repeat; hint: "
                          "add one under blocks:, it need not be used",
                          arch->name, mix);
-    if (n % (linear + softmax) == 0)
+    if (group && n % group == 0)
         return 0;
     nearest_mixes(n, linear, softmax, near, sizeof(near));
     return cli_error("%s: --mix %s comes in groups of %u layers, which do not divide %u layers; "
                      "hint: the nearest that do are %s",
-                     arch->name, mix, linear + softmax, n, near);
+                     arch->name, mix, group, n, near);
 }
 
 static int lay_mix(gla_arch *arch, const palette *p, const char *mix, uint32_t linear,
