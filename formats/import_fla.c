@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats/import_hybrid.h"
+
 #define UNASSIGNED UINT32_MAX
 
 const gla__model_defaults gla__fla_usual = {.vocab_size = 32000,
@@ -12,6 +14,25 @@ const gla__model_defaults gla__fla_usual = {.vocab_size = 32000,
                                             .layers = 24,
                                             .max_positions = 2048,
                                             .norm_eps = 1e-6};
+
+/* Where a family keeps its tensors. */
+static gla__llama_names names_of(gla__import *im)
+{
+    const bool samba = gla__config_is(im->cfg, "model_type", "samba");
+    const gla__llama_names usual = {
+        .root = "model.", .mixer = "attn.", .mixer_norm = "attn_norm.", .ffn_norm = "mlp_norm."};
+    gla__llama_names n = usual;
+
+    if (samba) {
+        n.root = "backbone.";
+        n.mixer = "mixer.";
+        n.mixer_norm = "mixer_norm.";
+        n.final_norm = "norm_f.";
+    }
+    n.embedding = gla__source_format(im, "%sembed_tokens.weight", n.root) ? "embed_tokens.weight"
+                                                                          : "embeddings.weight";
+    return n;
+}
 
 /* ---- architecture ---------------------------------------------------------------- */
 
@@ -50,8 +71,9 @@ void gla__fla_heads(gla__import *im, gla_arch_layer *l, uint32_t heads, double e
 void gla__fla_conv(gla__import *im, gla_arch_layer *l, uint32_t def, bool wanted, const char *taps)
 {
     const int64_t width = gla__config_int(im->cfg, "conv_size", 4, 1, 64);
-    const bool has =
-        gla__has_tensor(im, wanted, "model.layers.%u.attn.%s", gla__fla_first(im), taps);
+    const gla__llama_names at = names_of(im);
+    const bool has = gla__has_tensor(im, wanted, "%slayers.%u.%s%s", at.root, gla__fla_first(im),
+                                     at.mixer, taps);
 
     if (has != wanted)
         gla__note(im, "config.json asks for %s short convolution, the tensors have %s: they decide",
@@ -86,14 +108,18 @@ static uint32_t inner_width(gla__import *im)
     const double def = gla__config_is(im->cfg, "model_type", "retnet") ? 2 : 4;
     const double ratio = gla__config_float(im->cfg, "hidden_ratio", def);
     const double wanted = floor(d * ratio * 2 / 3);
-    const gla_tensor_info *down = gla__source(im, "model.layers.0.mlp.down_proj.weight");
+    const gla_tensor_info *down =
+        gla__source_format(im, "%slayers.0.mlp.down_proj.weight", names_of(im).root);
     uint32_t n = 256;
 
     if (wanted >= 0 && wanted <= GLA__MAX_WIDTH)
         n = 256 * (uint32_t)ceil(wanted / 256);
     else
         gla__config_refuse(im->cfg, "hidden_ratio", "no sensible width comes out");
-    n = (uint32_t)gla__config_int(im->cfg, "intermediate_size", n, 1, GLA__MAX_WIDTH);
+    if (gla__config_is(im->cfg, "model_type", "samba"))
+        gla__config_ignore(im->cfg, "intermediate_size"); /* of its Mamba layers */
+    else
+        n = (uint32_t)gla__config_int(im->cfg, "intermediate_size", n, 1, GLA__MAX_WIDTH);
     if (down && down->n_elements / d != n && down->n_elements % d == 0 &&
         down->n_elements / d <= GLA__MAX_WIDTH) {
         gla__note(im, "config.json gives the ffn %u channels, the tensors have %u: taking those", n,
@@ -114,6 +140,7 @@ void gla__fla_softmax(gla__import *im, gla_arch_block *b, const char *spec, uint
                       uint32_t first_layer)
 {
     gla__config *c = im->cfg;
+    const gla__llama_names at = names_of(im);
     gla_arch_layer *l = gla__set_mixer(im, b, "attention");
     const int64_t heads = gla__config_int(c, gla__config_key(c, "%snum_heads", spec), default_heads,
                                           1, GLA__MAX_HEADS);
@@ -126,9 +153,10 @@ void gla__fla_softmax(gla__import *im, gla_arch_block *b, const char *spec, uint
 
     gla__set_number(im, l, "heads", (double)heads);
     gla__set_unless(im, l, "kv_heads", (double)kv_heads, (double)heads);
-    gla__set_flag(im, l, "qkv_bias",
-                  gla__has_tensor(im, bias, "model.layers.%u.attn.q_proj.bias", first_layer),
-                  false);
+    gla__set_flag(
+        im, l, "qkv_bias",
+        gla__has_tensor(im, bias, "%slayers.%u.%sq_proj.bias", at.root, first_layer, at.mixer),
+        false);
     if (gla__config_bool(c, gla__config_key(c, "%sqk_norm", spec), false)) {
         gla__set_text(im, l, "qk_norm", "head");
         gla__set_number(im, l, "qk_norm_eps", 1e-5); /* fla's default, whatever norm_eps is */
@@ -229,26 +257,17 @@ void gla__fla_feature_map(gla__import *im, gla_arch_layer *l)
 
 /* ---- tensors -------------------------------------------------------------------------- */
 
-static void layer_rule(gla__import *im, uint32_t layer, const char *ours, const char *source)
-{
-    char a[96], b[96];
-
-    snprintf(a, sizeof(a), "layers.%u.%s", layer, ours);
-    snprintf(b, sizeof(b), "model.layers.%u.%s", layer, source);
-    gla__map_prefix(im, a, b);
-}
-
 /* Until February 2025 gate_proj was [gate; up] in one. */
-static void split_fused_gate(gla__import *im, uint32_t layer)
+static void split_fused_gate(gla__import *im, const char *root, uint32_t layer)
 {
     const gla_tensor_info *gate =
-        gla__source_format(im, "model.layers.%u.mlp.gate_proj.weight", layer);
+        gla__source_format(im, "%slayers.%u.mlp.gate_proj.weight", root, layer);
     const gla_tensor_info *down =
-        gla__source_format(im, "model.layers.%u.mlp.down_proj.weight", layer);
+        gla__source_format(im, "%slayers.%u.mlp.down_proj.weight", root, layer);
     char ours[64];
 
     if (!gate || !down || gate->n_elements != 2 * down->n_elements ||
-        gla__source_format(im, "model.layers.%u.mlp.up_proj.weight", layer))
+        gla__source_format(im, "%slayers.%u.mlp.up_proj.weight", root, layer))
         return;
     snprintf(ours, sizeof(ours), "layers.%u.ffn.gate_proj.weight", layer);
     gla__map_range(im, ours, gate->name, 0, down->n_elements);
@@ -258,22 +277,15 @@ static void split_fused_gate(gla__import *im, uint32_t layer)
 
 void gla__fla_tensors(gla__import *im, const char *const *renamed)
 {
+    const gla__llama_names names = names_of(im);
     char ours[96], source[96];
 
-    gla__map_prefix(im, "embed.weight",
-                    gla__source(im, "model.embed_tokens.weight") ? "model.embed_tokens.weight"
-                                                                 : "model.embeddings.weight");
-    gla__map_prefix(im, "final_norm.", "model.norm.");
-    gla__map_prefix(im, "head.", "lm_head.");
+    gla__llama_tensors(im, &names);
     for (uint32_t i = 0; i < im->n_layers; i++) {
-        layer_rule(im, i, "mixer.", "attn.");
-        layer_rule(im, i, "ffn.", "mlp.");
-        layer_rule(im, i, "mixer_norm.", "attn_norm.");
-        layer_rule(im, i, "ffn_norm.", "mlp_norm.");
-        split_fused_gate(im, i);
+        split_fused_gate(im, names.root, i);
         snprintf(ours, sizeof(ours), "layers.%u.mixer.", i);
-        snprintf(source, sizeof(source), "model.layers.%u.attn.", i);
-        if (renamed && strcmp(im->arch->blocks[im->layers[i]].mixers[0].type, "attention") != 0)
+        snprintf(source, sizeof(source), "%slayers.%u.%s", names.root, i, names.mixer);
+        if (renamed && !gla__is_type(&gla__block_of(im, i)->mixers[0], "attention"))
             gla__map_names(im, ours, source, renamed);
     }
     gla__map_ignore(im, "*.rotary.inv_freq");

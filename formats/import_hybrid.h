@@ -2,8 +2,8 @@
  *
  * import_hybrid.h - what transformers' hybrid families have in common
  *
- * Lists of layer types and the blocks made from them, mixtures of experts, Mamba-2 as Bamba's
- * relatives spell it, and tensors that are fused, stacked or cut in unfortunate places.
+ * Lists of layer types and the blocks made from them, mixtures of experts, Mamba, Mamba-2 as
+ * Bamba's relatives spell it, and tensors that are fused, stacked or cut in unfortunate places.
  */
 #ifndef GLA_FORMATS_IMPORT_HYBRID_H
 #define GLA_FORMATS_IMPORT_HYBRID_H
@@ -45,6 +45,10 @@ gla_arch_layer *gla__moe(gla__import *im, gla_arch_block *b, uint32_t experts, u
                          const char *d_ff_key, uint32_t d_ff);
 /* DeepSeek-V3's router: sigmoid scores, selection bias, groups, a scaling factor. */
 void gla__moe_sigmoid(gla__import *im, gla_arch_layer *moe, double scaling);
+
+/* mixer: mamba with expand, state_size, time_step_rank, conv_kernel, use_bias as Mamba and Samba
+ * have them; the rank of dt follows the tensors of first_layer. */
+void gla__mamba(gla__import *im, gla_arch_block *b, uint32_t first_layer, bool conv_bias);
 
 typedef struct gla__mamba2_defaults {
     uint32_t heads, head_dim, state, groups; /* head_dim 0: follows from mamba_expand */

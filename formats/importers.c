@@ -37,25 +37,25 @@ const gla__importer *gla__importer_find(const char *model_type)
     return NULL;
 }
 
-/* "model_type 'x' is not known; known: bamba, gla, ..." */
+/* "model_type: "x" is not known; known: bamba, ..., gla, and 12 more" */
 static gla_status unknown_type(const char *model_type, const char *name, gla_diag *diag)
 {
     const char *all[256];
-    char text[256] = "";
-    size_t n = 0, used = 0;
+    char text[sizeof(diag->message) - 80] = "";
+    size_t n = 0, told = 0, used = 0;
     const char *nearest;
     gla_status st;
 
     for (const gla__importer *const *p = importers; *p; p++)
         for (const char *const *type = (*p)->model_types; *type && n < 256; type++)
             all[n++] = *type;
-    for (size_t i = 0; i < n && used < sizeof(text); i++)
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", i ? ", " : "", all[i]);
-    st = gla__fail(diag, GLA_E_UNSUPPORTED, "\"%s\" is not known; known: %s", model_type, text);
+    for (; told < n && used + strlen(all[told]) + 2 < sizeof(text); told++)
+        used +=
+            (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", told ? ", " : "", all[told]);
+    st = gla__fail(diag, GLA_E_UNSUPPORTED, "\"%.40s\" is not known; known: %s and %zu more",
+                   model_type, text, n - told);
     nearest = gla__nearest(model_type, all, n);
-    if (!strcmp(model_type, "samba")) /* no misspelt mamba */
-        gla__hint(diag, "Mamba between sliding windows can be written in arch.yaml, not converted");
-    else if (nearest)
+    if (nearest)
         gla__hint(diag, "did you mean \"%s\"?", nearest);
     gla__at(diag, "model_type");
     gla__at(diag, name);

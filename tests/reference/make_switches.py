@@ -2,7 +2,7 @@
 multipliers other than 1, groups of experts, biases, mixtures for Qwen3.5, positions in Granite; and small ones with
 every number that can be unlike its default (epsilons above all, which hide nowhere at 0.05).
 
-Uses make_reference.py's perturb(), so that every parameter moves the logits.  The two of fla (rwkv6-hybrid, rwkv7-alt) need
+Uses make_reference.py's perturb(), so that every parameter moves the logits.  The three of fla (rwkv6-hybrid, rwkv7-alt, samba) need
 its source on PYTHONPATH and TRITON_INTERPRET=1: then its recurrent kernels run on a CPU.  The others are made without
 it, because transformers would take its kernels.
 usage: make_switches.py OUT [only-name ...]
@@ -88,6 +88,8 @@ CASES = {
         gate_low_rank_dim=5, attn=dict(layers=[1], num_heads=4, num_kv_heads=2, window_size=24, qkv_bias=True, rope_theta=500.0)),
     "rwkv7-alt": scope["fla_case"]("rwkv7", "RWKV7", **SMALL(3), norm_eps=0.02, head_dim=8, norm_first=False, norm_bias=False, intermediate_size=50,
         decay_low_rank_dim=3, gate_low_rank_dim=4, a_low_rank_dim=5, v_low_rank_dim=6),
+    "samba": scope["fla_case"]("samba", "Samba", **{**SMALL(3), "tie_word_embeddings": False}, norm_eps=0.05, state_size=5, conv_kernel=3, expand=3,
+        use_bias=True, time_step_rank=7, hidden_ratio=2, attn=dict(layers=[0], num_heads=4, num_kv_heads=2, window_size=16, qkv_bias=True, rope_theta=500.0)),
 }
 
 for name, build in CASES.items():
