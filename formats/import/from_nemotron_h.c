@@ -33,6 +33,20 @@ static uint32_t kind_of(gla__import *im, uint32_t layer)
     return (uint32_t)(letter - letters);
 }
 
+/* NVIDIA's code, which reads hybrid_override_pattern, bounds dt by time_step_limit, as
+ * gla__mamba2() has it.  transformers, which writes lists of layers, bounds it by time_step_min. */
+static void bound_dt(gla__import *im, gla_arch_layer *l)
+{
+    gla__config *c = im->cfg;
+    const bool from_transformers = gla__config_has(c, "layers_block_type|layer_types");
+    const double min = gla__config_float(c, "time_step_min|mamba_dt_min", 0.001);
+
+    if (from_transformers) {
+        gla__set_number(im, l, "dt_min", min);
+        gla__set_number(im, l, "dt_max", INFINITY);
+    }
+}
+
 static void mamba(gla__import *im, gla_arch_block *b)
 {
     static const gla__mamba2_defaults defaults = {
@@ -41,10 +55,7 @@ static void mamba(gla__import *im, gla_arch_block *b)
     const bool bias = gla__config_bool(im->cfg, "use_bias", false);
 
     gla__set_text(im, l, "norm", "group");
-    /* transformers bounds dt by time_step_min and not by time_step_limit */
-    gla__set_number(im, l, "dt_min",
-                    gla__config_float(im->cfg, "time_step_min|mamba_dt_min", 0.001));
-    gla__set_number(im, l, "dt_max", INFINITY);
+    bound_dt(im, l);
     if (bias) {
         gla__set_flag(im, l, "in_bias", true, false);
         gla__set_flag(im, l, "out_bias", true, false);

@@ -205,6 +205,16 @@ Test(import_hybrid, falcon_multiplies_everything)
                  "out_bias: true, norm: none");
 }
 
+Test(import_hybrid, nemotron_bounds_dt_as_the_writer_of_its_config_does)
+{
+    EXPECT_PARTS("{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"M\","
+                 "\"time_step_min\":0.25,\"time_step_limit\":[0.0,{\"__float__\":\"Infinity\"}]}",
+                 "conv: 4, norm: group}");
+    EXPECT_PARTS("{\"model_type\":\"nemotron_h\",\"layers_block_type\":[\"mamba\"],"
+                 "\"time_step_min\":0.25,\"time_step_limit\":[0.0,1.0]}",
+                 "dt_min: 0.25");
+}
+
 Test(import_hybrid, nemotron_spells_its_layers_in_letters)
 {
     expect_pattern("{\"model_type\":\"nemotron_h\",\"num_hidden_layers\":52,"
@@ -212,7 +222,7 @@ Test(import_hybrid, nemotron_spells_its_layers_in_letters)
                    "mmmfmm");
     EXPECT_PARTS("{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"M-E\","
                  "\"time_step_min\":0.25,\"time_step_limit\":[0.0,1.0]}",
-                 "dt_min: 0.25", "norm: group", "gated: false", "activation: relu2", "type: mlp");
+                 "dt_max: 1", "norm: group", "gated: false", "activation: relu2", "type: mlp");
     expect_refused("{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"MXM\"}",
                    "config.json: hybrid_override_pattern");
     expect_refused("{\"model_type\":\"nemotron_h\",\"hybrid_override_pattern\":\"E\","
