@@ -32,7 +32,8 @@ static void lightning(gla__import *im, gla_arch_layer *l)
 /* rotary_dim: transformers does not read it, the authors' code does. */
 static void softmax(gla__import *im, gla_arch_block *b)
 {
-    static const gla__llama_attention attention = {.kv_heads = 8, .rope_theta = 1000000};
+    static const gla__llama_attention attention = {
+        .kv_heads = 8, .rope_theta = 1000000, .rotary = 1};
     const int64_t head_dim =
         gla__config_int(im->cfg, "head_dim",
                         gla__hidden_size(im) /

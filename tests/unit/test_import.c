@@ -352,6 +352,8 @@ static const struct {
     {"mamba2", "\"rms_norm\": false", "norm: none"},
     {"mamba2", "\"norm_eps\": 1e-5, \"norm_before_gate\": true", "norm_before_gate: true"},
     {"mamba2", "\"norm_before_gate\": true", "norm: whole}"},
+    {"minimax", "\"head_dim\": 16, \"rotary_dim\": 8, \"partial_rotary_factor\": 0.5",
+     "rope: {theta: 1000000, dims: 8}"},
     {"mistral", "\"num_key_value_heads\": null", "heads: 32, rope: {theta: 10000}, window"},
     {"nemotron_h",
      "\"hybrid_override_pattern\": \"M\", \"rms_norm_eps\": 1, \"layer_norm_epsilon\": 0.25",
