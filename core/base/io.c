@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,32 +195,62 @@ char *gla__path_dir(const char *path)
     return gla__strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-gla_status gla__writer_open(gla__writer *w, const char *path, gla_diag *diag)
+/* The file that path stands for, allocated, and its mode, 0 if there is none yet.  Renaming would
+ * put a file in the place of a link, a device, a pipe: a link is followed, the others refused. */
+static gla_status find_target(const char *path, char **out, mode_t *mode, gla_diag *diag)
 {
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    const size_t n = strlen(path) + 64;
-    gla_status st;
+    char target[PATH_MAX];
+    struct stat st;
 
-    memset(w, 0, sizeof(*w));
-    w->fd = -1;
-    w->path = gla__strdup(path);
-    w->temp = gla__alloc(n);
-    if (!w->path || !w->temp) {
-        st = gla__fail_nomem(diag, "a path");
-        goto fail;
+    *mode = 0;
+    *out = NULL;
+    if (!lstat(path, &st)) {
+        if (stat(path, &st))
+            return gla__fail_errno(diag, errno, "cannot write where this link leads");
+        if (!S_ISREG(st.st_mode))
+            return gla__fail(diag, GLA_E_IO, "not a regular file: nothing is put in its place");
+        if (realpath(path, target))
+            path = target;
+        *mode = st.st_mode & 07777;
     }
+    *out = gla__strdup(path);
+    return *out ? GLA_OK : gla__fail_nomem(diag, "a path");
+}
+
+/* Beside w->path, under a name that nobody has. */
+static gla_status create_aside(gla__writer *w, gla_diag *diag)
+{
+    const char *slash = strrchr(w->path, '/');
+    const char *name = slash ? slash + 1 : w->path;
+    const size_t n = strlen(w->path) + 64;
+
+    w->temp = gla__alloc(n);
+    if (!w->temp)
+        return gla__fail_nomem(diag, "a path");
     for (unsigned attempt = 0; w->fd < 0 && attempt < 1000; attempt++) {
-        snprintf(w->temp, n, "%.*s.%s.%ld-%u.tmp", (int)(name - path), path, name, (long)getpid(),
-                 attempt);
+        snprintf(w->temp, n, "%.*s.%s.%ld-%u.tmp", (int)(name - w->path), w->path, name,
+                 (long)getpid(), attempt);
         w->fd = io->open(w->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
         if (w->fd < 0 && errno != EEXIST && errno != EINTR)
             break;
     }
-    if (w->fd < 0) {
-        st = gla__fail_errno(diag, errno, "cannot create a file there");
+    return w->fd < 0 ? gla__fail_errno(diag, errno, "cannot create a file there") : GLA_OK;
+}
+
+gla_status gla__writer_open(gla__writer *w, const char *path, gla_diag *diag)
+{
+    gla_status st;
+    mode_t mode;
+
+    memset(w, 0, sizeof(*w));
+    w->fd = -1;
+    st = find_target(path, &w->path, &mode, diag);
+    if (!st)
+        st = create_aside(w, diag);
+    if (st)
         goto fail;
-    }
+    if (mode) /* what was private stays so; a file system without modes has none to keep */
+        (void)!fchmod(w->fd, mode);
     return GLA_OK;
 
 fail:
@@ -332,7 +363,7 @@ gla_status gla__make_dir(const char *path, gla_diag *diag)
 {
     gla_status st;
 
-    if (!io->mkdir(path, 0777) || (errno == EEXIST && gla__is_dir(path)))
+    if (!io->mkdir(path, 0777))
         return GLA_OK;
     st = gla__fail_errno(diag, errno, "cannot make the folder");
     gla__at(diag, path);

@@ -61,7 +61,8 @@ typedef struct gla__writer {
     char *path, *temp;
 } gla__writer;
 
-/* Creates "DIR/.NAME.PID-N.tmp" beside path. */
+/* Creates "DIR/.NAME.PID-N.tmp" beside path, or beside what path links to; with the mode of the
+ * file that it will replace.  Anything but a regular file is not replaced. */
 gla_status gla__writer_open(gla__writer *w, const char *path, gla_diag *diag);
 gla_status gla__writer_write(gla__writer *w, const void *data, size_t n, gla_diag *diag);
 gla_status gla__writer_write_at(gla__writer *w, uint64_t offset, const void *data, size_t n,
@@ -72,7 +73,7 @@ gla_status gla__writer_commit(gla__writer *w, gla_diag *diag);
 void gla__writer_abort(gla__writer *w);
 
 gla_status gla__write_all(const char *path, const void *data, size_t n, gla_diag *diag);
-gla_status gla__make_dir(const char *path, gla_diag *diag); /* an existing folder is fine */
+gla_status gla__make_dir(const char *path, gla_diag *diag); /* a new one */
 /* Renames a folder; to must not exist, or be empty. */
 gla_status gla__rename_dir(const char *from, const char *to, gla_diag *diag);
 /* Each takes the other's name, in one step where the file system can (Linux), else in three: a

@@ -91,29 +91,43 @@ static gla_status resolve(const char *dst, char **out, gla_diag *diag)
     return GLA_OK;
 }
 
-/* Makes "DIR/.NAME.PID.tmp" beside dst. */
+static gla_status check_parent(const char *dst, gla_diag *diag)
+{
+    char *parent = gla__path_dir(dst);
+    gla_status st = GLA_OK;
+
+    if (!parent)
+        return gla__fail_nomem(diag, "a path");
+    if (!gla__is_dir(parent)) {
+        st = gla__fail(diag, GLA_E_IO, "there is no folder '%s'", parent);
+        gla__hint(diag, "make it first");
+    }
+    gla__free(parent);
+    return st;
+}
+
+/* Makes "DIR/.NAME.PID-N.tmp" beside dst: a new folder, for a number of a process comes again. */
 static gla_status make_aside(gla__output *o, gla_diag *diag)
 {
     const size_t n = strlen(o->dst) + 64;
     const char *slash = strrchr(o->dst, '/');
     const char *name = slash ? slash + 1 : o->dst;
-    char *parent = gla__path_dir(o->dst);
+    gla_status st = check_parent(o->dst, diag);
 
+    if (st)
+        return st;
     o->path = gla__alloc(n);
-    if (!o->path || !parent) {
-        gla__free(parent);
+    if (!o->path)
         return gla__fail_nomem(diag, "a path");
+    for (unsigned attempt = 0; attempt < 1000; attempt++) {
+        snprintf(o->path, n, "%.*s.%s.%ld-%u.tmp", (int)(name - o->dst), o->dst, name,
+                 (long)getpid(), attempt);
+        if (!gla__exists(o->path))
+            break;
     }
-    if (!gla__is_dir(parent)) {
-        gla__fail(diag, GLA_E_IO, "there is no folder '%s'", parent);
-        gla__hint(diag, "make it first");
-        gla__free(parent);
-        return GLA_E_IO;
-    }
-    gla__free(parent);
-    snprintf(o->path, n, "%.*s.%s.%ld.tmp", (int)(name - o->dst), o->dst, name, (long)getpid());
-    o->aside = true;
-    return gla__make_dir(o->path, diag);
+    st = gla__make_dir(o->path, diag);
+    o->aside = !st;
+    return st;
 }
 
 gla_status gla__output_open(gla__output *o, const char *src, const char *dst, const char *mark,
@@ -124,7 +138,9 @@ gla_status gla__output_open(gla__output *o, const char *src, const char *dst, co
     if (st)
         return st;
     o->replaces = gla__exists(o->dst);
-    if (o->replaces && same_folder(src, o->dst))
+    if (!o->dst[0])
+        st = gla__fail(diag, GLA_E_INVALID, "the name of the folder to write is empty");
+    else if (o->replaces && same_folder(src, o->dst))
         st = gla__fail(diag, GLA_E_INVALID, "source and destination are the same folder");
     else if (o->replaces && !gla__is_dir(o->dst))
         st = gla__fail(diag, GLA_E_IO, "exists and is no folder");
