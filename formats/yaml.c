@@ -119,6 +119,17 @@ static gla_status take_key(builder *b, const yaml_event_t *e, const char *text, 
     return GLA_OK;
 }
 
+/* libyaml refuses them in the file, but "\e" stands for one.  Names are shown on terminals. */
+static bool has_control(const char *text, size_t length)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    for (size_t i = 0; i < length; i++)
+        if (s[i] < 0x20 || s[i] == 0x7f || (s[i] == 0xc2 && s[i + 1] < 0xa0))
+            return true;
+    return false;
+}
+
 static gla_status on_scalar(builder *b, const yaml_event_t *e)
 {
     const char *text = (const char *)e->data.scalar.value;
@@ -130,8 +141,8 @@ static gla_status on_scalar(builder *b, const yaml_event_t *e)
         return st;
     if (length > GLA_YAML_MAX_SCALAR)
         return refuse(b, e, GLA_E_LIMIT, "a value of more than 65536 bytes", NULL);
-    if (memchr(text, '\0', length))
-        return refuse(b, e, GLA_E_SCHEMA, "a NUL character in a value", NULL);
+    if (has_control(text, length))
+        return refuse(b, e, GLA_E_SCHEMA, "a control character in a value", NULL);
     if (expects_key(b))
         return take_key(b, e, text, length);
     st = add_node(b, e, GLA_YAML_SCALAR, &n);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/diag.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -40,6 +42,8 @@ static void detect(void)
     } else if (wanted && strcmp(wanted, "avx2") == 0 && cpu.isa > GLA_ISA_AVX2) {
         cpu.isa = GLA_ISA_AVX2;
         cpu.avx512_vnni = cpu.avx512_bf16 = cpu.amx = false;
+    } else if (wanted && strcmp(wanted, "avx2") != 0 && strcmp(wanted, "avx512") != 0) {
+        gla__log(GLA_LOG_WARN, "GLA_CPU=%s is none of c, avx2, avx512", wanted);
     }
 }
 

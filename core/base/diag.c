@@ -41,6 +41,37 @@ const char *gla_status_text(gla_status status)
     }
 }
 
+/* Bytes of the character at s if it is whole UTF-8 and has something to show, else 0. */
+static size_t shown(const unsigned char *s)
+{
+    static const uint32_t least[] = {0, 0, 0xa0, 0x800, 0x10000}; /* below 0xa0: control */
+    const size_t n = *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
+    uint32_t c = *s & (0x7fu >> n);
+
+    if (*s < 0x80)
+        return *s >= 0x20 && *s != 0x7f;
+    if (*s < 0xc2 || *s > 0xf4)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (s[i] & 0x3fu);
+    }
+    return c >= least[n] && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? n : 0;
+}
+
+const char *gla_text_clean(char *text)
+{
+    for (char *s = text; *s;) {
+        const size_t n = shown((const unsigned char *)s);
+
+        if (!n)
+            *s = '?';
+        s += n ? n : 1;
+    }
+    return text;
+}
+
 /* Appends formatted text at *used; stops quietly at the end of the buffer. */
 __attribute__((format(printf, 4, 5))) static void append(char *buf, size_t size, size_t *used,
                                                          const char *format, ...)
@@ -76,6 +107,7 @@ gla_status gla__fail(gla_diag *diag, gla_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(diag->message, sizeof(diag->message), format, args);
     va_end(args);
+    gla_text_clean(diag->message);
     return status;
 }
 
@@ -103,6 +135,7 @@ void gla__at(gla_diag *diag, const char *outer)
     append(diag->where, sizeof(diag->where), &used, "%s", outer);
     if (inner[0])
         append(diag->where, sizeof(diag->where), &used, ": %s", inner);
+    gla_text_clean(diag->where);
 }
 
 void gla__at_format(gla_diag *diag, const char *format, ...)
@@ -139,6 +172,7 @@ void gla__hint(gla_diag *diag, const char *format, ...)
     va_start(args, format);
     vsnprintf(diag->hint, sizeof(diag->hint), format, args);
     va_end(args);
+    gla_text_clean(diag->hint);
 }
 
 const char *gla_diag_format(const gla_diag *diag, char *buf, size_t size)
@@ -231,5 +265,6 @@ void gla__log(int32_t level, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    gla_text_clean(text);
     log_hook(log_ctx, level, text);
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/diag.h"
 
 enum {
     MOST_THREADS = 256,
@@ -58,9 +59,12 @@ static _Thread_local bool inside;
 static uint32_t default_threads(void)
 {
     const char *text = getenv("GLA_NUM_THREADS");
-    const long given = text ? strtol(text, NULL, 10) : 0;
+    char *end = NULL;
+    const long given = text ? strtol(text, &end, 10) : 0;
     const long cores = given > 0 ? given : omp_get_num_procs(); /* that we may run on */
 
+    if (text && (*end || given < 0))
+        gla__log(GLA_LOG_WARN, "GLA_NUM_THREADS=%s is no number of threads", text);
     return cores < 1 ? 1 : cores > MOST_THREADS ? MOST_THREADS : (uint32_t)cores;
 }
 

@@ -43,6 +43,7 @@ void gla__convert_note(const gla_convert_options *o, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    gla_text_clean(text);
     o->note(o->ctx, text);
 }
 
@@ -97,6 +98,7 @@ static gla_status set_name(gla_arch *arch, const char *path, gla_diag *diag)
 
     if (!name)
         return gla__fail_nomem(diag, "a name");
+    gla_text_clean(name);
     gla__free(arch->name);
     arch->name = name;
     return GLA_OK;

@@ -2,6 +2,7 @@
 #include "base/diag.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(diag, names_place_offset_and_hint)
@@ -37,4 +38,37 @@ Test(diag, suggests_the_nearest_name)
 
     cr_assert_str_eq(gla__nearest("expandk", names, 3), "expand_k");
     cr_assert_null(gla__nearest("something_else", names, 3));
+}
+
+static void expect_clean(const char *from, const char *to)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "%s", from);
+    cr_expect_str_eq(gla_text_clean(text), to);
+}
+
+Test(diag, cleans_what_a_terminal_would_obey)
+{
+    expect_clean("plain, \u00e4\u00a0\u20ac\U0001f600", "plain, \u00e4\u00a0\u20ac\U0001f600");
+    expect_clean("\033]0;title\a\r\n\t\x7f.", "?]0;title?????.");
+    expect_clean("a\xc2\x9b"
+                 "31m",
+                 "a??31m");                                  /* CSI in one character */
+    expect_clean("\x80\xff\xc3", "???");                     /* no UTF-8; cut off */
+    expect_clean("\xc0\x8a\xe0\x80\x8a", "?????");           /* overlong */
+    expect_clean("\xed\xa0\x80\xf4\x90\x80\x80", "???????"); /* surrogate; above U+10FFFF */
+    expect_clean("", "");
+}
+
+Test(diag, says_nothing_that_a_terminal_would_obey)
+{
+    gla_diag d;
+
+    gla__fail(&d, GLA_E_IO, "no '%s'", "\033[2J");
+    gla__at(&d, "line\nbreak");
+    gla__hint(&d, "try %s", "\xff");
+    cr_expect_str_eq(d.message, "no '?[2J'");
+    cr_expect_str_eq(d.where, "line?break");
+    cr_expect_str_eq(d.hint, "try ?");
 }

@@ -34,6 +34,11 @@ typedef struct gla_diag {
 GLA_API const char *gla_status_name(gla_status status);
 GLA_API const char *gla_status_text(gla_status status);
 
+/* Makes a text from a stranger safe to show: what a terminal would take for a command (control
+ * characters, line ends too) and what is not UTF-8 becomes '?', in place.  Returns text.  The texts
+ * of a gla_diag are so already. */
+GLA_API const char *gla_text_clean(char *text);
+
 /* Writes "where:line:column: message (offset n); hint: ..." to buf, always terminated; returns buf.
  */
 GLA_API const char *gla_diag_format(const gla_diag *diag, char *buf, size_t size);
