@@ -4,10 +4,13 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/diag.h"
 #include "runtime/model_parts.h"
 #include "runtime/program.h"
 #include "state/sequence.h"
+
+#define MOST_CONTEXT (UINT64_C(1) << 48) /* tokens */
 
 /* A KV cache of a layer: what its pages and its cost follow from. */
 typedef struct cache {
@@ -179,10 +182,16 @@ gla_status gla_describe(const gla_arch *arch, gla_registry *r, gla_description *
 
 /* ---- questions ---- */
 
+/* Far beyond any memory; more would only overflow. */
+static uint64_t clamp_context(uint64_t context)
+{
+    return context < MOST_CONTEXT ? context : MOST_CONTEXT;
+}
+
 uint64_t gla_description_kv_bytes(const gla_description *d, uint64_t context, uint32_t kv_dtype)
 {
     const description *all = inside(d);
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, more;
 
     if (!context)
         return 0;
@@ -191,7 +200,9 @@ uint64_t gla_description_kv_bytes(const gla_description *d, uint64_t context, ui
         gla__kv_page_layout page;
 
         gla__kv_page(kv_dtype, c->kv_heads, c->k_dim, c->v_dim, &page);
-        bytes += gla__kv_pages(context, c->window) * page.bytes;
+        if (!gla__mul_u64(gla__kv_pages(clamp_context(context), c->window), page.bytes, &more) ||
+            !gla__add_u64(bytes, more, &bytes))
+            return UINT64_MAX;
     }
     return bytes;
 }
@@ -204,6 +215,7 @@ void gla_description_session(const gla_description *d, uint64_t context, uint32_
 
     *out = (gla_memory){.kv = gla_description_kv_bytes(d, context, kv_dtype),
                         .state = all->state_block};
+    context = clamp_context(context);
     if (!context)
         return;
     out->history = sizeof(int32_t) * gla__room(context) + sizeof(float) * (uint64_t)all->vocab;
@@ -216,6 +228,7 @@ double gla_description_flops(const gla_description *d, uint64_t context)
     const description *all = inside(d);
     double flops = d->flops_per_token;
 
+    context = clamp_context(context);
     for (uint32_t i = 0; i < all->n_caches; i++) {
         const cache *c = &all->caches[i];
         /* the new token attends to itself as well */

@@ -102,3 +102,17 @@ Test(describe, crossover_is_the_first_context_where_kv_is_larger)
     cr_expect_eq(c, 1);
     gla_description_free(d);
 }
+
+Test(describe, a_context_beyond_all_memory_ends)
+{
+    gla_description *d = describe(0, 0);
+    const uint64_t most = UINT64_C(1) << 48, page = 64 * 2 * 2 * 16 * 4;
+    gla_memory m;
+
+    cr_expect_eq(gla_description_kv_bytes(d, most, GLA_DTYPE_F32), most / 64 * page);
+    cr_expect_eq(gla_description_kv_bytes(d, UINT64_MAX, GLA_DTYPE_F32), most / 64 * page);
+    cr_expect_eq(gla_description_flops(d, UINT64_MAX), gla_description_flops(d, most));
+    gla_description_session(d, UINT64_MAX, GLA_DTYPE_F32, 0, &m);
+    cr_expect_gt(m.history, most * 4);
+    gla_description_free(d);
+}

@@ -81,8 +81,8 @@ typedef struct gla_description {
 GLA_API GLA_NODISCARD gla_status gla_describe(const gla_arch *arch, gla_registry *r,
                                               gla_description **out, gla_diag *diag);
 GLA_API void gla_description_free(gla_description *d);
-/* Bytes of KV cache of one sequence of `context` tokens, windows honoured, as the runtime pages it.
- */
+/* Bytes of KV cache of one sequence of `context` tokens, windows honoured, as the runtime pages it;
+ * UINT64_MAX if they are too many to count.  Here and below a context above 2^48 counts as 2^48. */
 GLA_API uint64_t gla_description_kv_bytes(const gla_description *d, uint64_t context,
                                           uint32_t kv_dtype);
 /* What gla_session_memory() says of a session that was fed `context` tokens and then asked for
