@@ -107,7 +107,7 @@ static int compare(const void *a, const void *b)
 static bool number_list(const char *name, const char *text, uint64_t max, uint64_t *out,
                         uint32_t *n)
 {
-    if (!cli_parse_list(text, out, MAX_ENTRIES, n)) {
+    if (!cli_parse_list(text, UINT64_MAX, out, MAX_ENTRIES, n)) {
         cli_usage_error("--%s: '%s' is no list of at most %d numbers", name, text, MAX_ENTRIES);
         return false;
     }

@@ -9,7 +9,10 @@
  */
 #include "gla-compare/compare.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 static struct {
     cli_list arch;
@@ -137,9 +140,9 @@ static int check_usage(void)
                                "needed");
     if (args.csv && cli.json)
         return cli_usage_error("either --json or --csv");
-    if (!cli_parse_list(args.context, c.contexts, MAX_CONTEXTS, &c.n_contexts))
-        return cli_usage_error("--context: '%s' is no list of up to %d numbers", args.context,
-                               MAX_CONTEXTS);
+    if (!cli_parse_list(args.context, CLI_MOST_CONTEXT, c.contexts, MAX_CONTEXTS, &c.n_contexts))
+        return cli_usage_error("--context: '%s' is no list of up to %d numbers up to 1T",
+                               args.context, MAX_CONTEXTS);
     qsort(c.contexts, c.n_contexts, sizeof(*c.contexts), by_number);
     if (args.measure && c.contexts[c.n_contexts - 1] > 1 << 24)
         return cli_usage_error("--measure: contexts up to 16M");
@@ -156,6 +159,14 @@ static int check_usage(void)
     c.weights_dtype = args.weights ? gla_dtype_parse(args.weights) : 0;
     c.memory = args.memory;
     return 0;
+}
+
+/* Before the work whose results go there. */
+static int check_outputs(void)
+{
+    if (args.plots && mkdir(args.plots, 0777) && errno != EEXIST)
+        return cli_error("%s: cannot make the folder: %s", args.plots, strerror(errno));
+    return args.html ? cli_check_output(args.html) : 0;
 }
 
 static int collect(void)
@@ -219,6 +230,8 @@ int main(int argc, char **argv)
         return status;
     }
     status = check_usage();
+    if (!status)
+        status = check_outputs();
     if (!status)
         status = collect();
     if (!status)

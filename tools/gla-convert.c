@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 
@@ -87,32 +88,50 @@ static const cli_program program = {
 
 static void print_report(const gla_convert_report *r)
 {
-    char in[32], out[32];
+    char in[32], out[32], folder[4096];
 
     if (cli.json) {
-        cli_json_print(json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:o}", "schema",
-                                 "gla.convert/1", "output", args.output, "family", r->family,
-                                 "tensors", (int)r->n_tensors, "unused", (int)r->n_unused,
-                                 "quantised", (int)r->n_quantised, "source_bytes",
+        cli_json_print(json_pack("{s:s, s:o, s:s, s:i, s:i, s:i, s:I, s:I, s:o}", "schema",
+                                 "gla.convert/1", "output", cli_json_text(args.output), "family",
+                                 r->family, "tensors", (int)r->n_tensors, "unused",
+                                 (int)r->n_unused, "quantised", (int)r->n_quantised, "source_bytes",
                                  (json_int_t)r->raw_bytes, "bytes", (json_int_t)r->stored_bytes,
                                  "seconds", cli_json_number(r->seconds)),
                        2);
         return;
     }
-    printf("%s: %s, %u tensors, %s -> %s (%.3f), %.1f s\n", args.output,
+    snprintf(folder, sizeof(folder), "%s", args.output);
+    printf("%s: %s, %u tensors, %s -> %s (%.3f), %.1f s\n", gla_text_clean(folder),
            r->family[0] ? r->family : "made by hand", (unsigned)r->n_tensors,
            cli_format_bytes(in, r->raw_bytes), cli_format_bytes(out, r->stored_bytes),
            r->raw_bytes ? (double)r->stored_bytes / (double)r->raw_bytes : 1.0, r->seconds);
 }
 
+/* Nothing that is there is lost unless that was asked for, and the source in no case. */
+static int check_arch_output(const char *source)
+{
+    struct stat from, to;
+
+    if (!args.output || stat(args.output, &to) || !S_ISREG(to.st_mode))
+        return 0;
+    if (!args.overwrite)
+        return cli_error("%s: there is a file already; hint: --overwrite replaces it", args.output);
+    if (!stat(source, &from) && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
+        return cli_error("%s: source and destination are the same file", args.output);
+    return 0;
+}
+
 static int write_arch(const char *source, const gla_convert_options *o, gla_diag *diag)
 {
     gla_arch *arch;
+    cli_file out = {.f = stdout};
     char *text;
     size_t size;
-    FILE *f = stdout;
-    int status = 0;
+    int status;
 
+    status = check_arch_output(source);
+    if (status)
+        return status;
     if (gla_convert_config(source, &arch, o, diag))
         return cli_fail(diag);
     if (gla_arch_print(arch, &text, &size, diag)) {
@@ -120,16 +139,12 @@ static int write_arch(const char *source, const gla_convert_options *o, gla_diag
         return cli_fail(diag);
     }
     gla_arch_free(arch);
-    if (args.output)
-        f = fopen(args.output, args.overwrite ? "w" : "wx");
-    if (!f) {
-        status = cli_error("%s: cannot be written: %s%s", args.output, strerror(errno),
-                           errno == EEXIST ? "; hint: --overwrite replaces a file" : "");
+    if (args.output && !cli_file_open(&out, args.output)) {
+        status = cli_error("%s: cannot be written: %s", args.output, strerror(errno));
     } else {
-        if (fwrite(text, 1, size, f) != size)
-            status = cli_error("%s: not all of it could be written", args.output);
-        if (f != stdout && fclose(f) && !status)
-            status = cli_error("%s: not all of it could be written", args.output);
+        fwrite(text, 1, size, out.f);
+        if (args.output && !cli_file_close(&out))
+            status = cli_error("%s: cannot write: %s", args.output, strerror(errno));
     }
     gla_text_free(text);
     return status ? status : cli_finish(0);

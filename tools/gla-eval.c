@@ -17,7 +17,7 @@ static struct {
     uint32_t window, feed;
     double tol;
     bool bos;
-} args = {.bos = true};
+} args = {.bos = true, .tol = -1};
 
 static const char *const kv_choices[] = {"f32", "bf16", "int8", NULL};
 static const char *const usage[] = {
@@ -103,7 +103,8 @@ static gla_status window_nll(gla_session *s, const int32_t *ids, size_t n, nll_s
         const size_t m = n - i < step ? n - i : step;
         const gla_feed_item item = {s, ids + i, m, logits, m};
 
-        st = gla_feed(&item, 1, NULL, NULL, diag);
+        st = cli_interrupted() ? cli_diag(diag, GLA_E_CANCELLED, "", "interrupted")
+                               : gla_feed(&item, 1, NULL, NULL, diag);
         for (size_t k = 0; k < m && !st; k++)
             out->sum += gla_nll(logits + k * vocab, vocab, ids[i + k + 1]);
     }
@@ -121,9 +122,8 @@ static gla_status text_nll(gla_model *model, const int32_t *ids, size_t n, uint3
     for (size_t i = 0; i + 1 < n && !st; i += window) {
         const size_t m = n - 1 - i < window ? n - 1 - i : window;
 
-        st = cli_progress_count("evaluating", i, n, "tokens")
-                 ? cli_diag(diag, GLA_E_CANCELLED, "", "interrupted")
-                 : window_nll(s, ids + i, m, out, diag);
+        cli_progress_count("evaluating", i, n, "tokens");
+        st = window_nll(s, ids + i, m, out, diag);
     }
     cli_progress_clear();
     gla_session_destroy(s);
@@ -356,7 +356,7 @@ static int check(const cli_model *m)
     } else if (!(logits = malloc(g.n * g.vocab * sizeof(*logits)))) {
         status = cli_error("out of memory");
     }
-    tol = args.tol > 0 ? args.tol : 2e-4 * (g.spread > 1 ? g.spread : 1);
+    tol = args.tol >= 0 ? args.tol : 2e-4 * (g.spread > 1 ? g.spread : 1);
     feeds[0] = args.feed ? args.feed : g.n;
     for (; !status && n < (args.feed ? 1 : 3); n++) {
         if (compare_fed(m->model, &g, feeds[n], logits, &d[n], &diag))

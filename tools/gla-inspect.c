@@ -272,11 +272,11 @@ static void print_text(const char *path, const gla_arch *arch, const gla_descrip
 {
     const uint64_t stored = file_size(path);
     const windows w = find_windows(d);
-    char a[32], b[32];
+    char a[32], b[32], name[256];
 
-    printf("%s%s%s%s\n", arch->name && arch->name[0] ? arch->name : path,
-           arch->family && arch->family[0] ? "  (" : "", arch->family ? arch->family : "",
-           arch->family && arch->family[0] ? ")" : "");
+    snprintf(name, sizeof(name), "%s", arch->name && arch->name[0] ? arch->name : path);
+    printf("%s%s%s%s\n", gla_text_clean(name), arch->family && arch->family[0] ? "  (" : "",
+           arch->family ? arch->family : "", arch->family && arch->family[0] ? ")" : "");
     printf("  shape       %u blocks, d_model %u, vocabulary %u%s\n", arch->n_layers, arch->d_model,
            arch->vocab_size, arch->tie_embeddings ? ", tied embeddings" : "");
     print_pattern(arch, rows);
@@ -310,11 +310,6 @@ static void print_weights(const gla_description *d)
     }
 }
 
-static json_t *json_count(uint64_t n)
-{
-    return json_integer((json_int_t)n);
-}
-
 static json_t *json_layers(const gla_description *d)
 {
     json_t *list = json_array();
@@ -326,15 +321,15 @@ static json_t *json_layers(const gla_description *d)
         json_object_set_new(o, "name", json_string(l->name));
         json_object_set_new(o, "type", json_string(l->type_id));
         json_object_set_new(o, "block",
-                            l->block == UINT32_MAX ? json_null() : json_count(l->block));
-        json_object_set_new(o, "parameters", json_count(l->params));
-        json_object_set_new(o, "active_parameters", json_count(l->active_params));
+                            l->block == UINT32_MAX ? json_null() : cli_json_count(l->block));
+        json_object_set_new(o, "parameters", cli_json_count(l->params));
+        json_object_set_new(o, "active_parameters", cli_json_count(l->active_params));
         json_object_set_new(o, "flops_per_token", cli_json_number(l->flops_per_token));
         json_object_set_new(o, "flops_per_cached_token",
                             cli_json_number(l->flops_per_cached_token));
-        json_object_set_new(o, "state_bytes", json_count(l->state_bytes));
-        json_object_set_new(o, "kv_values_per_token", json_count(l->kv_values_per_token));
-        json_object_set_new(o, "window", json_count(l->window));
+        json_object_set_new(o, "state_bytes", cli_json_count(l->state_bytes));
+        json_object_set_new(o, "kv_values_per_token", cli_json_count(l->kv_values_per_token));
+        json_object_set_new(o, "window", cli_json_count(l->window));
         json_array_append_new(list, o);
     }
     return list;
@@ -353,7 +348,7 @@ static json_t *json_weights(const gla_description *d)
         o = json_object();
         shape = json_array();
         for (uint32_t k = 0; k < w->ndim; k++)
-            json_array_append_new(shape, json_count((uint64_t)w->dims[k]));
+            json_array_append_new(shape, cli_json_count((uint64_t)w->dims[k]));
         json_object_set_new(o, "name", json_string(w->name));
         json_object_set_new(o, "shape", shape);
         json_array_append_new(list, o);
@@ -369,28 +364,28 @@ static void print_json(const char *path, const gla_arch *arch, const gla_descrip
     json_object_set_new(o, "schema", json_string("gla.inspect/1"));
     json_object_set_new(o, "name", json_string(arch->name ? arch->name : ""));
     json_object_set_new(o, "family", json_string(arch->family ? arch->family : ""));
-    json_object_set_new(o, "blocks", json_count(arch->n_layers));
-    json_object_set_new(o, "d_model", json_count(arch->d_model));
-    json_object_set_new(o, "vocab_size", json_count(arch->vocab_size));
-    json_object_set_new(o, "max_positions", json_count(arch->max_positions));
-    json_object_set_new(o, "parameters", json_count(d->params));
-    json_object_set_new(o, "active_parameters", json_count(d->active_params));
-    json_object_set_new(o, "file_bytes", json_count(file_size(path)));
+    json_object_set_new(o, "blocks", cli_json_count(arch->n_layers));
+    json_object_set_new(o, "d_model", cli_json_count(arch->d_model));
+    json_object_set_new(o, "vocab_size", cli_json_count(arch->vocab_size));
+    json_object_set_new(o, "max_positions", cli_json_count(arch->max_positions));
+    json_object_set_new(o, "parameters", cli_json_count(d->params));
+    json_object_set_new(o, "active_parameters", cli_json_count(d->active_params));
+    json_object_set_new(o, "file_bytes", cli_json_count(file_size(path)));
     json_object_set_new(o, "flops_per_token", cli_json_number(d->flops_per_token));
-    json_object_set_new(o, "state_bytes", json_count(d->state_bytes));
-    json_object_set_new(o, "kv_values_per_token", json_count(d->kv_values_per_token));
+    json_object_set_new(o, "state_bytes", cli_json_count(d->state_bytes));
+    json_object_set_new(o, "kv_values_per_token", cli_json_count(d->kv_values_per_token));
     json_object_set_new(o, "kv_bytes_per_token", cli_json_number(kv_bytes_per_token(d, kv)));
     json_object_set_new(o, "kv_dtype", json_string(args.kv));
-    json_object_set_new(o, "crossover_tokens", json_count(gla_description_crossover(d, kv)));
+    json_object_set_new(o, "crossover_tokens", cli_json_count(gla_description_crossover(d, kv)));
     for (uint32_t i = 0; i < n_contexts; i++) {
         json_t *c = json_object();
         gla_memory m;
 
         gla_description_session(d, contexts[i], kv, 0, &m);
-        json_object_set_new(c, "tokens", json_count(contexts[i]));
-        json_object_set_new(c, "kv_bytes", json_count(m.kv));
-        json_object_set_new(c, "state_bytes", json_count(m.state));
-        json_object_set_new(c, "history_bytes", json_count(m.history));
+        json_object_set_new(c, "tokens", cli_json_count(contexts[i]));
+        json_object_set_new(c, "kv_bytes", cli_json_count(m.kv));
+        json_object_set_new(c, "state_bytes", cli_json_count(m.state));
+        json_object_set_new(c, "history_bytes", cli_json_count(m.history));
         json_object_set_new(c, "flops_per_token",
                             cli_json_number(gla_description_flops(d, contexts[i])));
         json_array_append_new(list, c);
@@ -414,9 +409,9 @@ int main(int argc, char **argv)
 
     if (cli_start(&program, argc, argv, &status))
         return status;
-    if (!cli_parse_list(args.context, contexts, MAX_CONTEXTS, &n_contexts))
-        return cli_usage_error("--context: '%s' is no list of up to %d numbers", args.context,
-                               MAX_CONTEXTS);
+    if (!cli_parse_list(args.context, CLI_MOST_CONTEXT, contexts, MAX_CONTEXTS, &n_contexts))
+        return cli_usage_error("--context: '%s' is no list of up to %d numbers up to 1T",
+                               args.context, MAX_CONTEXTS);
     path = cli.operands.items[0];
     kv = gla_dtype_parse(args.kv);
     if (cli_registry(&registry, &diag) || gla_arch_read(path, &arch, &diag) ||

@@ -58,7 +58,7 @@ static const cli_option options[] = {
     {0, "top-k", "N", CLI_U32, &run_arg.top_k,
      .help = "sample from the N likeliest tokens; 0 = all", .def = "0", .min = 0, .max = 1 << 24},
     {0, "seed", "N", CLI_U64, &run_arg.seed, .help = "the same seed gives the same text",
-     .def = "from the clock; --json says which"},
+     .def = "from the clock; --json says which", .max = 1e18},
     CLI_HEADING("Sessions"),
     {0, "save", "FILE", CLI_STRING, &run_arg.save, .help = "save the session when done"},
     {0, "resume", "FILE", CLI_STRING, &run_arg.resume, .help = "go on with a saved session"},
@@ -146,6 +146,8 @@ int main(int argc, char **argv)
         return cli_usage_error("%s", wrong);
     if (run_arg.check_plugin)
         return run_check_plugin(run_arg.check_plugin);
+    if (run_arg.save && (status = cli_check_output(run_arg.save)))
+        return status;
     if (run_arg.seed == UINT64_MAX)
         run_arg.seed = (uint64_t)time(NULL);
     if (run_arg.n == UINT32_MAX)

@@ -115,7 +115,7 @@ extern cli_common cli;
     {0, "plugin", "FILE.so", CLI_LIST, &cli.plugins,                                               \
      .help = "load layers from this plugin (loading it runs its code)"},                           \
     {'j', "threads", "N", CLI_U32, &cli.threads, .help = "threads to compute with",                \
-     .def = "all cores", .min = 1, .max = 1024}
+     .def = "all cores", .min = 1, .max = 256}
 // clang-format on
 
 /* Parses the command line, installs the signal handlers, sets the threads.  True: leave with
@@ -128,8 +128,11 @@ int cli_finish(int status);
 bool cli_parse_u64(const char *text, uint64_t *out);
 bool cli_parse_size(const char *text, uint64_t *out);
 bool cli_parse_float(const char *text, double *out);
-/* "0,4096,16K" -> numbers (K, M, G as in sizes); at most max; false when malformed or empty. */
-bool cli_parse_list(const char *text, uint64_t *out, uint32_t max, uint32_t *n);
+#define CLI_MOST_CONTEXT (UINT64_C(1) << 40) /* tokens that a sequence may be said to have */
+
+/* "0,4096,16K" -> numbers (K, M, G as in sizes) up to most, at most max of them; false when
+ * malformed or empty. */
+bool cli_parse_list(const char *text, uint64_t most, uint64_t *out, uint32_t max, uint32_t *n);
 
 /* ---- saying things ------------------------------------------------------- */
 
@@ -165,7 +168,7 @@ void cli_progress_clear(void);
  * going by how long the work of that name has taken so far. */
 int cli_progress_share(const char *what, double share);
 
-/* True after the first SIGINT or SIGTERM; the second one kills. */
+/* True after the first SIGINT, SIGTERM or SIGHUP; the second one kills. */
 bool cli_interrupted(void);
 /* The same as cancel of gla_feed(); ctx is not used. */
 int cli_cancel(void *ctx);
@@ -182,6 +185,10 @@ gla_status cli_registry(gla_registry **out, gla_diag *diag);
 
 /* A number for JSON: null when it is not finite. */
 json_t *cli_json_number(double x);
+/* An integer where JSON's readers have one that large, else a real. */
+json_t *cli_json_count(uint64_t n);
+/* A path or an argument, which need not be UTF-8: cleaned then. */
+json_t *cli_json_text(const char *text);
 /* Prints and releases: keys sorted, reals with 9 digits, a newline.  indent 0: one line. */
 void cli_json_print(json_t *object, int indent);
 
@@ -189,11 +196,28 @@ void cli_json_print(json_t *object, int indent);
 const char *cli_format_bytes(char buf[32], uint64_t bytes);
 const char *cli_format_count(char buf[32], double n);
 
+/* ---- files ------------------------------------------------------------------------------- */
+
+/* A file being written: aside, and put in place when complete, so that a failure leaves what was
+ * there.  What is no regular file, /dev/stdout say, is written as it is. */
+typedef struct cli_file {
+    FILE *f;
+    char *path, *aside;
+} cli_file;
+
+/* False: errno says why; the file is closed then. */
+bool cli_file_open(cli_file *out, const char *path);
+bool cli_file_close(cli_file *out);
+/* Asked before the work whose result is to be written there: 0, or the exit status after an error.
+ */
+int cli_check_output(const char *path);
+
 /* ---- between the files of cli/ ------------------------------------------- */
 
 extern const cli_program *cli__program;
 void cli__print_help(const cli_program *p, bool full, FILE *f);
 void cli__catch_signals(void);
+void cli__occupy_streams(void);
 const char *const (*cli__exits(const cli_program *p))[2];
 extern const char *const cli__environment[][2]; /* {variable, meaning}, ended by NULL */
 /* "bash", "zsh" or "fish" */

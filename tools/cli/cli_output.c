@@ -5,12 +5,14 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #undef cli_fail /* for the analyser only: cli.h */
 #undef cli_error
@@ -29,7 +31,7 @@ static void on_interrupt(int signal)
 
 void cli__catch_signals(void)
 {
-    struct sigaction action;
+    struct sigaction action, before;
 
     memset(&action, 0, sizeof(action));
     sigemptyset(&action.sa_mask);
@@ -37,9 +39,23 @@ void cli__catch_signals(void)
     action.sa_flags = (int)SA_RESETHAND; /* the second one kills */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (!sigaction(SIGHUP, NULL, &before) && before.sa_handler != SIG_IGN) /* nohup */
+        sigaction(SIGHUP, &action, NULL);
     action.sa_handler = SIG_DFL; /* some parents pass it on ignored */
     action.sa_flags = 0;
     sigaction(SIGPIPE, &action, NULL);
+    action.sa_handler =
+        SIG_IGN; /* ulimit -f: writing fails instead, and what is half written goes */
+    sigaction(SIGXFSZ, &action, NULL);
+}
+
+/* A file that is opened must not get the number of a stream that is closed: what is said there
+ * would be written into it.  Opened the wrong way round, they still fail. */
+void cli__occupy_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 bool cli_interrupted(void)
@@ -143,18 +159,25 @@ static const char *program_name(void)
     return cli__program ? cli__program->name : "gla";
 }
 
+/* "gla-x: " and the text, which may have names from files and arguments in it. */
+__attribute__((format(printf, 1, 0))) static void say(const char *format, va_list args)
+{
+    char text[2048];
+
+    vsnprintf(text, sizeof(text), format, args);
+    cli_progress_clear();
+    fprintf(stderr, "%s: %s\n", program_name(), gla_text_clean(text));
+}
+
 void cli_note(const char *format, ...)
 {
     va_list args;
 
     if (cli.quiet)
         return;
-    cli_progress_clear();
-    fprintf(stderr, "%s: ", program_name());
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    say(format, args);
     va_end(args);
-    putc('\n', stderr);
 }
 
 void cli_note_fn(void *ctx, const char *note)
@@ -165,22 +188,26 @@ void cli_note_fn(void *ctx, const char *note)
 
 static void print_error(const gla_diag *diag)
 {
+    gla_diag d = *diag; /* what programs find has not been cleaned yet */
     char line[1024];
 
+    gla_text_clean(d.where);
+    gla_text_clean(d.message);
+    gla_text_clean(d.hint);
     cli_progress_clear();
     if (cli.json) {
         json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s}", "schema", "gla.error/1", "status",
-                              gla_status_name(diag->status), "where", diag->where, "message",
-                              diag->message, "hint", diag->hint);
+                              gla_status_name(d.status), "where", d.where, "message", d.message,
+                              "hint", d.hint);
 
         if (o && !json_dumpf(o, stderr, JSON_SORT_KEYS | JSON_COMPACT))
             putc('\n', stderr);
         else
-            fprintf(stderr, "%s: %s\n", program_name(), gla_diag_format(diag, line, sizeof(line)));
+            fprintf(stderr, "%s: %s\n", program_name(), gla_diag_format(&d, line, sizeof(line)));
         json_decref(o);
         return;
     }
-    fprintf(stderr, "%s: %s\n", program_name(), gla_diag_format(diag, line, sizeof(line)));
+    fprintf(stderr, "%s: %s\n", program_name(), gla_diag_format(&d, line, sizeof(line)));
 }
 
 int cli_fail(const gla_diag *diag)
@@ -232,20 +259,21 @@ int cli_usage_error(const char *format, ...)
 {
     va_list args;
 
-    fprintf(stderr, "%s: ", program_name());
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    say(format, args);
     va_end(args);
-    fprintf(stderr, "\nTry '%s --help'.\n", program_name());
+    fprintf(stderr, "Try '%s --help'.\n", program_name());
     return 2;
 }
+
+static bool result_lost; /* by cli_json_print() */
 
 int cli_finish(int status)
 {
     cli_progress_clear();
     if (fflush(stdout) || ferror(stdout))
         return cli_error("standard output: %s", strerror(errno));
-    return status;
+    return result_lost ? cli_error("out of memory for the result") : status;
 }
 
 /* ---- registry ---------------------------------------------------------------------- */
@@ -297,10 +325,26 @@ json_t *cli_json_number(double x)
     return json_real(x);
 }
 
+json_t *cli_json_count(uint64_t n)
+{
+    return n <= INT64_MAX ? json_integer((json_int_t)n) : json_real((double)n);
+}
+
+json_t *cli_json_text(const char *text)
+{
+    json_t *v = json_string(text);
+    char *copy = v ? NULL : strdup(text);
+
+    if (copy)
+        v = json_string(gla_text_clean(copy));
+    free(copy);
+    return v;
+}
+
 void cli_json_print(json_t *object, int indent)
 {
-    json_dumpf(object, stdout,
-               JSON_SORT_KEYS | JSON_REAL_PRECISION(9) | JSON_INDENT((size_t)indent));
+    result_lost = json_dumpf(object, stdout,
+                             JSON_SORT_KEYS | JSON_REAL_PRECISION(9) | JSON_INDENT((size_t)indent));
     putchar('\n');
     json_decref(object);
 }

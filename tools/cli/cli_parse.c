@@ -74,10 +74,10 @@ bool cli_parse_float(const char *text, double *out)
     return end != text && !*end && isfinite(*out);
 }
 
-bool cli_parse_list(const char *text, uint64_t *out, uint32_t max, uint32_t *n)
+bool cli_parse_list(const char *text, uint64_t most, uint64_t *out, uint32_t max, uint32_t *n)
 {
     for (*n = 0; *n < max; text++) {
-        if (!parse_size_prefix(text, &text, &out[(*n)++]))
+        if (!parse_size_prefix(text, &text, &out[*n]) || out[(*n)++] > most)
             return false;
         if (*text != ',')
             return !*text;
@@ -326,6 +326,7 @@ bool cli_start(const cli_program *program, int argc, char **argv, int *status)
     bool stop = false;
 
     cli__program = program;
+    cli__occupy_streams();
     cli__catch_signals();
     *status = parse_options(program, argc, argv, &stop);
     if (!*status && !stop)

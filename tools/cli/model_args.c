@@ -94,7 +94,8 @@ gla_status cli_read_file(const char *path, char **data, size_t *size, gla_diag *
     *data = NULL;
     *size = 0;
     if (!f)
-        return cli_diag(diag, GLA_E_IO, path, "%s", strerror(errno));
+        return cli_interrupted() ? cli_diag(diag, GLA_E_CANCELLED, path, "interrupted")
+                                 : cli_diag(diag, GLA_E_IO, path, "%s", strerror(errno));
     do {
         more = capacity <= limit ? realloc(buf, capacity *= 2) : NULL;
         if (!more) {
@@ -112,7 +113,8 @@ gla_status cli_read_file(const char *path, char **data, size_t *size, gla_diag *
         *size = 0;
         if (f != stdin)
             fclose(f);
-        return cli_diag(diag, GLA_E_IO, path, "cannot read");
+        return cli_interrupted() ? cli_diag(diag, GLA_E_CANCELLED, path, "interrupted")
+                                 : cli_diag(diag, GLA_E_IO, path, "cannot read");
     }
     if (f != stdin)
         fclose(f);

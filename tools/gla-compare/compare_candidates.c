@@ -96,9 +96,11 @@ int compare_add(comparison *c, gla_arch *arch, const char *label, const char *so
     }
     snprintf(x->source, sizeof(x->source), "%s", source);
     snprintf(x->label, sizeof(x->label), "%.48s", label);
+    gla_text_clean(x->label);
     for (uint32_t i = 0; i + 1 < c->n; i++)
         if (!strcmp(c->items[i].label, x->label)) {
             snprintf(x->label, sizeof(x->label), "%.48s #%u", label, ++twin);
+            gla_text_clean(x->label);
             i = UINT32_MAX; /* the new label may be taken too */
         }
     return compare_describe(c, x);

@@ -6,11 +6,6 @@
 
 #include <math.h>
 
-static json_t *json_count(uint64_t n)
-{
-    return json_integer((json_int_t)n);
-}
-
 static json_t *json_layers(const candidate *x)
 {
     json_t *list = json_array();
@@ -50,8 +45,8 @@ static json_t *json_positions(const comparison *c, const quality *q)
         const uint64_t end = UINT64_C(16) << k;
         json_t *o = json_object();
 
-        json_object_set_new(o, "first", json_count(first));
-        json_object_set_new(o, "end", json_count(end < c->window ? end : c->window));
+        json_object_set_new(o, "first", cli_json_count(first));
+        json_object_set_new(o, "end", cli_json_count(end < c->window ? end : c->window));
         json_object_set_new(o, "nll", cli_json_number(q->by_position[k]));
         json_array_append_new(list, o);
         first = end;
@@ -92,7 +87,7 @@ static json_t *json_recall(const comparison *c, const candidate *x)
         }
         json_object_set_new(o, "probe", json_string(c->probes[i].key));
         json_object_set_new(o, "able", json_boolean(r->able));
-        json_object_set_new(o, "trials", json_count(r->n));
+        json_object_set_new(o, "trials", cli_json_count(r->n));
         json_object_set_new(o, "gain", cli_json_number(r->gain));
         json_object_set_new(o, "gain_interval", json_bounds(r->low, r->high));
         json_object_set_new(o, "probability", cli_json_number(r->probability));
@@ -137,9 +132,9 @@ static json_t *json_contexts(const comparison *c, const candidate *x)
     for (uint32_t k = 0; k < c->n_contexts; k++) {
         json_t *o = json_object();
 
-        json_object_set_new(o, "tokens", json_count(c->contexts[k]));
-        json_object_set_new(o, "kv_bytes", json_count(x->kv_bytes[k]));
-        json_object_set_new(o, "state_bytes", json_count(x->description->state_bytes));
+        json_object_set_new(o, "tokens", cli_json_count(c->contexts[k]));
+        json_object_set_new(o, "kv_bytes", cli_json_count(x->kv_bytes[k]));
+        json_object_set_new(o, "state_bytes", cli_json_count(x->description->state_bytes));
         json_object_set_new(o, "flops_per_token", cli_json_number(x->flops[k]));
         set_rate(o, "prefill_tokens_per_s", &x->speed[k].prefill);
         set_rate(o, "decode_tokens_per_s", &x->speed[k].decode);
@@ -157,25 +152,25 @@ static json_t *json_candidate(const comparison *c, const candidate *x)
     json_t *o = json_object();
 
     json_object_set_new(o, "name", json_string(x->label));
-    json_object_set_new(o, "source", json_string(x->source));
+    json_object_set_new(o, "source", cli_json_text(x->source));
     json_object_set_new(o, "trained", json_boolean(x->trained));
     json_object_set_new(o, "layers", json_layers(x));
     if (c->match)
         json_object_set_new(o, "changes", json_changes(x));
-    json_object_set_new(o, "parameters", json_count(d->params));
-    json_object_set_new(o, "active_parameters", json_count(d->active_params));
-    json_object_set_new(o, "weight_bytes", json_count(x->weight_bytes));
-    json_object_set_new(o, "state_bytes", json_count(d->state_bytes));
-    json_object_set_new(o, "kv_values_per_token", json_count(d->kv_values_per_token));
+    json_object_set_new(o, "parameters", cli_json_count(d->params));
+    json_object_set_new(o, "active_parameters", cli_json_count(d->active_params));
+    json_object_set_new(o, "weight_bytes", cli_json_count(x->weight_bytes));
+    json_object_set_new(o, "state_bytes", cli_json_count(d->state_bytes));
+    json_object_set_new(o, "kv_values_per_token", cli_json_count(d->kv_values_per_token));
     json_object_set_new(o, "crossover_tokens",
-                        x->crossover ? json_count(x->crossover) : json_null());
+                        x->crossover ? cli_json_count(x->crossover) : json_null());
     json_object_set_new(o, "context_fits",
-                        c->memory && x->fits != UINT64_MAX ? json_count(x->fits) : json_null());
+                        c->memory && x->fits != UINT64_MAX ? cli_json_count(x->fits) : json_null());
     json_object_set_new(o, "context_unlimited",
                         c->memory ? json_boolean(x->fits == UINT64_MAX) : json_null());
     json_object_set_new(o, "contexts", json_contexts(c, x));
     json_object_set_new(o, "memory_used_bytes",
-                        x->memory_used ? json_count(x->memory_used) : json_null());
+                        x->memory_used ? cli_json_count(x->memory_used) : json_null());
     set_quality(o, c, &x->quality);
     json_object_set_new(o, "recall", c->n_probes && x->trained ? json_recall(c, x) : json_null());
     return o;
@@ -188,7 +183,7 @@ static json_t *json_machine(const comparison *c)
 
     compare_processor(cpu, sizeof(cpu));
     json_object_set_new(o, "cpu", json_string(cpu));
-    json_object_set_new(o, "threads", json_count(gla_threads()));
+    json_object_set_new(o, "threads", cli_json_count(gla_threads()));
     json_object_set_new(o, "build", json_string(gla_build_info()));
     json_object_set_new(o, "no_joules",
                         c->measured && c->energy[0] ? json_string(c->energy) : json_null());
@@ -200,7 +195,7 @@ static json_t *json_command(const comparison *c)
     json_t *list = json_array();
 
     for (int i = 0; i < c->argc; i++)
-        json_array_append_new(list, json_string(c->argv[i]));
+        json_array_append_new(list, cli_json_text(c->argv[i]));
     return list;
 }
 
@@ -215,16 +210,16 @@ json_t *compare_json(const comparison *c)
     json_object_set_new(o, "weights_dtype",
                         c->weights_dtype ? json_string(gla_dtype_name(c->weights_dtype))
                                          : json_null());
-    json_object_set_new(o, "memory_bytes", c->memory ? json_count(c->memory) : json_null());
-    json_object_set_new(o, "text", c->text ? json_string(c->text) : json_null());
-    json_object_set_new(o, "window", c->text ? json_count(c->window) : json_null());
-    json_object_set_new(o, "windows", json_count(c->windows));
-    json_object_set_new(o, "tokens", json_count(c->tokens));
-    json_object_set_new(o, "rounds", json_count(c->measured ? c->rounds : 0));
-    json_object_set_new(o, "threads", json_count(gla_threads()));
-    json_object_set_new(o, "decode_tokens", json_count(c->measured ? c->decode_tokens : 0));
-    json_object_set_new(o, "whole_prompt_tokens", json_count(c->measured ? c->whole : 0));
-    json_object_set_new(o, "trials", json_count(c->n_probes ? c->trials : 0));
+    json_object_set_new(o, "memory_bytes", c->memory ? cli_json_count(c->memory) : json_null());
+    json_object_set_new(o, "text", c->text ? cli_json_text(c->text) : json_null());
+    json_object_set_new(o, "window", c->text ? cli_json_count(c->window) : json_null());
+    json_object_set_new(o, "windows", cli_json_count(c->windows));
+    json_object_set_new(o, "tokens", cli_json_count(c->tokens));
+    json_object_set_new(o, "rounds", cli_json_count(c->measured ? c->rounds : 0));
+    json_object_set_new(o, "threads", cli_json_count(gla_threads()));
+    json_object_set_new(o, "decode_tokens", cli_json_count(c->measured ? c->decode_tokens : 0));
+    json_object_set_new(o, "whole_prompt_tokens", cli_json_count(c->measured ? c->whole : 0));
+    json_object_set_new(o, "trials", cli_json_count(c->n_probes ? c->trials : 0));
     json_object_set_new(o, "match", c->match ? json_string(c->match) : json_null());
     json_object_set_new(o, "machine", json_machine(c));
     json_object_set_new(o, "command", json_command(c));

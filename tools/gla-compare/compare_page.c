@@ -163,11 +163,12 @@ static void write_footer(const comparison *c, FILE *f)
 
 int compare_write_page(const comparison *c, const char *path)
 {
-    FILE *f = fopen(path, "w");
-    bool bad;
+    cli_file out;
+    FILE *f;
 
-    if (!f)
+    if (!cli_file_open(&out, path))
         return cli_error("%s: %s", path, strerror(errno));
+    f = out.f;
     fprintf(f,
             "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
@@ -188,8 +189,5 @@ int compare_write_page(const comparison *c, const char *path)
     write_tables(c, f);
     write_footer(c, f);
     fputs("</body></html>\n", f);
-    bad = ferror(f) != 0;
-    if (fclose(f) || bad)
-        return cli_error("%s: cannot write", path);
-    return 0;
+    return cli_file_close(&out) ? 0 : cli_error("%s: cannot write: %s", path, strerror(errno));
 }

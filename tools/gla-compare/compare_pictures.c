@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { COLUMN = 60, COLUMN_ROW = 110 /* the label, the columns, their numbers */ };
 
@@ -374,23 +373,19 @@ const compare_picture compare_pictures[] = {
 
 int compare_write_plots(const comparison *c, const char *dir)
 {
-    if (mkdir(dir, 0777) && errno != EEXIST)
-        return cli_error("%s: cannot make the folder: %s", dir, strerror(errno));
     for (const compare_picture *p = compare_pictures; p->name; p++) {
         char path[4096];
-        FILE *f;
-        bool drawn, bad;
+        cli_file out;
+        bool drawn;
 
         if (p->wanted && !p->wanted(c))
             continue;
         snprintf(path, sizeof(path), "%s/%s.svg", dir, p->name);
-        f = fopen(path, "w");
-        if (!f)
+        if (!cli_file_open(&out, path))
             return cli_error("%s: %s", path, strerror(errno));
-        drawn = p->draw(c, f, true);
-        bad = ferror(f) != 0;
-        if (fclose(f) || bad)
-            return cli_error("%s: cannot write", path);
+        drawn = p->draw(c, out.f, true);
+        if (!cli_file_close(&out))
+            return cli_error("%s: cannot write: %s", path, strerror(errno));
         if (!drawn)
             remove(path); /* measured, but at no context that an axis could show */
     }

@@ -141,8 +141,8 @@ static void draw_axes(const plot *p, FILE *f)
     double tick;
     char buf[32];
 
-    for (int i = 0; (tick = nth_tick(p->y0, p->y_step, p->log_y, i)) <= p->y1 + 1e-9 * fabs(p->y1);
-         i++)
+    for (int i = 0;
+         (tick = nth_tick(p->y0, p->y_step, p->log_y, i)) <= p->y1 + 1e-9 * (p->y1 - p->y0); i++)
         fprintf(f,
                 "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
                 "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",

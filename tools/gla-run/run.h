@@ -71,6 +71,10 @@ gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, 
  * token in as well, so that they end exactly where their texts end. */
 gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, gla_diag *diag);
 
+/* To stdout.  Models write whatever they were trained to: on a terminal nothing of it is a command.
+ */
+void run_print(const char *text, size_t size);
+
 /* Runs no model but the plugin's layers (--check-plugin). */
 int run_check_plugin(const char *file);
 /* The three ways; each returns the exit status. */

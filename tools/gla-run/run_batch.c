@@ -149,8 +149,8 @@ static void print_texts(const batch *b)
         if (i)
             putchar('\n');
         if (run_arg.echo)
-            fwrite(b->prompts[i], 1, b->sizes[i], stdout);
-        fwrite(c->text, 1, c->text_size, stdout);
+            run_print(b->prompts[i], b->sizes[i]);
+        run_print(c->text, c->text_size);
         putchar('\n');
     }
 }
@@ -161,7 +161,7 @@ static json_t *json_one(const continuation *c)
     json_t *o = json_object();
 
     gla_session_cache_stats(c->session, &stats);
-    json_object_set_new(o, "text", json_string(c->text ? c->text : ""));
+    json_object_set_new(o, "text", json_stringn(c->text ? c->text : "", c->text_size));
     json_object_set_new(o, "prompt_ids", run_json_ids(c->prompt, c->n_prompt));
     json_object_set_new(o, "ids", run_json_ids(c->out, c->n_out));
     json_object_set_new(o, "stop", json_string(c->stop));

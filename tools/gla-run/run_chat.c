@@ -248,9 +248,9 @@ static void print_json(chat *c)
     gla_memory memory;
 
     for (size_t i = 0; i < c->n_branches; i++)
-        json_array_append_new(names, json_string(c->branches[i].name));
+        json_array_append_new(names, cli_json_text(c->branches[i].name));
     gla_session_memory(b->session, &memory);
-    json_object_set_new(o, "branch", json_string(b->name));
+    json_object_set_new(o, "branch", cli_json_text(b->name));
     json_object_set_new(o, "branches", names);
     json_object_set(o, "messages", b->messages);
     json_object_set_new(o, "tokens",

@@ -21,20 +21,22 @@ static char *with_suffix(const char *path, const char *suffix)
     return s;
 }
 
-/* Written aside and renamed, as the session is. */
 static gla_status save_messages(const json_t *messages, const char *path, gla_diag *diag)
 {
-    char *file = with_suffix(path, ".chat.json"), *part = with_suffix(path, ".chat.json.part");
+    char *file = with_suffix(path, ".chat.json");
     gla_status st = GLA_OK;
+    cli_file out;
 
-    if (!file || !part)
-        st = cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
-    else if (json_dump_file(messages, part, JSON_INDENT(1)) || rename(part, file))
+    if (!file)
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
+    if (cli_file_open(&out, file)) {
+        json_dumpf(messages, out.f, JSON_INDENT(1));
+        if (!cli_file_close(&out))
+            st = cli_diag(diag, GLA_E_IO, file, "cannot write: %s", strerror(errno));
+    } else {
         st = cli_diag(diag, GLA_E_IO, file, "cannot write: %s", strerror(errno));
-    if (st && part)
-        remove(part);
+    }
     free(file);
-    free(part);
     return st;
 }
 

@@ -251,10 +251,29 @@ gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, 
 
 /* ---- writing ----------------------------------------------------------------------- */
 
+void run_print(const char *text, size_t size)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    if (!isatty(STDOUT_FILENO)) {
+        fwrite(text, 1, size, stdout);
+        return;
+    }
+    for (size_t i = 0; i < size; i++) {
+        const bool wide = s[i] == 0xc2 && i + 1 < size && s[i + 1] < 0xa0; /* U+0080 to U+009F */
+
+        i += wide;
+        if (wide || s[i] == 0x7f || (s[i] < 0x20 && s[i] != '\n' && s[i] != '\t'))
+            putchar('?');
+        else
+            putchar(s[i]);
+    }
+}
+
 static gla_status emit(continuation *c, const char *text, size_t size, gla_diag *diag)
 {
     if (c->stream) {
-        fwrite(text, 1, size, stdout);
+        run_print(text, size);
         fflush(stdout);
     }
     if (c->text_size + size + 1 > c->text_capacity) {

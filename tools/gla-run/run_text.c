@@ -26,7 +26,7 @@ static gla_status encode_prompt(const run *r, int32_t **ids, size_t *n, gla_diag
         snprintf(diag->where, sizeof(diag->where), "%s",
                  run_arg.file ? run_arg.file : "the prompt");
     else if (run_arg.echo && !cli.json && size)
-        fwrite(text, 1, size, stdout);
+        run_print(text, size);
     free(file);
     return st;
 }
@@ -59,7 +59,7 @@ static void report_json(const run *r, const continuation *c)
     gla_memory memory;
 
     gla_session_memory(c->session, &memory);
-    json_object_set_new(o, "text", json_string(c->text ? c->text : ""));
+    json_object_set_new(o, "text", json_stringn(c->text ? c->text : "", c->text_size));
     json_object_set_new(o, "prompt_ids", run_json_ids(c->prompt, c->n_prompt));
     json_object_set_new(o, "ids", run_json_ids(c->out, c->n_out));
     json_object_set_new(o, "stop", json_string(c->stop));
