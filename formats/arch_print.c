@@ -105,24 +105,24 @@ static bool is_plain(const char *s)
     return !gla__parse_f64(s, n, &number);
 }
 
+/* A reader takes no control characters: they are cleaned, as is what is not UTF-8. */
 static void add_string(text *t, const char *s)
 {
+    const size_t start = t->size;
+
     if (is_plain(s)) {
         add(t, s);
         return;
     }
     add(t, "\"");
     for (; *s; s++) {
-        const unsigned char c = (unsigned char)*s;
-
-        if (c == '"' || c == '\\')
-            add_format(t, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            add_format(t, "\\x%02x", c);
-        else
-            add_bytes(t, s, 1);
+        if (*s == '"' || *s == '\\')
+            add(t, "\\");
+        add_bytes(t, s, 1);
     }
     add(t, "\"");
+    if (t->data)
+        gla_text_clean(t->data + start);
 }
 
 /* ---- entries: "key: value" pairs of a mapping, nested at will ---------------- */

@@ -238,7 +238,7 @@ static void every_kill(bool steps)
         cr_assert(WIFEXITED(status));
         there = fingerprint(dst);
         if (!there && steps) {
-            snprintf(name, sizeof(name), "%s/.model.%ld.tmp.old", top, (long)child);
+            snprintf(name, sizeof(name), "%s/.model.%ld-0.tmp.old", top, (long)child);
             cr_assert_eq(rename(name, dst), 0, "call %ld: no old model", n);
             there = fingerprint(dst);
         }

@@ -41,12 +41,11 @@ static double random_number(void)
 static const char *random_text(void)
 {
     static const char *const texts[] = {
-        "silu",      "no",     "true",      "null",       "~",          "",
-        "12",        "-0.5",   "1e3",       ".inf",       "with blank", "a: b",
-        "#x",        "{x}",    "tab\there", "line\nhere", "\"quoted\"", "back\\slash",
-        "'",         "- item", "ünïcode",   "a-b_c.d/e",  "Yes",        "NaN",
-        "0x10",      "1_000",  "&a",        "*a",         "!t",         "<<",
-        "trailing ", " lead",  "\x7f",      "\x01",       "日本語",     "%TAG"};
+        "silu",       "no",          "true",   "null",       "~",       "",          "12",
+        "-0.5",       "1e3",         ".inf",   "with blank", "a: b",    "#x",        "{x}",
+        "\"quoted\"", "back\\slash", "'",      "- item",     "ünïcode", "a-b_c.d/e", "Yes",
+        "NaN",        "0x10",        "1_000",  "&a",         "*a",      "!t",        "<<",
+        "trailing ",  " lead",       "日本語", "%TAG"};
 
     return texts[below(sizeof(texts) / sizeof(texts[0]))];
 }

@@ -181,3 +181,26 @@ Test(arch_print, leaves_a_dotted_name_flat_where_its_word_is_a_key)
     gla_arch_free(a);
     gla_arch_free(again);
 }
+
+/* Of a folder with such a name, say: what is printed can be read again. */
+Test(arch_print, cleans_what_no_reader_takes)
+{
+    gla_arch *a = gla_arch_new("tab\t, \033[31m, \xff, \xc2");
+    const uint32_t layer = 0;
+    gla_arch *again;
+    gla_diag diag;
+    char *printed;
+    size_t size;
+
+    cr_assert_not_null(gla_arch_add_block(a, "b"));
+    cr_assert_eq(gla_arch_layer_init(&a->blocks[0].mixers[0], "x"), GLA_OK);
+    a->blocks[0].n_mixers = 1;
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
+    a->vocab_size = a->d_model = 8;
+    cr_assert_eq(gla_arch_print(a, &printed, &size, &diag), GLA_OK, "%s", diag.message);
+    cr_assert_eq(gla_arch_parse(printed, size, "p", &again, &diag), GLA_OK, "%s", diag.message);
+    cr_expect_str_eq(again->name, "tab?, ?[31m, ?, ?");
+    gla_text_free(printed);
+    gla_arch_free(a);
+    gla_arch_free(again);
+}
