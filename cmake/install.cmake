@@ -42,7 +42,7 @@ install(DIRECTORY ${PROJECT_BINARY_DIR}/share/fish/
 
 # ---- what a user starts from ----
 install(DIRECTORY configs models DESTINATION ${_data})
-install(DIRECTORY plugins/template DESTINATION ${_data}/plugins)
+install(DIRECTORY plugins/template plugins/taylor DESTINATION ${_data}/plugins)
 install(FILES docs/arch.schema.json DESTINATION ${_data})
 install(FILES README.md CHANGELOG.md CONTRIBUTING.md PERFORMANCE.md SECURITY.md LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})

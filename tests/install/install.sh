@@ -20,7 +20,7 @@ lib=$(dirname "$(find "$at" -name libgla.so)")
 
 # ---- all is there ----
 for f in share/man/man5/gla-arch.5 share/gla/configs/gla-1.3b.yaml share/gla/arch.schema.json \
-    share/gla/plugins/template/ema.c share/doc/gla/README.md share/doc/gla/docs/arch-yaml.md \
+    share/gla/plugins/template/ema.c share/gla/plugins/taylor/taylor.c share/doc/gla/README.md share/doc/gla/docs/arch-yaml.md \
     include/gla/gla.h; do
     [ -s "$at/$f" ] || fail "$f is not installed"
 done

@@ -375,6 +375,7 @@ static void print_shared(const bench *b)
 {
     const many_item *m = &b->many;
     char text[64], bytes[32], other[32];
+    uint32_t stride = 0;
 
     if (b->n_shared && b->shared[0].seconds.n)
         printf("\n%d prompts that share their first tokens and then differ: shared, reused by "
@@ -383,12 +384,17 @@ static void print_shared(const bench *b)
     for (uint32_t i = 0; i < b->n_shared; i++) {
         const shared_item *x = &b->shared[i];
 
-        if (x->seconds.n)
-            printf("  %-8llu %llu..%llu in %llu of %d, %-24s %.0f the first\n",
-                   (unsigned long long)x->tokens, (unsigned long long)x->reused_least,
-                   (unsigned long long)x->reused_most, (unsigned long long)x->hits, PROMPTS - 1,
-                   spread(text, &x->seconds, 1e3), 1e3 * x->first_seconds);
+        if (!x->seconds.n)
+            continue;
+        stride = x->stride;
+        printf("  %-8llu %llu..%llu in %llu of %d, %-24s %.0f the first\n",
+               (unsigned long long)x->tokens, (unsigned long long)x->reused_least,
+               (unsigned long long)x->reused_most, (unsigned long long)x->hits, PROMPTS - 1,
+               spread(text, &x->seconds, 1e3), 1e3 * x->first_seconds);
     }
+    if (stride && stride != GLA_SNAPSHOT_NONE)
+        printf("  (reused up to the last snapshot in what is shared: one every %u tokens)\n",
+               stride);
     if (m->reached)
         printf("\n%u sessions%s on a prompt of %llu tokens: %s, %s if nothing were shared; "
                "%.2f s\n",

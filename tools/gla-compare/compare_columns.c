@@ -242,7 +242,7 @@ const char *columns_format(char buf[CELL], const column *x, uint32_t i)
         snprintf(buf, CELL, x->weak[i] ? "(%.2f)" : "%.2f [%.1f, %.1f]", v, low, high);
         break;
     case UNIT_SECONDS:
-        snprintf(buf, CELL, v < 10 ? "%.3f [%.3f, %.3f]" : "%.1f [%.1f, %.1f]", v, low, high);
+        snprintf(buf, CELL, v < 100 ? "%.3g [%.3g, %.3g]" : "%.0f [%.0f, %.0f]", v, low, high);
         break;
     case UNIT_JOULES:
         snprintf(buf, CELL, "%.3g [%.3g, %.3g]", v, low, high);

@@ -467,7 +467,8 @@ typedef struct gla_selective_scan {
     float *y; /* [rows, I]; may be u */
 } gla_selective_scan;
 
-/* Elementwise linear recurrence: h = exp(log_decay) h + x, y = h.  State [width]. */
+/* Elementwise linear recurrence: h = exp(log_decay) h + x, y = h.  State [width].  ld_decay 0: the
+ * same decay for all rows. */
 typedef struct gla_scan {
     uint32_t struct_size;
     uint32_t state;
@@ -500,8 +501,8 @@ typedef struct gla_math {
     /* y[r] = row ids[r] of W, as f32.  Ids are in range. */
     gla_status (*gather)(const gla_batch *b, const gla_linear *l, uint32_t rows, const int32_t *ids,
                          float *y, size_t ld_y);
-    /* Causal depthwise convolution; state [W - 1, C] holds the inputs before this batch.  In place.
-     */
+    /* Causal depthwise convolution; state [W - 1, C] holds the inputs before this batch.  y may be
+     * x. */
     gla_status (*conv1d)(const gla_batch *b, const gla_conv *c, uint32_t state, const float *x,
                          size_t ld_x, float *y, size_t ld_y);
     gla_status (*recurrence)(const gla_batch *b, const gla_recurrence *r);
