@@ -157,7 +157,7 @@ void gla__fla_softmax(gla__import *im, gla_arch_block *b, const char *spec, uint
         im, l, "qkv_bias",
         gla__has_tensor(im, bias, "%slayers.%u.%sq_proj.bias", at.root, first_layer, at.mixer),
         false);
-    if (gla__config_bool(c, gla__config_key(c, "%sqk_norm", spec), false)) {
+    if (!*spec && gla__config_bool(c, "qk_norm", false)) { /* a spec's is never read */
         gla__set_text(im, l, "qk_norm", "head");
         gla__set_number(im, l, "qk_norm_eps", 1e-5); /* fla's default, whatever norm_eps is */
     }
