@@ -16,6 +16,10 @@
 #define GLA_ARCH_MAX_D_MODEL   (1u << 20)
 #define GLA_ARCH_MAX_POSITIONS (1u << 24)
 
+/* Where path is a checkpoint, or a file of one, and not what it should have been: says what to do.
+ * True when there was something to say. */
+bool gla__arch_hint(const char *path, gla_diag *diag);
+
 extern const char *const gla__norm_at_names[5]; /* by gla_arch_norm_at */
 
 /* Letters, digits, '_' and '-', not beginning with a digit or '-': what may stand in a pattern. */

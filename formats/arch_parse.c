@@ -747,14 +747,25 @@ gla_status gla_arch_parse(const char *text, size_t size, const char *name, gla_a
     return GLA_OK;
 }
 
-/* A folder without arch.yaml: what a beginner has is a checkpoint. */
-static void hint_convert(const char *folder, gla_diag *diag)
+/* What a beginner has is a checkpoint, or a part of one. */
+bool gla__arch_hint(const char *path, gla_diag *diag)
 {
-    char *config = gla__is_dir(folder) ? gla__path_join(folder, "config.json") : NULL;
+    const char *ending = gla__is_dir(path) ? NULL : strrchr(path, '.');
+    char *config = gla__is_dir(path) ? gla__path_join(path, "config.json") : NULL;
+    const bool is_checkpoint = config && gla__exists(config);
 
-    if (config && gla__exists(config))
-        gla__hint(diag, "this is a published checkpoint: gla-convert makes a model folder of it");
     gla__free(config);
+    if (diag && diag->hint[0])
+        return true; /* there is a better one */
+    if (is_checkpoint)
+        gla__hint(diag, "this is a published checkpoint: gla-convert makes a model folder of it");
+    else if (ending && !strcmp(ending, ".gguf"))
+        gla__hint(diag, "gla-convert makes a model folder of a gguf file");
+    else if (ending && (!strcmp(ending, ".json") || !strcmp(ending, ".safetensors")))
+        gla__hint(diag, "gla-convert makes a model folder of the folder that it is in");
+    else
+        return false;
+    return true;
 }
 
 gla_status gla_arch_read(const char *path, gla_arch **out, gla_diag *diag)
@@ -770,8 +781,8 @@ gla_status gla_arch_read(const char *path, gla_arch **out, gla_diag *diag)
     st = gla__read_all(file, GLA_YAML_MAX_FILE, &text, &size, diag);
     if (!st)
         st = gla_arch_parse(text, size, file, out, diag);
-    else if (st == GLA_E_IO && !gla__exists(file))
-        hint_convert(path, diag);
+    if (st && (!gla__is_dir(path) || !gla__exists(file)))
+        gla__arch_hint(path, diag);
     gla__free(text);
     gla__free(file);
     return st;

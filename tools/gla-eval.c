@@ -63,8 +63,7 @@ static const cli_option options[] = {
 };
 static const char *const description[] = {
     "The likelihood of a text is the mean over windows that do not overlap, in nats per "
-    "token: a model of another vocabulary is better compared by the bits per byte that "
-    "--json gives as well.",
+    "token: a model of another vocabulary is better compared by the bits per byte beside it.",
     "--check feeds the tokens of a reference to the model, at once, in pieces and one by "
     "one, and compares the logits with those that the reference implementation computed.",
     NULL,

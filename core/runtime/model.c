@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "formats/arch_form.h"
 #include "runtime/describe.h"
 #include "runtime/program.h"
 #include "runtime/registry.h"
@@ -204,9 +205,10 @@ gla_status gla_model_open(const char *path, const gla_model_options *options, gl
     *out = NULL;
     if (gla__exists(path) && !gla__is_dir(path)) {
         st = gla__fail(diag, GLA_E_IO, "a model folder is needed, and this is a file");
-        gla__hint(diag,
-                  "a bare architecture has no weights: gla-inspect, gla-compare and gla-bench "
-                  "--arch take it");
+        if (!gla__arch_hint(path, diag))
+            gla__hint(diag,
+                      "a bare architecture has no weights: gla-inspect, gla-compare and gla-bench "
+                      "--arch take it");
         gla__at(diag, path);
         return st;
     }

@@ -20,6 +20,16 @@ has_not "hint" "$err"
 expect 1 gla-run -m "$work/nowhere" -p x
 has "$work/nowhere: cannot open: No such file or directory" "$err"
 
+# nor files of one, nor a name without its option
+for file in "$source/tests/data/gguf/llama.gguf" "$source/tests/reference/gla/config.json"; do
+    expect 1 gla-inspect "$file"
+    has "hint: gla-convert makes a model folder of " "$err"
+    expect 1 gla-run -p x -m "$file"
+    has "a model folder is needed, and this is a file; hint: gla-convert makes a model folder of " "$err"
+done
+expect 2 gla-run "$source/models/tiny-hybrid" -p x
+has "one argument too many; is it the model? -m DIR" "$err"
+
 # a plugin in this folder needs no ./
 cd "$work" && cp "$bin/../tests/plugins/plugin_good.so" . && chmod go-w plugin_good.so
 expect 0 gla-inspect "$source/models/tiny-hybrid" --plugin plugin_good.so

@@ -313,11 +313,14 @@ static int parse_options(const cli_program *p, int argc, char **argv, bool *stop
 
 static int check_operands(const cli_program *p)
 {
+    const char *hint =
+        option_of_letter(p->options, 'm') < 0 || p->max_operands ? "" : "; is it the model? -m DIR";
+
     if (cli.operands.n < p->min_operands)
         return cli_usage_error("%s is missing", p->operand ? p->operand : "an argument");
     if (cli.operands.n > p->max_operands)
-        return cli_usage_error("'%s' is one argument too many",
-                               cli.operands.items[p->max_operands]);
+        return cli_usage_error("'%s' is one argument too many%s",
+                               cli.operands.items[p->max_operands], hint);
     return 0;
 }
 
