@@ -54,10 +54,18 @@ void gla_sampler_destroy(gla_sampler *s)
     gla__free(s);
 }
 
-/* splitmix64; uniform in [0, 1) from the upper 53 bits */
+/* splitmix64: the state goes on by the same step whatever is drawn */
+#define STEP UINT64_C(0x9e3779b97f4a7c15)
+
+void gla_sampler_skip(gla_sampler *s, uint64_t n)
+{
+    s->random += n * STEP;
+}
+
+/* uniform in [0, 1) from the upper 53 bits */
 static double next_uniform(gla_sampler *s)
 {
-    uint64_t z = s->random += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = s->random += STEP;
 
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);

@@ -23,12 +23,14 @@ expect 0 gla-run -m "$model" -p "$prompt" --seed 8 -n 12
 [ "$out" != "$seven" ] || fail "seeds 7 and 8 give the same"
 
 # saved and resumed = never stopped
-expect 0 gla-run -m "$model" -p "$prompt" --greedy -n 24 --no-echo
-whole=$out
-expect 0 gla-run -m "$model" -p "$prompt" --greedy -n 10 --no-echo --save "$work/s"
-first=$out
-expect 0 gla-run -m "$model" --resume "$work/s" --greedy -n 14
-[ "$first$out" = "$whole" ] || fail "'$first' and '$out' are not '$whole'"
+for how in "--seed 7" --greedy; do
+    expect 0 gla-run -m "$model" -p "$prompt" $how -n 24 --no-echo
+    whole=$out
+    expect 0 gla-run -m "$model" -p "$prompt" $how -n 10 --no-echo --save "$work/s"
+    first=$out
+    expect 0 gla-run -m "$model" --resume "$work/s" $how -n 14
+    [ "$first$out" = "$whole" ] || fail "$how: '$first' and '$out' are not '$whole'"
+done
 expect 0 gla-run -m "$model" --resume "$work/s" -p ' And' --greedy -n 4
 has ' And' "$out"
 

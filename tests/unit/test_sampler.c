@@ -127,6 +127,24 @@ Test(sampler, a_seed_decides)
     gla_sampler_destroy(c);
 }
 
+Test(sampler, goes_on_where_another_stopped)
+{
+    gla_sampler *whole = make(2, 0.9, 6, 5), *later = make(2, 0.9, 6, 5);
+    int32_t t, u;
+
+    for (int i = 0; i < 17; i++)
+        cr_assert_eq(gla_sampler_next(whole, logits, &t, NULL), GLA_OK);
+    gla_sampler_skip(later, 10);
+    gla_sampler_skip(later, 7);
+    for (int i = 0; i < 30; i++) {
+        cr_assert_eq(gla_sampler_next(whole, logits, &t, NULL), GLA_OK);
+        cr_assert_eq(gla_sampler_next(later, logits, &u, NULL), GLA_OK);
+        cr_assert_eq(t, u, "token %d after the 17th", i);
+    }
+    gla_sampler_destroy(whole);
+    gla_sampler_destroy(later);
+}
+
 Test(sampler, refuses_what_is_not_a_distribution)
 {
     const gla_sampler_options bad[] = {{-1, 1, 0, 0, 0},

@@ -356,6 +356,8 @@ gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, 
     const char *text;
     size_t size;
 
+    for (size_t i = 0; i < n_list; i++) /* so that a resumed text is the one never stopped */
+        gla_sampler_skip(list[i].sampler, gla_session_position(list[i].session));
     for (size_t i = 0; i < n_list && !run_arg.n; i++)
         list[i].stop = list[i].stop ? list[i].stop : "length";
     while (!st && !all_stopped(list, n_list))
