@@ -129,6 +129,8 @@ for signal in INT TERM HUP; do
     for delay in 0 0.02 0.04 0.06 0.08; do
         command="gla-convert, SIG$signal after $delay s"
         gla-convert "$model" -o kept --overwrite >/dev/null 2>&1 &
+        # before that it is this script's copy, which would clean up as the script does
+        until [ "$(cat /proc/$!/comm)" = gla-convert ]; do :; done
         sleep $delay
         kill -s $signal $! 2>/dev/null
         wait $!
