@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "formats/arch_form.h"
 
 void gla_text_free(char *text)
 {
@@ -333,12 +334,24 @@ static gla_status copy_parts(gla_arch *to, const gla_arch *from)
     return st;
 }
 
+bool gla__arch_counts_fit(const gla_arch *arch)
+{
+    for (uint32_t i = 0; i < arch->n_blocks; i++)
+        if (arch->blocks[i].n_mixers > GLA_ARCH_MAX_PARALLEL)
+            return false;
+    return arch->n_eos <= sizeof(arch->eos_tokens) / sizeof(arch->eos_tokens[0]);
+}
+
 gla_status gla_arch_copy(const gla_arch *arch, gla_arch **out)
 {
-    gla_arch *a = gla_arch_new(arch->name);
-    gla_status st = a ? copy_parts(a, arch) : GLA_E_NOMEM;
+    gla_arch *a;
+    gla_status st;
 
     *out = NULL;
+    if (!gla__arch_counts_fit(arch))
+        return GLA_E_INVALID;
+    a = gla_arch_new(arch->name);
+    st = a ? copy_parts(a, arch) : GLA_E_NOMEM;
     if (st) {
         gla_arch_free(a);
         return st;

@@ -184,6 +184,11 @@ static int add_messages(json_t *variables, const gla_chat_message *messages, siz
     return 0;
 }
 
+static bool is_text(const char *s)
+{
+    return s && gla__utf8_valid(s, strlen(s)) == strlen(s);
+}
+
 static gla_status make_variables(const gla_chat_template *t, const gla_chat_message *messages,
                                  size_t n, uint32_t flags, const char *more, json_t **out,
                                  gla_diag *diag)
@@ -193,8 +198,7 @@ static gla_status make_variables(const gla_chat_template *t, const gla_chat_mess
 
     *out = all;
     for (size_t i = 0; i < n; i++)
-        if (gla__utf8_valid(messages[i].content, strlen(messages[i].content)) !=
-            strlen(messages[i].content))
+        if (!is_text(messages[i].role) || !is_text(messages[i].content))
             return gla__fail(diag, GLA_E_INVALID, "message %zu is not UTF-8", i);
     if (add_messages(all, messages, n) ||
         json_object_set_new(all, "add_generation_prompt",

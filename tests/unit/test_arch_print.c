@@ -204,3 +204,24 @@ Test(arch_print, cleans_what_no_reader_takes)
     gla_arch_free(a);
     gla_arch_free(again);
 }
+
+Test(arch_print, counts_that_no_array_holds_are_refused)
+{
+    gla_arch *a = gla_arch_new("a"), *copy;
+    const uint32_t layer = 0;
+    gla_diag diag;
+    char *printed;
+    size_t size;
+
+    cr_assert_not_null(gla_arch_add_block(a, "b"));
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
+    a->blocks[0].n_mixers = GLA_ARCH_MAX_PARALLEL + 1;
+    cr_expect_eq(gla_arch_copy(a, &copy), GLA_E_INVALID);
+    cr_expect_null(copy);
+    cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
+    a->blocks[0].n_mixers = 0;
+    a->n_eos = 9;
+    cr_expect_eq(gla_arch_copy(a, &copy), GLA_E_INVALID);
+    cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
+    gla_arch_free(a);
+}

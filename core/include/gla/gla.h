@@ -12,6 +12,17 @@
  *     gla_model_close(&model);
  *
  * The library never prints, aborts or exits, and allocates through one hook.
+ *
+ * Pointers: NULL where a comment says so, and for diag everywhere (nothing is reported then); what
+ * releases objects takes NULL, gla_..._close() a pointer to NULL.  Any other NULL, and an object
+ * that was released, is a mistake that nobody looks for.  Numbers, token ids and texts may be
+ * anything: what does not fit is GLA_E_INVALID, and changes nothing.
+ *
+ * Life: sessions keep their model alive, models their registry.  A detokenizer needs its tokenizer.
+ *
+ * Threads: models, tokenizers, chat templates and files of weights may be used by any number at
+ * once; a session, sampler or detokenizer by one at a time.  [control]: while no other thread is in
+ * the library.
  */
 #ifndef GLA_GLA_H
 #define GLA_GLA_H

@@ -81,7 +81,8 @@ typedef struct gla_feed_item {
  * begins where the cache ends; tokens whose logits are wanted are always computed. */
 GLA_API GLA_NODISCARD gla_status gla_feed(const gla_feed_item *items, size_t n_items,
                                           int (*cancel)(void *ctx), void *ctx, gla_diag *diag);
-/* One session, logits of the last token (may be NULL). */
+/* One session, logits of the last token (may be NULL).  n 0: nothing happens, logits stay as they
+ * are. */
 GLA_API GLA_NODISCARD gla_status gla_session_feed(gla_session *s, const int32_t *tokens, size_t n,
                                                   float *logits, gla_diag *diag);
 
