@@ -41,6 +41,12 @@ expect 0 gla-inspect named
 has 'gla?]0;title??' "$out"
 printable "$out"
 
+# names of an architecture: no markup in pages and plots, no formula in a spreadsheet
+small_model | sed "s|^name:.*|name: \"=1+<script>'\\\\\" onload='x'>\"|" >evil.yaml
+expect 0 gla-compare evil.yaml --html evil.html --plots evil --csv
+has "'=1+<script>" "$out"
+! grep -E '<script|" onload' evil.html evil/*.svg || fail "markup from a name"
+
 # ---- what a model writes: on a terminal it is text, else it is what it is ----------------------
 mkdir loud && cp "$model"/{arch.yaml,weights.glaw} loud
 jq -c 'def loud: if startswith("<|") then . else gsub("d"; "\u011b") end; # byte 0x1b
@@ -126,7 +132,7 @@ expect 1 bash -c "ulimit -f 1; gla-convert '$model' -o limited"
 # ---- signals: the old model or the new one, and nothing aside ---------------------------------------
 expect 0 gla-convert "$model" -o kept
 for signal in INT TERM HUP; do
-    for delay in 0 0.02 0.04 0.06 0.08; do
+    for delay in 0.02 0.04 0.06 0.08; do
         command="gla-convert, SIG$signal after $delay s"
         gla-convert "$model" -o kept --overwrite >/dev/null 2>&1 &
         # before that it is this script's copy, which would clean up as the script does
@@ -134,7 +140,7 @@ for signal in INT TERM HUP; do
         sleep $delay
         kill -s $signal $! 2>/dev/null
         wait $!
-        case $? in 0 | 130) ;; *) [ $delay = 0 ] || fail "'$command' was killed" ;; esac
+        case $? in 0 | 130) ;; *) fail "'$command' was killed" ;; esac
         same kept/weights.glaw "$model/weights.glaw"
     done
 done

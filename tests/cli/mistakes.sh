@@ -30,6 +30,15 @@ done
 expect 2 gla-run "$source/models/tiny-hybrid" -p x
 has "one argument too many; is it the model? -m DIR" "$err"
 
+# a tokenizer that knows more tokens than the model
+mkdir "$work/other" && cp "$source"/models/tiny-hybrid/{arch.yaml,weights.glaw} "$work/other"
+jq -c '.added_tokens += [{"id": 9000, "content": "ZZZ", "special": true, "single_word": false,
+    "lstrip": false, "rstrip": false, "normalized": false}]' \
+    "$source/models/tiny-hybrid/tokenizer.json" >"$work/other/tokenizer.json"
+expect 1 gla-run -m "$work/other" -p 'x ZZZ' -n 1
+has "the prompt: the tokenizer makes token 9000 of it ('ZZZ'), the model has 4096; hint: is" "$err"
+expect 0 gla-run -m "$work/other" -p x -n 1
+
 # a plugin in this folder needs no ./
 cd "$work" && cp "$bin/../tests/plugins/plugin_good.so" . && chmod go-w plugin_good.so
 expect 0 gla-inspect "$source/models/tiny-hybrid" --plugin plugin_good.so

@@ -56,6 +56,20 @@ void cli_model_close(cli_model *m)
     memset(m, 0, sizeof(*m));
 }
 
+/* A tokenizer of another model may know more tokens than this one has rows for. */
+static gla_status check_ids(const cli_model *m, const int32_t *ids, size_t n, gla_diag *diag)
+{
+    const uint32_t vocab = gla_model_vocab_size(m->model);
+
+    for (size_t i = 0; i < n; i++)
+        if ((uint32_t)ids[i] >= vocab)
+            return cli_diag(diag, GLA_E_INVALID, "",
+                            "the tokenizer makes token %d of it ('%.40s'), the model has %u; hint: "
+                            "is tokenizer.json of this model?",
+                            ids[i], gla_tokenizer_token(m->tokenizer, ids[i]), vocab);
+    return GLA_OK;
+}
+
 gla_status cli_encode(const cli_model *m, const char *text, size_t size, bool with_bos,
                       int32_t **ids, size_t *n, gla_diag *diag)
 {
@@ -68,8 +82,12 @@ gla_status cli_encode(const cli_model *m, const char *text, size_t size, bool wi
     *n = 0;
     st = gla_tokenizer_encode(m->tokenizer, text, size, with_bos ? GLA_ENCODE_SPECIAL : 0, &found,
                               &n_found, diag);
-    if (st)
+    if (!st)
+        st = check_ids(m, found, n_found, diag);
+    if (st) {
+        gla_ids_free(found);
         return st;
+    }
     lead = with_bos && bos >= 0 && !(n_found && found[0] == bos);
     *ids = malloc((n_found + lead + 1) * sizeof(**ids));
     if (!*ids) {

@@ -193,7 +193,7 @@ static int search(const matching *m, candidate *x, const gla_arch *base, bool *m
     for (int i = 0; i < STEPS && !status; i++) {
         const double factor = exp((low + high) / 2);
 
-        status = apply(m, x, base, factor);
+        status = cli_interrupted() ? 130 : apply(m, x, base, factor);
         if (status)
             return status;
         *moves = *moves || x->n_changes;

@@ -180,20 +180,23 @@ void compare_print_table(const comparison *c)
 }
 /* ---- CSV --------------------------------------------------------------------- */
 
-/* Quoted when it must be; quotes doubled. */
+/* Quoted when it must be; quotes doubled.  A name that a spreadsheet would compute gets a mark of
+ * text in front. */
 static void print_cell(const char *text)
 {
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, stdout);
-        return;
-    }
-    putchar('"');
+    const bool quote = strpbrk(text, ",\"\r\n") != NULL;
+
+    if (quote)
+        putchar('"');
+    if (*text && strchr("=+-@", *text))
+        putchar('\'');
     for (; *text; text++) {
         if (*text == '"')
             putchar('"');
         putchar(*text);
     }
-    putchar('"');
+    if (quote)
+        putchar('"');
 }
 
 static void print_number(double v)
