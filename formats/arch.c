@@ -334,10 +334,13 @@ static gla_status copy_parts(gla_arch *to, const gla_arch *from)
     return st;
 }
 
-bool gla__arch_counts_fit(const gla_arch *arch)
+bool gla__arch_is_sound(const gla_arch *arch)
 {
     for (uint32_t i = 0; i < arch->n_blocks; i++)
         if (arch->blocks[i].n_mixers > GLA_ARCH_MAX_PARALLEL)
+            return false;
+    for (uint32_t i = 0; i < arch->n_layers; i++)
+        if (arch->layers[i] >= arch->n_blocks)
             return false;
     return arch->n_eos <= sizeof(arch->eos_tokens) / sizeof(arch->eos_tokens[0]);
 }
@@ -348,7 +351,7 @@ gla_status gla_arch_copy(const gla_arch *arch, gla_arch **out)
     gla_status st;
 
     *out = NULL;
-    if (!gla__arch_counts_fit(arch))
+    if (!gla__arch_is_sound(arch))
         return GLA_E_INVALID;
     a = gla_arch_new(arch->name);
     st = a ? copy_parts(a, arch) : GLA_E_NOMEM;

@@ -22,9 +22,9 @@ bool gla__arch_hint(const char *path, gla_diag *diag);
 
 extern const char *const gla__norm_at_names[5]; /* by gla_arch_norm_at */
 
-/* Whether the fixed arrays of an architecture hold as many items as it says: a program may have built
- * it. */
-bool gla__arch_counts_fit(const gla_arch *arch);
+/* Whether an architecture's counts and indices stay within its arrays: a program may have built it.
+ */
+bool gla__arch_is_sound(const gla_arch *arch);
 /* Letters, digits, '_' and '-', not beginning with a digit or '-': what may stand in a pattern. */
 bool gla__is_block_name(const char *text, size_t n);
 /* Words of letters, digits and '_' joined by dots, none beginning with a digit. */

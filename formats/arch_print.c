@@ -563,10 +563,9 @@ static gla_status check(const gla_arch *a, gla_diag *diag)
 
     if (!a->n_layers || a->n_layers > GLA_ARCH_MAX_LAYERS)
         return gla__fail(diag, GLA_E_INVALID, "an architecture of %" PRIu32 " layers", a->n_layers);
-    if (!gla__arch_counts_fit(a))
+    if (!gla__arch_is_sound(a))
         return gla__fail(diag, GLA_E_INVALID,
-                         "more mixers in a block or eos_tokens than there is "
-                         "room for");
+                         "a count or an index goes beyond the architecture's arrays");
     for (uint32_t i = 0; i < a->n_blocks; i++) {
         const gla_arch_block *b = &a->blocks[i];
 

@@ -356,11 +356,9 @@ static gla_status check_arch(const builder *b)
     for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
         if (!needed[i].type)
             return gla__fail(b->diag, GLA_E_SCHEMA, "the architecture has no %s", needed[i].name);
-    for (uint32_t i = 0; i < a->n_layers; i++)
-        if (a->layers[i] >= a->n_blocks)
-            return gla__fail(b->diag, GLA_E_SCHEMA,
-                             "layer %" PRIu32 " names block %" PRIu32 " of %" PRIu32, i,
-                             a->layers[i], a->n_blocks);
+    if (!gla__arch_is_sound(a))
+        return gla__fail(b->diag, GLA_E_SCHEMA,
+                         "a count or an index goes beyond the architecture's arrays");
     return GLA_OK;
 }
 

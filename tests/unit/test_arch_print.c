@@ -205,7 +205,7 @@ Test(arch_print, cleans_what_no_reader_takes)
     gla_arch_free(again);
 }
 
-Test(arch_print, counts_that_no_array_holds_are_refused)
+Test(arch_print, counts_and_indices_beyond_the_arrays_are_refused)
 {
     gla_arch *a = gla_arch_new("a"), *copy;
     const uint32_t layer = 0;
@@ -221,6 +221,10 @@ Test(arch_print, counts_that_no_array_holds_are_refused)
     cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
     a->blocks[0].n_mixers = 0;
     a->n_eos = 9;
+    cr_expect_eq(gla_arch_copy(a, &copy), GLA_E_INVALID);
+    cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
+    a->n_eos = 0;
+    a->layers[0] = 55;
     cr_expect_eq(gla_arch_copy(a, &copy), GLA_E_INVALID);
     cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
     gla_arch_free(a);
