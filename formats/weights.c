@@ -190,7 +190,7 @@ gla_status gla__check_tensor_name(const char *name, size_t n, gla_diag *diag)
 
         if (step <= 0)
             return gla__fail(diag, GLA_E_CORRUPT, "a tensor name is not UTF-8");
-        if (c < 0x20 || c == 0x7f)
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0))
             return gla__fail(diag, GLA_E_CORRUPT, "a control character in a tensor name");
         at += (size_t)step;
     }

@@ -72,7 +72,7 @@ static const cli_option options[] = {
      .max = MAX_ROUNDS},
     {0, "read-bytes", "SIZE", CLI_SIZE, &args.read_bytes,
      .help = "memory to read for the rate of reading; several times the caches", .def = "1G",
-     .min = 2 << 20, .max = 1e15},
+     .min = 4 << 20, .max = 1e15},
     CLI_COMMON_OPTIONS,
     CLI_MODEL_OPTIONS,
     CLI_END,

@@ -30,6 +30,8 @@ bool gla__validating(void)
         const char *text = getenv("GLA_VALIDATE");
 
         on = text && !strcmp(text, "1");
+        if (text && *text && !on && strcmp(text, "0") != 0)
+            gla__log(GLA_LOG_WARN, "GLA_VALIDATE=%s is neither 0 nor 1: nothing is checked", text);
         atomic_store(&wanted, on);
     }
     return on;

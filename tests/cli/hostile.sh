@@ -72,6 +72,8 @@ expect 1 gla-eval -m gla --check "$source/tests/reference/gla/golden.safetensors
 GLA_CPU=zzz expect 0 gla-inspect "$model"
 GLA_CPU=zzz expect 0 gla-run -m "$model" -p x -n 1
 has "GLA_CPU=zzz is none of c, avx2, avx512" "$err"
+GLA_VALIDATE=yes expect 0 gla-run -m "$model" -p x -n 1
+has "GLA_VALIDATE=yes is neither 0 nor 1: nothing is checked" "$err"
 GLA_NUM_THREADS=-1 expect 0 gla-run -m "$model" -p x -n 1
 has "GLA_NUM_THREADS=-1 is no number of threads" "$err"
 

@@ -99,6 +99,8 @@ static const bad_file cases[] = {
     {"metadata a list", "{\"__metadata__\":[]}", 0, GLA_E_CORRUPT, "object of strings"},
     {"metadata of numbers", "{\"__metadata__\":{\"a\":1}}", 0, GLA_E_CORRUPT, "object of strings"},
     {"empty name", "{" T("", "U8", "[0]", "0", "0") "}", 0, GLA_E_CORRUPT, "name of 0 bytes"},
+    {"control character above 0x7f in a name", "{" T("a\xc2\x9b", "U8", "[0]", "0", "0") "}", 0,
+     GLA_E_CORRUPT, "control character"},
     {"control character in a name", "{" T("a\\n", "U8", "[0]", "0", "0") "}", 0, GLA_E_CORRUPT,
      "control character"},
     {"NUL in a name", "{" T("a\\u0000", "U8", "[0]", "0", "0") "}", 0, GLA_E_CORRUPT,
