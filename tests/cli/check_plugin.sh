@@ -84,6 +84,6 @@ blocks:
 layers: 2*a
 END
 breach=$plugins/breaches/breach_small_state.so
-expect 1 gla-bench --arch "$work/arch.yaml" --plugin "$breach" --decode 1 --prefill 8 --repeat 1 --read-bytes 2M
+expect 1 gla-bench --arch "$work/arch.yaml" --plugin "$breach" --decode 1 --prefill 8 --repeat 1 --read-bytes 4M
 has "writes 1 numbers past the end of the state" "$err"
 finish
