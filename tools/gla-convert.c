@@ -39,7 +39,7 @@ static const cli_option options[] = {
     {'l', "level", "N", CLI_U32, &args.level, .help = "compression level of zstd",
      .def = "fast", .min = 1, .max = 22},
     {0, "max-bytes", "SIZE", CLI_SIZE, &args.max_bytes,
-     .help = "refuse sources with more bytes of tensors", .def = "no limit"},
+     .help = "refuse sources with more bytes of tensors", .def = "no limit", .min = 1, .max = 1e18},
     CLI_COMMON_OPTIONS,
     CLI_MODEL_OPTIONS,
     CLI_END};

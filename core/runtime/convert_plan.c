@@ -424,12 +424,28 @@ static gla_status plan_unused(gla__conversion *c)
     return GLA_OK;
 }
 
+/* A slip of the pen, and what was to be kept would be quantised without a word. */
+static void note_idle_patterns(const gla__conversion *c)
+{
+    for (uint32_t k = 0; k < c->options.n_keep; k++) {
+        size_t i = 0;
+
+        while (i < c->n_items && fnmatch(c->options.keep[k], c->items[i].out.name, 0))
+            i++;
+        if (i == c->n_items)
+            gla__convert_note(&c->options, "no tensor is called '%s': nothing is kept for it",
+                              c->options.keep[k]);
+    }
+}
+
 gla_status gla__convert_plan(gla__conversion *c)
 {
     gla_status st = plan_declared(c);
 
     if (!st)
         st = plan_unused(c);
+    if (!st)
+        note_idle_patterns(c);
     for (size_t i = 0; i < c->n_items; i++)
         for (uint32_t p = 0; !st && p < c->items[i].n_read; p++)
             c->total +=

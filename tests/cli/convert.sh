@@ -129,5 +129,9 @@ expect 2 gla-convert "$reference/gla" "$reference/gla" -o "$work/x"
 has "one argument too many" "$err"
 expect 2 gla-convert "$reference/gla" -o "$work/x" --keep '*'
 has "--keep goes with --weights int8 or int4" "$err"
+expect 0 gla-convert "$reference/gla" -o "$work/kept" --weights int8 --keep 'layer.0.*' --keep 'layers.1.*'
+has "no tensor is called 'layer.0.*': nothing is kept for it" "$err"
+has_not "'layers.1.*'" "$err"
+expect 2 gla-convert "$reference/gla" -o "$work/x" --max-bytes 0
 
 finish
