@@ -352,7 +352,10 @@ static void merge_head(void *arg, uint32_t index)
 static gla_status check(const gla_batch *b, const gla_attention *a)
 {
     const gla__kv_view *first = b->states[a->state];
+    const gla_status st = gla__check_size(b->host, "gla_attention", a->struct_size, sizeof(*a));
 
+    if (st)
+        return st;
     if (!first->kv_heads || !a->heads || a->heads % first->kv_heads)
         return gla_host_fail(b->host, GLA_E_INVALID,
                              "attention: heads must be a multiple of the state's kv_heads");

@@ -229,10 +229,12 @@ static gla_status copy_biases(gla_linear *l, const gla_linear_spec *spec)
 
 gla_status gla__linear_create(const gla_host *h, const gla_linear_spec *spec, gla_linear **out)
 {
-    gla_status st = GLA_OK;
+    gla_status st = gla__check_size(h, "gla_linear_spec", spec->struct_size, sizeof(*spec));
     gla_linear *l;
 
     *out = NULL;
+    if (st)
+        return st;
     if (!spec->n_parts || ((spec->groups > 1 || spec->transpose) && spec->n_parts > 1))
         return refuse(h, GLA_E_UNSUPPORTED, "number of parts with groups or transpose", 0,
                       spec->n_parts, 1);

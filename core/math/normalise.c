@@ -49,14 +49,14 @@ gla_status gla__norm(const gla_batch *b, const gla_norm *n, uint32_t rows, const
 {
     gla__work work = gla__work_begin(b, GLA__WORK_NORM);
     norm_call c = {gla__row_kernels_for(gla__cpu_get()->isa), n, x, y, ld_x, ld_y};
-    gla_status st = GLA_OK;
+    gla_status st = gla__check_size(b->host, "gla_norm", n->struct_size, sizeof(*n));
 
-    if (n->kind < GLA_NORM_RMS || n->kind >= GLA__NORMS || n->gate_activation >= GLA__ACTIVATIONS ||
-        !n->width)
+    if (!st && (n->kind < GLA_NORM_RMS || n->kind >= GLA__NORMS ||
+                n->gate_activation >= GLA__ACTIVATIONS || !n->width))
         st = GLA_E_INVALID;
-    else if ((size_t)rows * n->groups * n->width < PARALLEL_FROM)
+    if (!st && (size_t)rows * n->groups * n->width < PARALLEL_FROM)
         norm_rows(&c, 0, rows);
-    else
+    else if (!st)
         st = gla__for_rows(b, rows, norm_rows, &c);
     gla__work_end(&work);
     return st;

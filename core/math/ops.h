@@ -20,6 +20,8 @@
 #ifndef GLA_MATH_OPS_H
 #define GLA_MATH_OPS_H
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "math/math.h"
 
@@ -55,6 +57,20 @@ static inline void gla__work_end(gla__work *w)
     w->exec->seconds = w->seconds;
     if (w->seconds)
         w->seconds[w->kind] += gla__clock_seconds() - w->start;
+}
+
+/* What a layer fills in grows in later versions of the ABI; its size says which fields it has. */
+static inline gla_status gla__check_size(const gla_host *h, const char *type, uint32_t size,
+                                         size_t wanted)
+{
+    char text[128];
+
+    if (size >= wanted)
+        return GLA_OK;
+    snprintf(text, sizeof(text), "%s: struct_size is %u, version 1.0 has %zu", type, size, wanted);
+    if (h && h->explain)
+        h->explain(h, text);
+    return GLA_E_ABI;
 }
 
 /* ---- scratch that the functions of one file take at most, in bytes ---- */

@@ -152,10 +152,12 @@ static gla_status check_spec(const gla_host *h, const gla_rope_spec *s)
 gla_status gla__rope_create(const gla_host *h, const gla_rope_spec *spec, gla_rope **out)
 {
     gla_rope_spec s = *spec;
-    gla_status st;
+    gla_status st = gla__check_size(h, "gla_rope_spec", s.struct_size, sizeof(s));
     gla_rope *r;
 
     *out = NULL;
+    if (st)
+        return st;
     if (s.scaling == GLA_ROPE_YARN && !(s.original_positions > 0))
         s.original_positions = s.max_positions;
     if (s.scaling == GLA_ROPE_YARN && !(s.factor > 0) && s.original_positions > 0)

@@ -101,10 +101,13 @@ static void fill_taps(gla_conv *c, const gla_conv_spec *spec)
 
 gla_status gla__conv_create(const gla_host *h, const gla_conv_spec *spec, gla_conv **out)
 {
+    const gla_status st = gla__check_size(h, "gla_conv_spec", spec->struct_size, sizeof(*spec));
     uint64_t channels = 0;
     gla_conv *c;
 
     *out = NULL;
+    if (st)
+        return st;
     for (uint32_t i = 0; i < spec->n_parts; i++)
         channels += spec->channels[i];
     if (!spec->width || spec->width > GLA__CONV_WIDTH_MAX || !channels || channels > UINT32_MAX)
@@ -207,7 +210,11 @@ static void run_selective(void *arg, uint32_t i)
 gla_status gla__selective_scan(const gla_batch *b, const gla_selective_scan *s)
 {
     job j = {.batch = b, .what = s, .state = s->state, .channels = s->inner};
+    const gla_status st =
+        gla__check_size(b->host, "gla_selective_scan", s->struct_size, sizeof(*s));
 
+    if (st)
+        return st;
     if (!s->inner || !s->u || !s->dt || !s->b || !s->c || !s->a || !s->y)
         return gla_host_fail(b->host, GLA_E_INVALID, "selective scan: an operand is missing");
     return run_job(&j, GLA__WORK_RECURRENCE, run_selective);
@@ -235,7 +242,10 @@ static void run_scan(void *arg, uint32_t i)
 gla_status gla__scan(const gla_batch *b, const gla_scan *s)
 {
     job j = {.batch = b, .what = s, .state = s->state, .channels = s->width};
+    const gla_status st = gla__check_size(b->host, "gla_scan", s->struct_size, sizeof(*s));
 
+    if (st)
+        return st;
     if (!s->width || !s->log_decay || !s->x || !s->y)
         return gla_host_fail(b->host, GLA_E_INVALID, "scan: an operand is missing");
     return run_job(&j, GLA__WORK_RECURRENCE, run_scan);

@@ -647,7 +647,8 @@ Test(attention, refuses_what_does_not_fit)
                              .position = position,
                              .states = states,
                              .host = &host};
-    gla_attention a = {.heads = 4, .scale = 1, .q = x, .k = x, .v = x, .o = x};
+    gla_attention a = {
+        .struct_size = sizeof(a), .heads = 4, .scale = 1, .q = x, .k = x, .v = x, .o = x};
 
     cr_assert_eq(gla__attention(&batch, &a), GLA_E_INVALID); /* no page for the token */
     a.heads = 3;

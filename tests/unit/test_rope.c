@@ -89,13 +89,15 @@ static void check_positions(const gla_rope_spec *spec, const char *name)
 
 Test(rope, linear_and_llama3_are_those_of_transformers)
 {
-    check_positions(&(gla_rope_spec){.dims = 32,
+    check_positions(&(gla_rope_spec){.struct_size = sizeof(gla_rope_spec),
+                                     .dims = 32,
                                      .scaling = GLA_ROPE_LINEAR,
                                      .theta = 1e4,
                                      .factor = 4,
                                      .max_positions = 4096},
                     "linear");
-    check_positions(&(gla_rope_spec){.dims = 64,
+    check_positions(&(gla_rope_spec){.struct_size = sizeof(gla_rope_spec),
+                                     .dims = 64,
                                      .scaling = GLA_ROPE_LLAMA3,
                                      .theta = 5e5,
                                      .factor = 8,
@@ -108,14 +110,16 @@ Test(rope, linear_and_llama3_are_those_of_transformers)
 
 Test(rope, yarn_is_that_of_transformers)
 {
-    check_positions(&(gla_rope_spec){.dims = 64,
+    check_positions(&(gla_rope_spec){.struct_size = sizeof(gla_rope_spec),
+                                     .dims = 64,
                                      .scaling = GLA_ROPE_YARN,
                                      .theta = 1e6,
                                      .factor = 4,
                                      .original_positions = 32768,
                                      .max_positions = 131072},
                     "yarn");
-    check_positions(&(gla_rope_spec){.dims = 64,
+    check_positions(&(gla_rope_spec){.struct_size = sizeof(gla_rope_spec),
+                                     .dims = 64,
                                      .scaling = GLA_ROPE_YARN,
                                      .theta = 1e4,
                                      .factor = 40,
@@ -126,7 +130,8 @@ Test(rope, yarn_is_that_of_transformers)
                                      .beta_fast = 32,
                                      .beta_slow = 1},
                     "yarn_mscale");
-    check_positions(&(gla_rope_spec){.dims = 32,
+    check_positions(&(gla_rope_spec){.struct_size = sizeof(gla_rope_spec),
+                                     .dims = 32,
                                      .scaling = GLA_ROPE_YARN,
                                      .theta = 1e4,
                                      .factor = 2,
@@ -141,7 +146,8 @@ Test(rope, yarn_is_that_of_transformers)
 Test(rope, longrope_goes_from_short_to_long_factors)
 {
     double shorter[16], longer[16];
-    const gla_rope_spec spec = {.dims = 32,
+    const gla_rope_spec spec = {.struct_size = sizeof(spec),
+                                .dims = 32,
                                 .scaling = GLA_ROPE_LONGROPE,
                                 .theta = 1e4,
                                 .original_positions = 4096,
@@ -172,7 +178,8 @@ static double magnitude(const gla_rope_spec *spec)
 Test(rope, longrope_takes_its_factor_before_that_of_the_positions)
 {
     const double factors[] = {1, 1};
-    gla_rope_spec spec = {.dims = 4,
+    gla_rope_spec spec = {.struct_size = sizeof(spec),
+                          .dims = 4,
                           .scaling = GLA_ROPE_LONGROPE,
                           .theta = 1e4,
                           .original_positions = 64,
@@ -189,8 +196,12 @@ Test(rope, longrope_takes_its_factor_before_that_of_the_positions)
 
 Test(rope, dynamic_changes_the_base_when_longer_than_made_for)
 {
-    const gla_rope_spec spec = {
-        .dims = 32, .scaling = GLA_ROPE_DYNAMIC, .theta = 1e4, .factor = 2, .max_positions = 2048};
+    const gla_rope_spec spec = {.struct_size = sizeof(spec),
+                                .dims = 32,
+                                .scaling = GLA_ROPE_DYNAMIC,
+                                .theta = 1e4,
+                                .factor = 2,
+                                .max_positions = 2048};
 
     check_angles(&spec, "dynamic_within", 7);
     check_angles(&spec, "dynamic_within", 2047);
@@ -205,7 +216,8 @@ static float value(uint32_t i)
 /* Partial rotation of several heads and rows, in both forms, against the definition. */
 static void check_rotation(uint32_t interleaved)
 {
-    const gla_rope_spec spec = {.dims = 8, .interleaved = interleaved, .theta = 1e4};
+    const gla_rope_spec spec = {
+        .struct_size = sizeof(spec), .dims = 8, .interleaved = interleaved, .theta = 1e4};
     gla_rope *r = make(&spec);
     float x[40 * 3 * 12];
 
@@ -236,7 +248,7 @@ Test(rope, rotates_halves_and_pairs_of_every_head)
 
 Test(rope, rows_of_a_batch_have_the_positions_of_their_sequences)
 {
-    const gla_rope_spec spec = {.dims = 16, .theta = 1e4};
+    const gla_rope_spec spec = {.struct_size = sizeof(spec), .dims = 16, .theta = 1e4};
     gla_rope *r = make(&spec);
     const uint32_t offset[] = {0, 20, 20, 21, 60};
     const uint64_t position[] = {5, 900, 31, 0};
@@ -259,7 +271,7 @@ Test(rope, rows_of_a_batch_have_the_positions_of_their_sequences)
 
 Test(rope, refuses_what_it_cannot_do)
 {
-    gla_rope_spec spec = {.dims = 7, .theta = 1e4};
+    gla_rope_spec spec = {.struct_size = sizeof(spec), .dims = 7, .theta = 1e4};
     float x[8] = {0};
     const gla_batch b = {.host = &host};
     gla_rope *r = (gla_rope *)(void *)x;

@@ -21,6 +21,8 @@
  * ABI rules
  *   - Structs grow at the end only.  Read a field beyond the 1.0 ones only
  *     after checking struct_size.  Fields are never reordered or reused.
+ *     Who fills a struct in sets its struct_size: GLA_E_ABI where it is less
+ *     than version 1.0's.
  *   - Same major = compatible.  A new minor adds fields or extensions.
  *   - All strings are UTF-8, NUL-terminated, and live until deinit().
  *   - Every callback takes its object first.
