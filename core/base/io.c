@@ -195,6 +195,15 @@ char *gla__path_dir(const char *path)
     return gla__strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+void gla__path_aside(const char *path, unsigned attempt, char *out)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+
+    snprintf(out, strlen(path) + GLA__ASIDE_MORE, "%.*s.%s.%ld-%u.tmp", (int)(name - path), path,
+             name, (long)getpid(), attempt);
+}
+
 /* The file that path stands for, allocated, and its mode, 0 if there is none yet.  Renaming would
  * put a file in the place of a link, a device, a pipe: a link is followed, the others refused. */
 static gla_status find_target(const char *path, char **out, mode_t *mode, gla_diag *diag)
@@ -220,16 +229,11 @@ static gla_status find_target(const char *path, char **out, mode_t *mode, gla_di
 /* Beside w->path, under a name that nobody has. */
 static gla_status create_aside(gla__writer *w, gla_diag *diag)
 {
-    const char *slash = strrchr(w->path, '/');
-    const char *name = slash ? slash + 1 : w->path;
-    const size_t n = strlen(w->path) + 64;
-
-    w->temp = gla__alloc(n);
+    w->temp = gla__alloc(strlen(w->path) + GLA__ASIDE_MORE);
     if (!w->temp)
         return gla__fail_nomem(diag, "a path");
     for (unsigned attempt = 0; w->fd < 0 && attempt < 1000; attempt++) {
-        snprintf(w->temp, n, "%.*s.%s.%ld-%u.tmp", (int)(name - w->path), w->path, name,
-                 (long)getpid(), attempt);
+        gla__path_aside(w->path, attempt, w->temp);
         w->fd = io->open(w->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
         if (w->fd < 0 && errno != EEXIST && errno != EINTR)
             break;

@@ -85,5 +85,9 @@ bool gla__is_dir(const char *path);
 char *gla__path_join(const char *dir, const char *name);
 /* Everything before the last slash ("." if none), allocated. */
 char *gla__path_dir(const char *path);
+/* "DIR/.NAME.PID-N.tmp", where that is made which will have path's name; out has GLA__ASIDE_MORE
+ * bytes more than path. */
+#define GLA__ASIDE_MORE 64
+void gla__path_aside(const char *path, unsigned attempt, char *out);
 
 #endif

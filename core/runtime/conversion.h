@@ -90,10 +90,10 @@ extern const char *const gla__convert_companions[];
  * exchanged as a whole: whatever fails, the place holds nothing, the old model or the new one.  A
  * folder that exists and is empty is written into. */
 typedef struct gla__output {
-    char *dst;      /* the place */
-    char *path;     /* where to write now */
-    bool aside;     /* path is not dst */
-    bool replaces;  /* dst exists */
+    char *dst;     /* the place */
+    char *path;    /* where to write now */
+    bool aside;    /* path is not dst */
+    bool replaces; /* dst exists */
 } gla__output;
 
 /* Checks that nothing is destroyed that is not ours: `mark` is the file by which a folder of ours
@@ -109,6 +109,9 @@ gla_status gla__staged_add(gla__staged *s, const char *name, const void *data, s
                            gla_diag *diag);
 /* Every companion that src has. */
 gla_status gla__staged_copy(gla__staged *s, const char *src, gla_diag *diag);
+/* One file of src's, at most max bytes, which may be missing if it is optional. */
+gla_status gla__staged_copy_file(gla__staged *s, const char *src, const char *name, uint64_t max,
+                                 bool optional, gla_diag *diag);
 gla_status gla__staged_commit(gla__staged *s, gla_diag *diag);
 void gla__staged_free(gla__staged *s); /* without a commit nothing stays */
 

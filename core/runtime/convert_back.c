@@ -266,23 +266,6 @@ static gla_status write_file(back *b, uint32_t i, bool only_count)
     return st;
 }
 
-/* Where there is no config.json, arch.yaml says what the tensors mean. */
-static gla_status stage_arch(back *b, gla__staged *staged)
-{
-    char *path = gla__path_join(b->src, "arch.yaml"), *text = NULL;
-    size_t n = 0;
-    gla_status st;
-
-    if (!path)
-        return gla__fail_nomem(b->diag, "a path");
-    st = gla__read_all(path, GLA_YAML_MAX_FILE, &text, &n, b->diag);
-    if (!st)
-        st = gla__staged_add(staged, "arch.yaml", text, n, b->diag);
-    gla__free(text);
-    gla__free(path);
-    return st;
-}
-
 static gla_status stage_small_files(back *b, gla__staged *staged)
 {
     const char *index = gla__glaw_metadata(b->weights, INDEX_FILE), *config;
@@ -290,9 +273,10 @@ static gla_status stage_small_files(back *b, gla__staged *staged)
     gla_status st = gla__staged_copy(staged, b->src, b->diag);
 
     config = gla__glaw_config(b->weights, &n);
-    if (!st)
+    if (!st) /* without it arch.yaml says what the tensors mean */
         st = config ? gla__staged_add(staged, "config.json", config, n, b->diag)
-                    : stage_arch(b, staged);
+                    : gla__staged_copy_file(staged, b->src, "arch.yaml", GLA_YAML_MAX_FILE, false,
+                                            b->diag);
     if (!st && index)
         st = gla__staged_add(staged, INDEX_FILE, index, strlen(index), b->diag);
     return st;

@@ -109,19 +109,15 @@ static gla_status check_parent(const char *dst, gla_diag *diag)
 /* Makes "DIR/.NAME.PID-N.tmp" beside dst: a new folder, for a number of a process comes again. */
 static gla_status make_aside(gla__output *o, gla_diag *diag)
 {
-    const size_t n = strlen(o->dst) + 64;
-    const char *slash = strrchr(o->dst, '/');
-    const char *name = slash ? slash + 1 : o->dst;
     gla_status st = check_parent(o->dst, diag);
 
     if (st)
         return st;
-    o->path = gla__alloc(n);
+    o->path = gla__alloc(strlen(o->dst) + GLA__ASIDE_MORE);
     if (!o->path)
         return gla__fail_nomem(diag, "a path");
     for (unsigned attempt = 0; attempt < 1000; attempt++) {
-        snprintf(o->path, n, "%.*s.%s.%ld-%u.tmp", (int)(name - o->dst), o->dst, name,
-                 (long)getpid(), attempt);
+        gla__path_aside(o->dst, attempt, o->path);
         if (!gla__exists(o->path))
             break;
     }
@@ -288,25 +284,32 @@ gla_status gla__staged_add(gla__staged *s, const char *name, const void *data, s
     return gla__writer_write(w, data, n, diag);
 }
 
+gla_status gla__staged_copy_file(gla__staged *s, const char *src, const char *name, uint64_t max,
+                                 bool optional, gla_diag *diag)
+{
+    char *path = gla__path_join(src, name), *data;
+    gla_status st = GLA_OK;
+    size_t n;
+
+    if (!path)
+        return gla__fail_nomem(diag, "a path");
+    if (!optional || gla__exists(path)) {
+        st = gla__read_all(path, max, &data, &n, diag);
+        if (!st) {
+            st = gla__staged_add(s, name, data, n, diag);
+            gla__free(data);
+        }
+    }
+    gla__free(path);
+    return st;
+}
+
 gla_status gla__staged_copy(gla__staged *s, const char *src, gla_diag *diag)
 {
     gla_status st = GLA_OK;
 
-    for (const char *const *name = gla__convert_companions; *name && !st; name++) {
-        char *path = gla__path_join(src, *name), *data;
-        size_t n;
-
-        if (!path)
-            return gla__fail_nomem(diag, "a path");
-        if (gla__exists(path)) {
-            st = gla__read_all(path, MAX_COMPANION, &data, &n, diag);
-            if (!st) {
-                st = gla__staged_add(s, *name, data, n, diag);
-                gla__free(data);
-            }
-        }
-        gla__free(path);
-    }
+    for (const char *const *name = gla__convert_companions; *name && !st; name++)
+        st = gla__staged_copy_file(s, src, *name, MAX_COMPANION, true, diag);
     return st;
 }
 
