@@ -15,15 +15,18 @@ const gla__model_defaults gla__fla_usual = {.vocab_size = 32000,
                                             .max_positions = 2048,
                                             .norm_eps = 1e-6};
 
+static bool is_samba(gla__import *im)
+{
+    return gla__config_is(im->cfg, "model_type", "samba");
+}
+
 /* Where a family keeps its tensors. */
 static gla__llama_names names_of(gla__import *im)
 {
-    const bool samba = gla__config_is(im->cfg, "model_type", "samba");
-    const gla__llama_names usual = {
+    gla__llama_names n = {
         .root = "model.", .mixer = "attn.", .mixer_norm = "attn_norm.", .ffn_norm = "mlp_norm."};
-    gla__llama_names n = usual;
 
-    if (samba) {
+    if (is_samba(im)) {
         n.root = "backbone.";
         n.mixer = "mixer.";
         n.mixer_norm = "mixer_norm.";
@@ -116,7 +119,7 @@ static uint32_t inner_width(gla__import *im)
         n = 256 * (uint32_t)ceil(wanted / 256);
     else
         gla__config_refuse(im->cfg, "hidden_ratio", "no sensible width comes out");
-    if (gla__config_is(im->cfg, "model_type", "samba"))
+    if (is_samba(im))
         gla__config_ignore(im->cfg, "intermediate_size"); /* of its Mamba layers */
     else
         n = (uint32_t)gla__config_int(im->cfg, "intermediate_size", n, 1, GLA__MAX_WIDTH);

@@ -169,15 +169,16 @@ size_t gla__recurrence_scratch(const gla__math_needs *needs)
 
 gla_status gla__recurrence(const gla_batch *b, const gla_recurrence *r)
 {
-    const char *wrong = what_is_wrong(b, r);
+    const gla_status st = gla__check_size(b->host, "gla_recurrence", r->struct_size, sizeof(*r));
+    const char *wrong;
     gla__work work;
     gla__exec *exec = b->exec;
     uint32_t pieces = b->n_sequences * r->heads;
     job j = {.batch = b, .r = r, .chunk = exec->recurrence_chunk};
-    const gla_status st = gla__check_size(b->host, "gla_recurrence", r->struct_size, sizeof(*r));
 
     if (st)
         return st;
+    wrong = what_is_wrong(b, r);
     if (wrong)
         return gla_host_fail(b->host, GLA_E_INVALID, wrong);
     if (!b->n_rows)

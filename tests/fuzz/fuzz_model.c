@@ -144,14 +144,13 @@ static double distance(const float *a, const float *b)
 
 static double spread(const float *a)
 {
-    float means[VOCAB];
-    double mean = 0;
+    double mean = 0, sum = 0;
 
     for (int i = 0; i < VOCAB; i++)
         mean += (double)a[i] / VOCAB;
     for (int i = 0; i < VOCAB; i++)
-        means[i] = (float)mean;
-    return distance(a, means);
+        sum += (a[i] - mean) * (a[i] - mean);
+    return sqrt(sum);
 }
 
 /* How far the logits move when numbers are rounded otherwise, token by token: the farthest of some
