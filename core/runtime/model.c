@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/io.h"
-#include "formats/arch_form.h"
+#include "formats/arch/form.h"
 #include "runtime/describe.h"
 #include "runtime/program.h"
 #include "runtime/registry.h"

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
-#include "formats/arch_form.h"
+#include "formats/arch/form.h"
 #include "runtime/params.h"
 #include "runtime/registry.h"
 

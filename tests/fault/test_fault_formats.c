@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "base/io.h"
-#include "formats/glaw.h"
+#include "formats/weights/glaw.h"
 #include "support/failing_memory.h"
 #include "support/temp_file.h"
 

@@ -11,8 +11,8 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "formats/import.h"
-#include "formats/import_gguf.h"
+#include "formats/import/gguf_config.h"
+#include "formats/import/import.h"
 #include "support/failing_memory.h"
 
 /* What is imported, and what came of it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * config.json of every family: what is imported is an architecture that prints and reads. */
-#include "formats/import.h"
+#include "formats/import/import.h"
 #include "fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * gguf: the tensors, and the metadata as the importer reads it. */
-#include "formats/gguf.h"
+#include "formats/weights/gguf.h"
 
 #include "base/alloc.h"
-#include "formats/import_gguf.h"
+#include "formats/import/gguf_config.h"
 #include "fuzz/weights_target.h"
 #include "support/byte_builder.h"
 

@@ -4,7 +4,7 @@
  * an index in JSON, NUL, then data, put together into a file whose header and index are right, so
  * that what the index says is all there is to distrust.
  */
-#include "formats/glaw.h"
+#include "formats/weights/glaw.h"
 
 #include <xxhash.h>
 #include <zstd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * JSON: what is read, printed and read again is the same; so is its second print. */
-#include "formats/json.h"
+#include "formats/text/json.h"
 
 #include "base/alloc.h"
 #include "fuzz/fuzz.h"

@@ -2,7 +2,7 @@
  *
  * safetensors: the length before the header is set right in every second input, so that what is
  * behind it is reached. */
-#include "formats/safetensors.h"
+#include "formats/weights/safetensors.h"
 
 #include "base/bytes.h"
 #include "fuzz/weights_target.h"

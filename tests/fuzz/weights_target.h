@@ -5,7 +5,7 @@
 #ifndef GLA_TESTS_FUZZ_WEIGHTS_H
 #define GLA_TESTS_FUZZ_WEIGHTS_H
 
-#include "formats/weights_file.h"
+#include "formats/weights/reader.h"
 #include "fuzz/fuzz.h"
 
 typedef gla_status fuzz_open_fn(const char *path, const gla_limits *limits, gla_weights **out,

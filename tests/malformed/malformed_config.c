@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/import.h"
+#include "formats/import/import.h"
 
 /* A small model of a family, `more` at its end: the last of two keys would win, so duplicates are
  * refused. */

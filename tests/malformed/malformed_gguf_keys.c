@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "formats/tokenizer_gguf.h"
+#include "formats/import/gguf_tokenizer.h"
 #include "support/gguf_writer.h"
 #include "support/temp_file.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "formats/glaw.h"
+#include "formats/weights/glaw.h"
 #include "support/rng.h"
 #include "support/temp_file.h"
 

@@ -2,14 +2,14 @@
  *
  * Law 9: what is written to weights.glaw reads back as the same bytes, and writing it twice, with
  * other threads and in other pieces, gives identical files. */
-#include "formats/glaw.h"
+#include "formats/weights/glaw.h"
 
 #include <criterion/criterion.h>
 #include <gla/gla.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/planes.h"
+#include "formats/weights/planes.h"
 #include "support/temp_file.h"
 
 #define SEEDS 200

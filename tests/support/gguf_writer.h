@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "base/half.h"
-#include "formats/gguf_file.h"
+#include "formats/weights/gguf_file.h"
 
 enum { GGUF_F32 = 0, GGUF_F16 = 1, GGUF_Q4_0 = 2, GGUF_Q8_0 = 8, GGUF_BF16 = 30 };
 

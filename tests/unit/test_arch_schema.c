@@ -16,7 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/io.h"
-#include "formats/yaml.h"
+#include "formats/text/yaml.h"
 
 /* ---- YAML as an editor reads it --------------------------------------------- */
 

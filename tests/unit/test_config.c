@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "formats/config.h"
+#include "formats/import/config.h"
 
 static gla__config *parse(const char *json)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/gguf.h"
+#include "formats/weights/gguf.h"
 
 #include <criterion/criterion.h>
 #include <gla/gla.h>

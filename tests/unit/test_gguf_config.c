@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "formats/import_gguf.h"
+#include "formats/import/gguf_config.h"
 #include "support/gguf_writer.h"
 #include "support/temp_file.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/glaw.h"
+#include "formats/weights/glaw.h"
 
 #include <criterion/criterion.h>
 #include <gla/gla.h>

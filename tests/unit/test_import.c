@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/import.h"
+#include "formats/import/import.h"
 
 static gla_status open_text(const char *json, const gla_weights *w, gla__import **im,
                             gla_diag *diag)

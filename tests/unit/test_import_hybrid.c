@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/import.h"
+#include "formats/import/import.h"
 
 static gla__import *open_config(const char *json)
 {

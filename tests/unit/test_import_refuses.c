@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/import.h"
+#include "formats/import/import.h"
 
 #define HUGE "1e300"
 #define NONE "no sensible width"

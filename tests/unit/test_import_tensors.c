@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/import.h"
+#include "formats/import/import.h"
 #include "support/temp_file.h"
 
 #define MAX_TENSORS 8

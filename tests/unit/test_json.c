@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/json.h"
+#include "formats/text/json.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "formats/number.h"
+#include "formats/text/number.h"
 
 static gla_status parse_text(const char *text, json_t **out, gla_diag *diag)
 {

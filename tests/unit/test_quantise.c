@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "runtime/quantise.h"
+#include "math/quantise.h"
 
 #include <criterion/criterion.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "formats/safetensors.h"
+#include "formats/weights/safetensors.h"
 
 #include <criterion/criterion.h>
 #include <gla/gla.h>

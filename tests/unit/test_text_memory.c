@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "formats/json.h"
-#include "formats/tokenizer_gguf.h"
+#include "formats/import/gguf_tokenizer.h"
+#include "formats/text/json.h"
 #include "support/failing_memory.h"
 #include "support/gguf_writer.h"
 #include "support/temp_file.h"

@@ -3,7 +3,7 @@
  * Published tokenizers, written into a gguf file as llama.cpp's conversion does it and read again:
  * text must become the same tokens, and tokens the same text.
  */
-#include "formats/tokenizer_gguf.h"
+#include "formats/import/gguf_tokenizer.h"
 
 #include <gla/tokenizer.h>
 #include <string.h>

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/diag.h"
+#include "convert/conversion.h"
+
+/* One remark for each reason why a tensor kept more precision than asked for. */
+static void report_kept(const gla__conversion *c)
+{
+    static const char *const reasons[GLA_KEPT_COUNT] = {
+        [GLA_KEPT_VECTOR] = "vectors, of little weight",
+        [GLA_KEPT_SENSITIVE] = "gates and decays, where an error is carried along",
+        [GLA_KEPT_LOOKUP] = "read by row",
+        [GLA_KEPT_HEAD] = "the head, unless it is asked for",
+        [GLA_KEPT_SMALL] = "small",
+        [GLA_KEPT_PATTERN] = "as asked for",
+    };
+
+    for (int reason = 1; reason < GLA_KEPT_COUNT; reason++) {
+        const char *example = NULL;
+        uint32_t n = 0;
+
+        for (size_t i = 0; i < c->n_items; i++)
+            if ((int)c->items[i].kept == reason && !n++)
+                example = c->items[i].out.name;
+        if (n)
+            gla__convert_note(&c->options, "not quantised: %s%s (%s)", example,
+                              n > 1 ? " and others of its kind" : "", reasons[reason]);
+    }
+}
+
+static void fill_report(gla__conversion *c, double start, gla_convert_report *report)
+{
+    c->report.n_tensors = (uint32_t)c->n_items;
+    for (uint32_t i = 0; i < gla_weights_count(c->weights); i++)
+        c->report.raw_bytes += gla_weights_info(c->weights, i)->raw_bytes;
+    c->report.seconds = gla__clock_seconds() - start;
+    if (c->arch->family)
+        snprintf(c->report.family, sizeof(c->report.family), "%s", c->arch->family);
+    if (report)
+        *report = c->report;
+}
+
+gla_status gla_convert(const char *src, const char *dst, const gla_convert_options *options,
+                       gla_convert_report *report, gla_diag *diag)
+{
+    gla__conversion c = {.src = src, .options = gla__convert_options(options)};
+    const double start = gla__clock_seconds();
+    gla__output out = {0};
+    gla_status st;
+
+    c.diag = diag;
+    if (report)
+        memset(report, 0, sizeof(*report));
+    st = gla__convert_open(&c);
+    if (!st)
+        st = gla__convert_plan(&c);
+    if (!st)
+        st = gla__output_open(&out, src, dst, "arch.yaml", c.options.overwrite != 0, diag);
+    if (!st) {
+        c.dst = out.path;
+        st = gla__convert_write(&c);
+    }
+    st = gla__output_close(&out, st, diag);
+    if (!st) {
+        report_kept(&c);
+        fill_report(&c, start, report);
+    }
+    gla__convert_deinit(&c);
+    return st;
+}

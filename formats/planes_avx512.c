@@ -1,3 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#define PLANES_TABLE gla__planes_avx512
-#include "formats/planes_body.h"
