@@ -48,6 +48,23 @@ void gla__layers_make(gla__import *im, uint32_t n)
         stick(im, GLA_E_NOMEM);
 }
 
+const gla_arch_block *gla__block_of(const gla__import *im, uint32_t layer)
+{
+    return &im->arch->blocks[im->layers[layer]];
+}
+
+bool gla__is_type(const gla_arch_layer *l, const char *type)
+{
+    return l->type && !strcmp(l->type, type);
+}
+
+uint64_t gla__param_of(const gla_arch_layer *l, const char *name, uint64_t def)
+{
+    const gla_arch_param *p = gla_arch_param_find(l, name);
+
+    return p ? (uint64_t)p->number : def;
+}
+
 /* ---- parameters -------------------------------------------------------------------- */
 
 void gla__set_type(gla__import *im, gla_arch_layer *layer, const char *type)
@@ -120,6 +137,13 @@ void gla__set_activation(gla__import *im, gla_arch_layer *layer, const char *nam
 
     if (strcmp(activation, layer_def))
         gla__set_text(im, layer, name, activation);
+}
+
+void gla__only_silu(gla__import *im, const char *key)
+{
+    static const char *const silu[] = {"silu", "swish", NULL};
+
+    gla__config_only(im->cfg, key, silu);
 }
 
 /* ---- the model ----------------------------------------------------------------------- */
@@ -221,4 +245,34 @@ void gla__never_bos(gla__import *im)
 {
     if (!im->source || !gla__is_gguf(im->source)) /* gguf says it of each model */
         im->arch->bos_token = -1;
+}
+
+/* ---- texts ----------------------------------------------------------------------------- */
+
+gla__name gla__name_of(const char *format, ...)
+{
+    gla__name name;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(name.text, sizeof(name.text), format, args);
+    va_end(args);
+    return name;
+}
+
+void gla__note(gla__import *im, const char *format, ...)
+{
+    char text[256], *copy;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    copy = gla__strdup(text);
+    if (!copy || gla__grow((void **)&im->notes, &im->cap_notes, im->n_notes, sizeof(copy))) {
+        gla__free(copy);
+        im->status = GLA_E_NOMEM;
+        return;
+    }
+    im->notes[im->n_notes++] = copy;
 }

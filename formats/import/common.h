@@ -3,8 +3,7 @@
  * common.h - pieces that importers share
  *
  * Building blocks and parameters (errors stick in the import, see import.h), activations by their
- * published names, and what Hugging Face's descendants of Llama have in common: sizes, attention
- * with its many spellings of rotary positions, layer names.
+ * published names, what nearly all configs say of a model, names, remarks.
  */
 #ifndef GLA_FORMATS_IMPORT_COMMON_H
 #define GLA_FORMATS_IMPORT_COMMON_H
@@ -27,6 +26,12 @@ gla_arch_block *gla__block_copy(gla__import *im, uint32_t from, const char *name
 /* Makes im->layers with n entries, all of them block 0. */
 void gla__layers_make(gla__import *im, uint32_t n);
 
+/* The block of a layer.  Valid until the next block is added. */
+const gla_arch_block *gla__block_of(const gla__import *im, uint32_t layer);
+bool gla__is_type(const gla_arch_layer *l, const char *type);
+/* A parameter that was set before; def if it was left out. */
+uint64_t gla__param_of(const gla_arch_layer *l, const char *name, uint64_t def);
+
 /* ---- parameters ---------------------------------------------------------------- */
 
 void gla__set_type(gla__import *im, gla_arch_layer *layer, const char *type);
@@ -47,6 +52,9 @@ const char *gla__activation(gla__import *im, const char *key, const char *def);
 /* Sets `name` to it, unless it is the layer's default. */
 void gla__set_activation(gla__import *im, gla_arch_layer *layer, const char *name, const char *key,
                          const char *def, const char *layer_def);
+
+/* Refuses activations other than silu under this key: where the layer has no choice. */
+void gla__only_silu(gla__import *im, const char *key);
 
 /* ---- the model ------------------------------------------------------------------ */
 
@@ -72,44 +80,16 @@ uint32_t gla__hidden_size(const gla__import *im);
 __attribute__((format(printf, 3, 4))) bool gla__has_tensor(const gla__import *im, bool def,
                                                            const char *format, ...);
 
-/* ---- Llama and its descendants ----------------------------------------------------- */
+/* ---- texts ---------------------------------------------------------------------- */
 
-typedef struct gla__llama_attention {
-    bool always_qkv_bias;               /* of q, k, v; else attention_bias says, of o as well */
-    uint32_t heads, kv_heads, head_dim; /* defaults; 0: 32, heads, hidden_size / heads */
-    const char *qk_norm;                /* NULL, "head" or "whole" */
-    double rope_theta;                  /* default; 0: 10000 */
-    double rotary;                      /* default share of a head that rotates; 0: all */
-    bool no_rope;
-} gla__llama_attention;
+typedef struct gla__name {
+    char text[192];
+} gla__name;
 
-/* mixer: attention with num_attention_heads, num_key_value_heads, head_dim, attention_bias, rope.
- */
-void gla__llama_attention_set(gla__import *im, gla_arch_block *b, const gla__llama_attention *a);
-/* ffn: swiglu with intermediate_size (default d_ff), hidden_act, mlp_bias. */
-void gla__llama_ffn(gla__import *im, gla_arch_block *b, uint32_t d_ff);
-/* Sliding windows: sliding_window (default_window if the key is absent, none if null), for the
- * layers that layer_types names, else those from max_window_layers (default_from) on.  Makes a
- * second block "window" where only some layers have one.  Call it last; expects one block. */
-void gla__llama_windows(gla__import *im, uint32_t default_window, uint32_t default_from);
+/* A formatted name, for one use: gla__map(im, gla__name_of("layers.%u.a", i).text, ...). */
+__attribute__((format(printf, 1, 2))) gla__name gla__name_of(const char *format, ...);
 
-/* Published names, NULL where they are the usual. */
-typedef struct gla__llama_names {
-    const char *root;       /* "model." */
-    const char *mixer;      /* "self_attn." */
-    const char *ffn;        /* "mlp." */
-    const char *mixer_norm; /* "input_layernorm." */
-    const char *ffn_norm;   /* "post_attention_layernorm." */
-    const char *embedding;  /* "embed_tokens.weight" */
-    const char *final_norm; /* "norm." */
-    const char *head;       /* "lm_head.", without the root */
-} gla__llama_names;
-/* One rule more: "layers.N." ours from root "layers.N." source. */
-void gla__layer_rule(gla__import *im, uint32_t layer, const char *ours, const char *root,
-                     const char *source);
-/* Prefix rules for embedding, head, norms, mixer and ffn of every layer.  names may be NULL. */
-void gla__llama_tensors(gla__import *im, const gla__llama_names *names);
-/* The same under "backbone.", as Mamba and Mamba-2 are published. */
-void gla__backbone_tensors(gla__import *im);
+/* "config.json says hidden_ratio 4, the tensors have 512 inner channels: taking the tensors" */
+__attribute__((format(printf, 2, 3))) void gla__note(gla__import *im, const char *format, ...);
 
 #endif

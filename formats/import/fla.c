@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
 
 #define UNASSIGNED UINT32_MAX
 

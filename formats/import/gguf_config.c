@@ -16,8 +16,8 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "formats/import/common.h"
 #include "formats/import/gguf_tokenizer.h"
-#include "formats/import/hybrid.h"
 #include "formats/text/json.h"
 #include "formats/text/number.h"
 #include "formats/weights/gguf.h"

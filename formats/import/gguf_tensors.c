@@ -8,7 +8,7 @@
  *   qwen3next           keeps the published order; b and a of each key head are interleaved
  */
 #include "formats/import/gguf_config.h"
-#include "formats/import/hybrid.h"
+#include "formats/import/moe.h"
 #include "formats/weights/gguf.h"
 
 /* One layer of a gated delta rule. */

@@ -97,11 +97,6 @@ gla_status gla__mapping_resolve(gla__mapping *m, const char *ours, const gla__ma
 /* The family is known not to use this published tensor. */
 bool gla__mapping_ignores(const gla__mapping *m, const char *source);
 
-/* ---- for importers: remarks ------------------------------------------------- */
-
-/* "config.json says hidden_ratio 4, the tensors have 512 inner channels: taking the tensors" */
-__attribute__((format(printf, 2, 3))) void gla__note(gla__import *im, const char *format, ...);
-
 /* ---- for importers: saying where tensors come from ----------------------- */
 
 /* The published tensor, NULL if absent. */
@@ -129,6 +124,20 @@ void gla__map_columns(gla__import *im, const char *ours, const char *source,
  * counts only if the source has it (older and newer names of one tensor). */
 void gla__map_names(gla__import *im, const char *our_prefix, const char *source_prefix,
                     const char *const *renamed);
+/* Ours, NULL-terminated, are cut, with these numbers of elements, from theirs, NULL-terminated,
+ * joined end to end.  Those of theirs that do not exist count for nothing. */
+void gla__map_cut(gla__import *im, const char *our_prefix, const char *const *ours,
+                  const uint64_t *elements, const char *source_prefix, const char *const *theirs);
+
+typedef struct gla__fused {
+    const char *source, *ours[4]; /* NULL where there are fewer */
+    uint64_t rows[4];             /* of each of ours, in one group */
+} gla__fused;
+
+/* A matrix of theirs holds, for each group in turn, some rows of each of ours. */
+void gla__map_ungrouped(gla__import *im, const char *our_prefix, const char *source_prefix,
+                        const gla__fused *f, uint64_t groups);
+
 /* Published tensors that the family is known not to use (fnmatch pattern): kept in the file, not
  * reported. */
 void gla__map_ignore(gla__import *im, const char *pattern);

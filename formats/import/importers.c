@@ -3,14 +3,12 @@
  * importers.c - the list of importers, and one import from config.json to mapping
  */
 #include <fnmatch.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "formats/import/gguf_config.h"
-#include "formats/import/import.h"
 #include "formats/weights/gguf.h"
 
 #define XX(name) extern const gla__importer gla__importer_##name;
@@ -143,23 +141,6 @@ gla_status gla__import_open(const char *json, size_t size, const char *name,
     }
     *out = im;
     return GLA_OK;
-}
-
-void gla__note(gla__import *im, const char *format, ...)
-{
-    char text[256], *copy;
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    copy = gla__strdup(text);
-    if (!copy || gla__grow((void **)&im->notes, &im->cap_notes, im->n_notes, sizeof(copy))) {
-        gla__free(copy);
-        im->status = GLA_E_NOMEM;
-        return;
-    }
-    im->notes[im->n_notes++] = copy;
 }
 
 /* Training, generation and bookkeeping: no influence on the logits. */

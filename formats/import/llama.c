@@ -1,13 +1,11 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * llama.c - what Hugging Face's descendants of Llama have in common
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "formats/import/llama.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "formats/import/common.h"
 #include "formats/weights/gguf.h"
 
 /* ---- rotary positions ------------------------------------------------------------- */

@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
-#include "formats/import/import.h"
+#include "formats/import/common.h"
 
 typedef struct row {
     char *ours, *source;
@@ -195,6 +195,47 @@ void gla__map_names(gla__import *im, const char *our_prefix, const char *source_
         if (!optional || gla__source(im, source))
             gla__map(im, ours, source);
     }
+}
+
+void gla__map_cut(gla__import *im, const char *our_prefix, const char *const *ours,
+                  const uint64_t *elements, const char *source_prefix, const char *const *theirs)
+{
+    uint64_t used = 0; /* of *theirs */
+
+    for (; *ours; ours++, elements++) {
+        const gla__name name = gla__name_of("%s%s", our_prefix, *ours);
+
+        for (uint64_t left = *elements; left && *theirs;) {
+            const gla__name source = gla__name_of("%s%s", source_prefix, *theirs);
+            const gla_tensor_info *info = gla__source(im, source.text);
+            const uint64_t rest = info ? info->n_elements - used : 0;
+            const uint64_t n = left < rest ? left : rest;
+
+            if (n)
+                gla__map_range(im, name.text, source.text, used, n);
+            left -= n;
+            used += n;
+            if (n == rest) {
+                theirs++;
+                used = 0;
+            }
+        }
+    }
+}
+
+void gla__map_ungrouped(gla__import *im, const char *our_prefix, const char *source_prefix,
+                        const gla__fused *f, uint64_t groups)
+{
+    const gla__name from = gla__name_of("%s%s", source_prefix, f->source);
+    const uint64_t width = im->arch->d_model;
+    uint64_t at = 0;
+
+    for (uint64_t g = 0; g < groups; g++)
+        for (uint32_t i = 0; i < 4 && f->ours[i]; i++) {
+            gla__map_range(im, gla__name_of("%s%s", our_prefix, f->ours[i]).text, from.text,
+                           at * width, f->rows[i] * width);
+            at += f->rows[i];
+        }
 }
 
 void gla__map_ignore(gla__import *im, const char *pattern)

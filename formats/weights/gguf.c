@@ -2,8 +2,6 @@
  *
  * gguf.c - opening .gguf files, split ones too, and reading their tensors
  */
-#include "formats/weights/gguf.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -120,11 +118,6 @@ static void close_gguf(gla_weights *w)
 }
 
 static const gla__weights_ops gguf_ops = {read_gguf, hash_gguf, close_gguf};
-
-bool gla__is_gguf(const gla_weights *w)
-{
-    return w->ops == &gguf_ops;
-}
 
 /* ---- opening ---- */
 
@@ -253,6 +246,7 @@ gla_status gla__gguf_open(const char *path, const gla_limits *limits, gla_weight
     if (!g)
         return gla__fail_nomem(diag, "a file");
     g->base.ops = &gguf_ops;
+    g->base.format = GLA__GGUF;
     g->base.stride = sizeof(gla__gguf_tensor);
     g->limits = *limits;
     if (!g->limits.max_index_bytes)

@@ -27,8 +27,14 @@ enum gla__gguf_value {
     GLA__GGUF_F64,
     GLA__GGUF_VALUES
 };
-/* 0 for STRING and ARRAY. */
-extern const uint8_t gla__gguf_value_bytes[GLA__GGUF_VALUES];
+
+/* Of a gla__gguf_value; 0 for STRING and ARRAY. */
+static inline uint32_t gla__gguf_value_bytes(uint32_t type)
+{
+    static const uint8_t bytes[GLA__GGUF_VALUES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+
+    return bytes[type];
+}
 
 typedef struct gla__gguf_pair {
     char *key;

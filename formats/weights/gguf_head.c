@@ -18,8 +18,6 @@
 #define MIN_TENSOR    25u /* bytes: name of one byte, no dimensions, type, offset */
 #define MAX_ALIGNMENT 4096u
 
-const uint8_t gla__gguf_value_bytes[GLA__GGUF_VALUES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
-
 /* ---- bytes ---- */
 
 static gla_status fail_at(size_t at, gla_status st, gla_diag *diag)
@@ -135,7 +133,7 @@ static gla_status take_array(gla__gguf_part *g, gla__gguf_pair *p, gla_diag *dia
     if (p->element >= GLA__GGUF_VALUES || p->element == GLA__GGUF_ARRAY)
         return fail_at(
             start, gla__fail(diag, GLA_E_CORRUPT, "an array of type %" PRIu32, p->element), diag);
-    if (!gla__mul_u64(p->n, p->element == GLA__GGUF_STRING ? 8 : gla__gguf_value_bytes[p->element],
+    if (!gla__mul_u64(p->n, p->element == GLA__GGUF_STRING ? 8 : gla__gguf_value_bytes(p->element),
                       &bytes) ||
         bytes > g->file.size - g->at)
         return fail_at(start,
@@ -174,7 +172,7 @@ static gla_status take_value(gla__gguf_part *g, gla__gguf_pair *p, gla_diag *dia
         return st ? st : skip(g, p->n, diag);
     }
     p->at = g->at;
-    return skip(g, gla__gguf_value_bytes[p->type], diag);
+    return skip(g, gla__gguf_value_bytes(p->type), diag);
 }
 
 static int by_key(const void *a, const void *b)

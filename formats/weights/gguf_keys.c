@@ -27,6 +27,11 @@ const gla__gguf_pair *gla__gguf_pair_find(const gla__gguf_part *p, const char *k
     return NULL;
 }
 
+bool gla__is_gguf(const gla_weights *w)
+{
+    return w->format == GLA__GGUF;
+}
+
 /* The part that has the answers; NULL: no gguf. */
 static const gla__gguf_part *first_part(const gla_weights *w)
 {
@@ -163,7 +168,7 @@ bool gla__gguf_number(const gla_weights *w, const char *key, uint64_t i, double 
 
     if (!p || p->type != GLA__GGUF_ARRAY || p->element == GLA__GGUF_STRING || i >= p->n)
         return false;
-    return load_number(value_of(w, p) + i * gla__gguf_value_bytes[p->element], p->element, out,
+    return load_number(value_of(w, p) + i * gla__gguf_value_bytes(p->element), p->element, out,
                        &integer);
 }
 

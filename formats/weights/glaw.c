@@ -514,6 +514,7 @@ gla_status gla__glaw_open(const char *path, const gla_limits *limits, gla_weight
     if (!g)
         return gla__fail_nomem(diag, "a file");
     g->base.ops = &glaw_ops;
+    g->base.format = GLA__GLAW;
     g->file.fd = -1;
     g->limits = *limits;
     if (!g->limits.max_index_bytes)
@@ -541,7 +542,7 @@ gla_status gla__glaw_open(const char *path, const gla_limits *limits, gla_weight
 
 bool gla__is_glaw(const gla_weights *w)
 {
-    return w->ops == &glaw_ops;
+    return w->format == GLA__GLAW;
 }
 
 static const json_t *index_of(const gla_weights *w)

@@ -24,8 +24,11 @@ typedef struct gla__weights_ops {
     void (*close)(gla_weights *w); /* also half-built; releases the handle itself */
 } gla__weights_ops;
 
+enum gla__format { GLA__SAFETENSORS, GLA__GLAW, GLA__GGUF };
+
 struct gla_weights {
     const gla__weights_ops *ops;
+    enum gla__format format;
     char *path;
     void *tensors; /* [n] of `stride` bytes each */
     size_t stride;

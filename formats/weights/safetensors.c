@@ -351,6 +351,7 @@ static st_file *new_file(const char *path, size_t n_shards)
     if (!f)
         return NULL;
     f->base.ops = &safetensors_ops;
+    f->base.format = GLA__SAFETENSORS;
     f->base.stride = sizeof(gla__st_entry);
     f->base.path = gla__strdup(path);
     f->n_shards = 0; /* those that are open */
@@ -505,7 +506,7 @@ gla_status gla__safetensors_open_sharded(const char *path, const gla_limits *lim
 
 bool gla__is_safetensors(const gla_weights *w)
 {
-    return w->ops == &safetensors_ops;
+    return w->format == GLA__SAFETENSORS;
 }
 
 uint32_t gla__safetensors_n_files(const gla_weights *w)

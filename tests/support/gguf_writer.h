@@ -227,7 +227,7 @@ static inline void gguf_retype(gguf_out_tensor *t, uint32_t type)
 
 static inline void load_pair(gguf_out *o, const gla__gguf_part *p, const gla__gguf_pair *pair)
 {
-    size_t bytes = gla__gguf_value_bytes[pair->type];
+    size_t bytes = gla__gguf_value_bytes(pair->type);
 
     gguf_put_key(o, pair->key, pair->type);
     if (pair->type == GLA__GGUF_STRING) {
@@ -237,7 +237,7 @@ static inline void load_pair(gguf_out *o, const gla__gguf_part *p, const gla__gg
         cr_assert_neq(pair->element, GLA__GGUF_STRING, "lists of texts are not copied");
         blob_number(&o->kv, pair->element, 4);
         blob_number(&o->kv, pair->n, 8);
-        bytes = pair->n * gla__gguf_value_bytes[pair->element];
+        bytes = pair->n * gla__gguf_value_bytes(pair->element);
     }
     blob_put(&o->kv, p->head + pair->at, bytes);
 }

@@ -26,7 +26,7 @@ typedef struct pair {
 
 static void put_pair(gguf_out *o, const pair *p)
 {
-    const size_t size = gla__gguf_value_bytes[p->type];
+    const size_t size = gla__gguf_value_bytes(p->type);
     const float single = (float)p->number;
 
     if (p->type == GLA__GGUF_STRING) {

@@ -6,6 +6,8 @@
 #include <math.h>
 
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/mamba.h"
 
 enum { LINEAR, FULL };
 static const char *const kinds[] = {"mamba", "full"};

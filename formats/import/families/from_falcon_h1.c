@@ -3,7 +3,8 @@
  * from_falcon_h1.c - Falcon-H1: Mamba-2 and softmax attention side by side in every layer, with a
  * multiplier for everything that is multiplied
  */
-#include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/mamba.h"
 
 enum { MAMBA, ATTENTION };
 

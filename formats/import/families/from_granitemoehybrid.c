@@ -4,6 +4,9 @@
  * mixture of experts next to a shared expert, or that one alone; multipliers everywhere
  */
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/mamba.h"
+#include "formats/import/moe.h"
 
 enum { LINEAR, FULL };
 static const char *const kinds[] = {"mamba", "full"};

@@ -4,6 +4,8 @@
  * mixture of experts in every so many layers
  */
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/moe.h"
 
 enum { FULL = 1, MOE = 2 }; /* bits of a kind */
 static const char *const kinds[] = {"mamba", "full", "mamba_moe", "full_moe"};

@@ -7,6 +7,8 @@
  * transformers gives them in memory.
  */
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/moe.h"
 
 enum { FULL = 1, MOE = 2 }; /* bits of a kind */
 static const char *const kinds[] = {"kda", "mla", "kda_moe", "mla_moe"};

@@ -3,6 +3,7 @@
  * from_lfm2.c - LFM2: gated short convolutions with softmax attention
  */
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
 
 enum { CONV, FULL };
 static const char *const kinds[] = {"conv", "full"};

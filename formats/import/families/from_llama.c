@@ -10,7 +10,7 @@
  */
 #include <string.h>
 
-#include "formats/import/common.h"
+#include "formats/import/llama.h"
 
 typedef struct variant {
     const char *model_type;

@@ -5,7 +5,8 @@
  * Both say model_type mamba.  Theirs differ in the name of the norm's epsilon, of the rank of dt,
  * and in whether the embedding is tied when the config does not say.
  */
-#include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/mamba.h"
 
 static void arch(gla__import *im)
 {

@@ -8,7 +8,7 @@
  */
 #include <math.h>
 
-#include "formats/import/common.h"
+#include "formats/import/llama.h"
 
 static void set_dt_limits(gla__import *im, gla_arch_layer *l)
 {

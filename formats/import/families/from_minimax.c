@@ -5,6 +5,8 @@
  * Norms make the residual stream anew, and both terms of each sum have a factor.
  */
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/moe.h"
 
 enum { LINEAR, FULL };
 static const char *const kinds[] = {"lightning", "full"};

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/mamba.h"
+#include "formats/import/moe.h"
 
 enum { MAMBA, ATTENTION, MLP, MOE };
 static const char *const kinds[] = {"mamba", "full", "mlp", "moe"};

@@ -7,6 +7,7 @@
  * that need not end where q and k end.
  */
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
 
 enum { LINEAR, FULL };
 static const char *const kinds[] = {"linear", "full"};

@@ -9,6 +9,9 @@
 #include <string.h>
 
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
+#include "formats/import/mamba.h"
+#include "formats/import/moe.h"
 
 enum { FULL = 1, MOE = 2 }; /* bits of a kind */
 static const char *const kinds[] = {"linear", "full", "linear_moe", "full_moe"};

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "formats/import/hybrid.h"
+#include "formats/import/llama.h"
 
 enum { RECURRENT, ATTENTION };
 static const char *const kinds[] = {"recurrent", "attention"};

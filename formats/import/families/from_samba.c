@@ -7,7 +7,7 @@
  * use_conv_bias is never passed on by the model, so that the tensors decide.
  */
 #include "formats/import/fla.h"
-#include "formats/import/hybrid.h"
+#include "formats/import/mamba.h"
 
 static void arch(gla__import *im)
 {
