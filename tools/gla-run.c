@@ -8,14 +8,6 @@
 
 #include <time.h>
 
-run_args run_arg = {.n = UINT32_MAX,
-                    .stride = UINT32_MAX,
-                    .seed = UINT64_MAX,
-                    .temp = 0.8,
-                    .top_p = 0.95,
-                    .bos = true,
-                    .echo = true};
-
 static const char *const kv_choices[] = {"f32", "bf16", "int8", NULL};
 static const char *const usage[] = {
     "-m DIR -p TEXT [-n N] [OPTION]...",  "-m DIR --resume FILE [-p TEXT] [OPTION]...",

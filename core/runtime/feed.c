@@ -194,7 +194,7 @@ static void drop_batch(feed *f)
         gla__sequence_trim(&f->items[f->item[s]].session->seq);
 }
 
-static gla_status run_batch(feed *f, gla_diag *diag)
+static gla_status run_filled(feed *f, gla_diag *diag)
 {
     const gla__run run = {.n_sequences = f->n_sequences,
                           .n_rows = f->n_rows,
@@ -243,7 +243,7 @@ static gla_status run_all(feed *f, int (*cancel)(void *ctx), void *ctx, gla_diag
         }
         if (!f->n_rows)
             return GLA_OK;
-        st = run_batch(f, diag);
+        st = run_filled(f, diag);
         if (st)
             return st;
     }

@@ -19,8 +19,7 @@ enum { DEFAULT_SEQUENCES = 64, DEFAULT_LAYERS = 4096, MAX_ROWS = 65536, MAX_SEQU
 
 static void destroy(gla_model *m)
 {
-    if (m->sessions_free && m->sessions)
-        m->sessions_free(m->sessions);
+    gla__shared_free(m->shared);
     while (m->free_list) {
         gla__workspace *w = m->free_list;
 

@@ -14,6 +14,8 @@
 
 enum { GLA__DEFAULT_BATCH_ROWS = 512 };
 
+typedef struct gla__shared gla__shared; /* runtime/sessions.h */
+
 struct gla_model {
     atomic_uint refs;
     gla_arch *arch;
@@ -29,12 +31,12 @@ struct gla_model {
     gla__usage usage;
     pthread_mutex_t lock;      /* of the workspace pool */
     gla__workspace *free_list; /* idle ones */
-    void *sessions;            /* the session code's own (prefix cache, page pool); see session.c */
-    void (*sessions_free)(void *sessions);
+    gla__shared *shared;       /* of its sessions; NULL before the first */
 };
 
 gla_model *gla__model_ref(gla_model *m);
 void gla__model_unref(gla_model *m);
+void gla__shared_free(gla__shared *shared); /* may be NULL */
 
 /* Borrows an arena (made on the first use by this many threads at once) and gives it back. */
 gla_status gla__workspace_get(gla_model *m, gla__workspace **out, gla_diag *diag);

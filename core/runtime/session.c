@@ -9,66 +9,10 @@
 
 #define DEFAULT_STRIDE         512u
 #define DEFAULT_SNAPSHOT_BYTES (UINT64_C(64) << 20)
-#define DEFAULT_CACHE_BYTES    (UINT64_C(512) << 20)
-
-/* ---- what the sessions of a model share ---- */
-
-static void shared_free(void *p)
-{
-    gla__shared *shared = p;
-
-    if (!shared)
-        return;
-    gla__prefix_destroy(shared->prefix);
-    gla__store_deinit(&shared->store);
-    gla__free(shared);
-}
-
-static bool reclaim(void *ctx, uint64_t bytes)
-{
-    gla__shared *shared = ctx;
-
-    return gla__prefix_give(shared->prefix, bytes);
-}
-
-static gla__shared *shared_new(gla_model *m)
-{
-    gla__shared *shared = gla__alloc_zero(sizeof(*shared));
-
-    if (!shared)
-        return NULL;
-    gla__store_init(&shared->store, &m->layout, &m->usage, gla_model_vocab_size(m),
-                    m->max_batch_rows);
-    shared->prefix = gla__prefix_create(&shared->store, DEFAULT_CACHE_BYTES);
-    if (!shared->prefix) {
-        shared_free(shared);
-        return NULL;
-    }
-    shared->store.reclaim = reclaim;
-    shared->store.reclaim_ctx = shared;
-    return shared;
-}
-
-gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag)
-{
-    gla_status st = GLA_OK;
-
-    pthread_mutex_lock(&m->lock);
-    if (!m->sessions) {
-        m->sessions = shared_new(m);
-        m->sessions_free = shared_free;
-        if (!m->sessions)
-            st = gla__fail_nomem(diag, "the sessions of a model");
-    }
-    *out = m->sessions;
-    pthread_mutex_unlock(&m->lock);
-    return st;
-}
 
 /* ---- life ---- */
 
-/* A session without its sequence; gla_session_destroy() takes it as it is. */
-static gla_status new_session(gla_model *m, gla_session **out, gla_diag *diag)
+gla_status gla__session_new(gla_model *m, gla_session **out, gla_diag *diag)
 {
     gla_session *s;
     gla_status st;
@@ -124,7 +68,7 @@ gla_status gla_session_create(gla_model *m, const gla_session_options *options, 
     *out = NULL;
     st = check_options(m, &o, diag);
     if (!st)
-        st = new_session(m, &s, diag);
+        st = gla__session_new(m, &s, diag);
     if (st)
         return st;
     st =
@@ -253,7 +197,7 @@ void gla__session_rollback(gla_session *s)
 gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *diag)
 {
     gla_session *fork;
-    gla_status st = new_session(s->model, &fork, diag);
+    gla_status st = gla__session_new(s->model, &fork, diag);
 
     *out = NULL;
     if (st)
@@ -270,63 +214,6 @@ gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *d
         return st;
     }
     *out = fork;
-    return GLA_OK;
-}
-
-/* Computes the tokens of s from the position of `r` up to n in r. */
-static gla_status replay(const gla_session *s, gla_session *r, uint64_t n, gla_diag *diag)
-{
-    const uint64_t from = r->seq.position;
-
-    return gla_session_feed(r, s->seq.tokens + from, n - from, NULL, diag);
-}
-
-/* Cuts back through a second session at the snapshot, so that s stays whole until that one has
- * reached n. */
-static gla_status cut_and_replay(gla_session *s, uint64_t n, gla_diag *diag)
-{
-    gla_session *r;
-    gla__sequence seq;
-    gla__ring ring;
-    gla_status st = new_session(s->model, &r, diag);
-
-    if (st)
-        return st;
-    r->stride = s->stride;
-    r->bypass = s->bypass;
-    st = gla__snapshot_resume(&r->seq, &s->seq, gla__ring_find(&s->ring, n), diag);
-    if (!st && !gla__ring_copy(&r->ring, &s->ring))
-        st = gla__fail_nomem(diag, "the snapshots of a session");
-    if (!st) {
-        gla__ring_cut(&r->ring, r->seq.position);
-        st = replay(s, r, n, diag);
-    }
-    if (!st) {
-        seq = s->seq;
-        s->seq = r->seq;
-        r->seq = seq;
-        ring = s->ring;
-        s->ring = r->ring;
-        r->ring = ring;
-    }
-    gla_session_destroy(r);
-    return st;
-}
-
-gla_status gla_session_truncate(gla_session *s, uint64_t n, gla_diag *diag)
-{
-    if (n > s->seq.position)
-        return gla__fail(diag, GLA_E_INVALID,
-                         "cannot cut to %" PRIu64 " tokens, there are only %" PRIu64, n,
-                         s->seq.position);
-    if (n == 0) {
-        gla_session_reset(s);
-        return GLA_OK;
-    }
-    if (!gla__sequence_can_cut(&s->seq, n))
-        return cut_and_replay(s, n, diag);
-    gla__sequence_cut(&s->seq, n);
-    gla__ring_cut(&s->ring, n);
     return GLA_OK;
 }
 
@@ -380,36 +267,7 @@ void gla_session_cache_stats(const gla_session *s, gla_cache_stats *out)
     out->tokens_replayed = s->match.matched - s->match.reused;
 }
 
-void gla_model_cache_stats(gla_model *m, gla_cache_stats *out)
-{
-    gla__shared *shared;
-
-    memset(out, 0, sizeof(*out));
-    if (!gla__shared_get(m, &shared, NULL))
-        gla__prefix_stats(shared->prefix, out);
-}
-
-gla_status gla_model_cache_set_budget(gla_model *m, uint64_t bytes, gla_diag *diag)
-{
-    gla__shared *shared;
-    const gla_status st = gla__shared_get(m, &shared, diag);
-
-    if (!st)
-        gla__prefix_set_budget(shared->prefix, bytes);
-    return st;
-}
-
 /* ---- memory ---- */
-
-gla_status gla_model_set_budget(gla_model *m, uint64_t bytes, gla_diag *diag)
-{
-    gla__shared *shared;
-    const gla_status st = gla__shared_get(m, &shared, diag);
-
-    if (!st)
-        atomic_store(&shared->store.budget, bytes);
-    return st;
-}
 
 void gla_session_memory(const gla_session *s, gla_memory *out)
 {
@@ -468,7 +326,7 @@ gla_status gla_session_load(gla_model *m, const char *path, const gla_session_op
     if (!st && o.bypass)
         st = gla__fail(diag, GLA_E_INVALID, "a session that bypasses a mixer cannot be loaded");
     if (!st)
-        st = new_session(m, &s, diag);
+        st = gla__session_new(m, &s, diag);
     if (st)
         return st;
     set_options(s, &o);

@@ -2,8 +2,9 @@
  *
  * runtime/sessions.h - inside of gla_session, for the files of the runtime room that make it up
  *
- * session.c holds the calls of gla/session.h, feed.c cuts what is fed into batches and runs them.
- * What all sessions of a model share hangs on model->sessions and is made with the first of them.
+ * session.c holds the calls of gla/session.h, feed.c cuts what is fed into batches and runs them,
+ * rewind.c goes back.  What all sessions of a model share (shared.c) hangs on model->shared and is
+ * made with the first of them.
  */
 #ifndef GLA_RUNTIME_SESSIONS_H
 #define GLA_RUNTIME_SESSIONS_H
@@ -11,11 +12,11 @@
 #include "runtime/model_parts.h"
 #include "state/prefix.h"
 
-/* model->sessions */
-typedef struct gla__shared {
+/* model->shared */
+struct gla__shared {
     gla__store store;
     gla__prefix *prefix;
-} gla__shared;
+};
 
 struct gla_session {
     gla_model *model; /* counted */
@@ -37,6 +38,9 @@ gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(v
 
 /* What all sessions of m share; made on the first call.  [thread-safe] */
 gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag);
+
+/* A session without its sequence; gla_session_destroy() takes it as it is. */
+gla_status gla__session_new(gla_model *m, gla_session **out, gla_diag *diag);
 
 /* Room for n more tokens, and for the logits of the last; snapshots of the session give way before
  * it fails. */

@@ -223,6 +223,7 @@ typedef struct gla__encoder {
 } gla__encoder;
 
 gla_status gla__encoder_push(gla__encoder *e, uint32_t id);
+void gla__encoder_deinit(gla__encoder *e);
 /* Splits text at the added tokens of the trie; gaps go to `gap`, tokens to the ids.  `head`: the
  * text begins where the whole text begins. */
 typedef gla_status (*gla__gap_fn)(gla__encoder *e, const char *s, size_t n, bool head);

@@ -93,14 +93,6 @@ gla_status gla_tokenizer_open(const char *path, gla_tokenizer **out, gla_diag *d
 
 /* ---- encoding ---- */
 
-gla_status gla__encoder_push(gla__encoder *e, uint32_t id)
-{
-    if (gla__grow((void **)&e->ids, &e->ids_capacity, e->n_ids, sizeof(*e->ids)))
-        return GLA_E_NOMEM;
-    e->ids[e->n_ids++] = (int32_t)id;
-    return GLA_OK;
-}
-
 static gla_status encode_normalized_gap(gla__encoder *e, const char *s, size_t n, bool head)
 {
     return gla__pretokenize(e, 0, s, n, head);
@@ -120,19 +112,6 @@ static gla_status push_all(gla__encoder *e, const int32_t *ids, uint32_t n)
     for (uint32_t i = 0; i < n && !st; i++)
         st = gla__encoder_push(e, (uint32_t)ids[i]);
     return st;
-}
-
-static void encoder_deinit(gla__encoder *e)
-{
-    gla__free(e->ids);
-    gla__free(e->symbols);
-    gla__free(e->heap);
-    gla__bytes_free(&e->mapped);
-    gla__bytes_free(&e->normal[0]);
-    gla__bytes_free(&e->normal[1]);
-    for (size_t i = 0; i < GLA_TOK_MAX_STEPS; i++)
-        gla__bytes_free(&e->texts[i]);
-    gla__regex_scratch_deinit(&e->scratch);
 }
 
 gla_status gla_tokenizer_encode(const gla_tokenizer *tok, const char *text, size_t size,
@@ -170,7 +149,7 @@ gla_status gla_tokenizer_encode(const gla_tokenizer *tok, const char *text, size
     } else if (st == GLA_E_NOMEM) {
         st = gla__fail_nomem(diag, "token ids");
     }
-    encoder_deinit(&e);
+    gla__encoder_deinit(&e);
     return st;
 }
 

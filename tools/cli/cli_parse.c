@@ -8,9 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-cli_common cli;
-const cli_program *cli__program;
-
 /* ---- numbers --------------------------------------------------------------- */
 
 /* Digits only; *end is what follows them. */

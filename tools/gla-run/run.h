@@ -4,7 +4,8 @@
  *
  *     run_text.c      one text is continued (-p, -f, --resume)
  *     run_batch.c     many texts are continued together (--sessions)
- *     run_chat.c      turns from stdin, answers to stdout (--chat); run_chat_commands.c: /undo, ...
+ *     chat_loop.c     turns from stdin, answers to stdout (--chat); run_chat.c is the chat itself,
+ *                     run_chat_commands.c has /undo, ...
  *     run_check.c     a plugin is checked (--check-plugin)
  *     run_generate.c  what all of them do: read prompts, write tokens
  *

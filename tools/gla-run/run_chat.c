@@ -1,12 +1,98 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * run_chat.c - turns from stdin, answers to stdout
+ * run_chat.c - a chat: its branches, what is said in them, its files
  */
 #include "gla-run/run_chat.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+/* ---- files ---------------------------------------------------------------------------- */
+
+/* path + suffix; free(). */
+static char *with_suffix(const char *path, const char *suffix)
+{
+    const size_t size = strlen(path) + strlen(suffix) + 1;
+    char *s = malloc(size);
+
+    if (s)
+        snprintf(s, size, "%s%s", path, suffix);
+    return s;
+}
+
+static gla_status save_messages(const json_t *messages, const char *path, gla_diag *diag)
+{
+    char *file = with_suffix(path, ".chat.json");
+    gla_status st = GLA_OK;
+    cli_file out;
+
+    if (!file)
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
+    if (cli_file_open(&out, file)) {
+        json_dumpf(messages, out.f, JSON_INDENT(1));
+        if (!cli_file_close(&out))
+            st = cli_diag(diag, GLA_E_IO, file, "cannot write: %s", strerror(errno));
+    } else {
+        st = cli_diag(diag, GLA_E_IO, file, "cannot write: %s", strerror(errno));
+    }
+    free(file);
+    return st;
+}
+
+gla_status chat_save(chat *c, const char *path, gla_diag *diag)
+{
+    const gla_status st = gla_session_save(chat_here(c)->session, path, diag);
+
+    return st ? st : save_messages(chat_here(c)->messages, path, diag);
+}
+
+static bool are_messages(const json_t *list)
+{
+    const json_t *m;
+    size_t i;
+
+    if (!json_is_array(list))
+        return false;
+    json_array_foreach(list, i, m)
+    {
+        if (!json_is_string(json_object_get(m, "role")) ||
+            !json_is_string(json_object_get(m, "content")))
+            return false;
+    }
+    return true;
+}
+
+gla_status chat_load_messages(const char *path, json_t **out, gla_diag *diag)
+{
+    char *file = with_suffix(path, ".chat.json"), *text = NULL;
+    json_error_t error;
+    size_t size;
+    gla_status st;
+
+    *out = NULL;
+    if (!file)
+        return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
+    st = cli_read_file(file, &text, &size, diag);
+    if (st) {
+        snprintf(diag->hint, sizeof(diag->hint), "--save writes it in a chat, beside the session");
+    } else {
+        *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+        if (!*out)
+            st = cli_diag(diag, GLA_E_CORRUPT, file, "%s", error.text);
+        else if (!are_messages(*out))
+            st = cli_diag(diag, GLA_E_CORRUPT, file, "not a list of messages with role, content");
+    }
+    if (st) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    free(text);
+    free(file);
+    return st;
+}
+
+/* ---- life ------------------------------------------------------------------------------ */
 
 static gla_status first_messages(json_t **out, gla_diag *diag)
 {
@@ -236,94 +322,4 @@ gla_status chat_undo(chat *c, gla_diag *diag)
         st = cut_to_common(c, ids, n_ids, n_ids, &common, diag);
     free(ids);
     return st;
-}
-
-/* ---- the loop ------------------------------------------------------------------------ */
-
-static void print_json(chat *c)
-{
-    const chat_branch *b = chat_here(c);
-    json_t *o = run_json(c->r, "gla.chat/1", c->fed, c->written), *names = json_array();
-    gla_cache_stats stats;
-    gla_memory memory;
-
-    for (size_t i = 0; i < c->n_branches; i++)
-        json_array_append_new(names, cli_json_text(c->branches[i].name));
-    gla_session_memory(b->session, &memory);
-    json_object_set_new(o, "branch", cli_json_text(b->name));
-    json_object_set_new(o, "branches", names);
-    json_object_set(o, "messages", b->messages);
-    json_object_set_new(o, "tokens",
-                        json_pack("{s:I, s:I, s:I, s:I}", "read", (json_int_t)c->fed, "reused",
-                                  (json_int_t)c->reused, "replayed", (json_int_t)c->replayed,
-                                  "written", (json_int_t)c->written));
-    json_object_set_new(o, "position", json_integer((json_int_t)gla_session_position(b->session)));
-    gla_model_cache_stats(c->r->m.model, &stats);
-    json_object_set_new(o, "prefix", run_json_prefix(&stats));
-    json_object_set_new(o, "memory", run_json_memory(&memory));
-    json_object_set_new(o, "snapshots", run_json_snapshots(b->session));
-    cli_json_print(o, 2);
-}
-
-/* One line.  "//x" says "/x". */
-static gla_status take_line(chat *c, char *line, size_t size, gla_diag *diag)
-{
-    if (size && line[size - 1] == '\n')
-        line[--size] = '\0';
-    if (size && line[size - 1] == '\r')
-        line[--size] = '\0';
-    if (strlen(line) != size)
-        return cli_diag(diag, GLA_E_INVALID, "this message", "it has a NUL byte");
-    if (!size)
-        return GLA_OK;
-    if (line[0] == '/' && line[1] != '/')
-        return chat_command(c, line, diag);
-    return chat_say(c, line + (line[0] == '/'), diag);
-}
-
-/* A line that cannot be taken is complained about, and the chat goes on. */
-static void converse(chat *c)
-{
-    const bool prompt = isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && !cli.quiet;
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t size;
-
-    while (!c->quit && !cli_interrupted()) {
-        gla_diag diag = {.offset = UINT64_MAX};
-
-        if (prompt)
-            fputs("> ", stderr);
-        size = getline(&line, &capacity, stdin);
-        if (size < 0)
-            break;
-        if (take_line(c, line, (size_t)size, &diag)) {
-            cli_fail(&diag);
-            c->failed = true;
-        }
-    }
-    free(line);
-}
-
-int run_chat(run *r)
-{
-    chat c = {.r = r};
-    gla_diag diag = {.offset = UINT64_MAX};
-    gla_status st = chat_open(&c, &diag);
-    int status;
-
-    if (!st) {
-        converse(&c);
-        if (run_arg.save)
-            st = chat_save(&c, run_arg.save, &diag);
-    }
-    if (st) {
-        status = cli_fail(&diag);
-    } else {
-        if (cli.json)
-            print_json(&c);
-        status = cli_finish(cli_interrupted() ? 130 : c.failed);
-    }
-    chat_close(&c);
-    return status;
 }
