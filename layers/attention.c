@@ -7,7 +7,7 @@
  *   q, k, v = Wq x, Wk x, Wv x ;  q, k = rope(norm(q)), rope(norm(k))
  *   y = Wo ( softmax(scale q k^T) v * sigmoid(g) )
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

@@ -13,7 +13,7 @@
  *
  * H value heads; q and k may have fewer (value head h uses key head h / (H / key_heads)).
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  *
  *   y = multiplier * W[token]
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 enum { P_MULTIPLIER };
 static const gla_param_desc params[] = {

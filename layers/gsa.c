@@ -7,7 +7,7 @@
  *   B = diag(exp a) B + s v^T                 state [H, M, V]      o = p^T B
  *   y = Wo rmsnorm(silu(o))
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

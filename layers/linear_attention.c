@@ -12,7 +12,7 @@
  *   dpfp                 r = relu([x, -x]);  r * roll(r, j), j = 1..4  8 d channels
  *                                                                              arXiv 2102.11174
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

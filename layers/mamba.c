@@ -8,7 +8,7 @@
  *
  * Jamba normalises dt, B and C before use.
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

@@ -9,7 +9,7 @@
  *
  * Head h reads group h / (H / G) of B and C.
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
  *   S = diag(F) S e^(M_before - M) + phi(k) v^T               states [H, K, V] and M [H]
  *   y = Wo rmsnorm(alpha phi(q)^T S),  alpha = 1 / (e sqrt(K (e^2 - 1)))
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

@@ -6,7 +6,7 @@
  * head log a = -8 r softplus(Lambda) ;  h = a h + sqrt(1 - a^2) (i * u)      first token: factor 1
  *   y = Wo ( h * act(Wy x) )
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  *
  *   [B | C | u] = Wi x ;  y = Wo ( C * conv(B * u) )          state: the last W - 1 of B * u
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 enum { P_CONV, P_BIAS };
 static const gla_param_desc params[] = {

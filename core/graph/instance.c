@@ -245,7 +245,7 @@ gla_status gla__instance_create(const gla_layer_desc *desc, const char *name,
                                  declare_weight,
                                  declare_state,
                                  declare_scratch,
-                                 declare_shared};
+                                 declare_shared, NULL, NULL, NULL, NULL, NULL, NULL};
     gla_layer_config config = *cfg;
     gla_status st;
 

@@ -9,7 +9,7 @@
  * D model, E = expand * D channels.  This file needs gla/plugin.h and nothing else; README.md
  * beside it says how to build and load it.
  */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #include <math.h>
 

@@ -40,8 +40,8 @@ find core formats layers plugins tools -name '*.[ch]' ! -path 'core/include/*' |
         if (header == "dlfcn.h" && FILENAME != "core/runtime/plugin.c") problem("only plugin.c may")
         if (header ~ /^gla\//) {
             if (!angle) problem("public headers are included with <>")
-            if ((room == "layers" || room == "plugins") && header != "gla/plugin.h")
-                problem(room " may include <gla/plugin.h> only")
+            if ((room == "layers" || room == "plugins") && header !~ /^gla\/(plugin|blocks|types)\.h$/)
+                problem(room " may include <gla/plugin.h> and <gla/blocks.h> only")
         } else if (!angle && header !~ /^(builtin_layers|importers)\.inc$/) {
             path = exists(dir header) ? dir header : exists("core/" header) ? "core/" header : exists(header) ? header : "tools/" header
             n = split(may[room], below, " ")

@@ -46,7 +46,7 @@
     X(gla_weight_desc, dims, 16); \
     X(gla_weight_desc, active, 80); \
     X(gla_weight_desc, flags, 88); \
-    X(gla_weight_desc, reserved, 92); \
+    X(gla_weight_desc, struct_size, 92); \
     X(gla_state_desc, name, 0); \
     X(gla_state_desc, kind, 8); \
     X(gla_state_desc, ndim, 12); \
@@ -56,7 +56,7 @@
     X(gla_state_desc, v_dim, 88); \
     X(gla_state_desc, window, 92); \
     X(gla_state_desc, q_heads, 96); \
-    X(gla_state_desc, reserved, 100); \
+    X(gla_state_desc, struct_size, 100); \
     X(gla_state_desc, flops, 104); \
     X(gla_declare, struct_size, 0); \
     X(gla_declare, reserved, 4); \
@@ -242,7 +242,7 @@
     X(gla_layer_desc, flags, 24); \
     X(gla_layer_desc, params, 32); \
     X(gla_layer_desc, n_params, 40); \
-    X(gla_layer_desc, reserved, 44); \
+    X(gla_layer_desc, param_size, 44); \
     X(gla_layer_desc, create, 48); \
     X(gla_layer_desc, destroy, 56); \
     X(gla_layer_desc, bind, 64); \
@@ -266,15 +266,7 @@
     X(gla_plugin_entry, deinit, 64); \
     X(gla_plugin_entry, layers, 72); \
     X(gla_plugin_entry, n_layers, 80); \
-    X(gla_plugin_entry, reserved2, 84); \
-    X(gla_mlp, in, 0); \
-    X(gla_mlp, out, 8); \
-    X(gla_mlp, d_in, 16); \
-    X(gla_mlp, d_out, 20); \
-    X(gla_mlp, d_ff, 24); \
-    X(gla_mlp, activation, 28); \
-    X(gla_mlp, gated, 32); \
-    X(gla_mlp, gate_multiplier, 36);
+    X(gla_plugin_entry, reserved2, 84);
 
 #define SIZES_V1_0(X) \
     X(gla_tensor, 88); \
@@ -299,7 +291,6 @@
     X(gla_math, 200); \
     X(gla_layer_desc, 88); \
     X(gla_plugin_entry, 88); \
-    X(gla_mlp, 40);
 
 #define VALUES_V1_0(X) \
     X(GLA_OK, 0); \

@@ -10,7 +10,7 @@ trap 'rm -rf "$dir"' EXIT
 umask 022
 
 mkdir -p "$dir/include/gla"
-cp "$source/core/include/gla/plugin.h" "$dir/include/gla/"
+cp "$source/core/include/gla/plugin.h" "$source/core/include/gla/blocks.h" "$dir/include/gla/"
 cp -r "$source/plugins/template" "$dir/mine"
 
 make -s -C "$dir/mine" CC="$cc" GLA_INCLUDE="$dir/include"

@@ -11,7 +11,7 @@
 #ifndef GLA_TESTS_PLUGINS_MISBEHAVING_H
 #define GLA_TESTS_PLUGINS_MISBEHAVING_H
 
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #ifndef TYPE_ID
 #define TYPE_ID "test.plugin/1"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 static gla_status refuse(const gla_host *host)
 {

@@ -8,7 +8,7 @@
 #ifndef GLA_PLUGIN_STATIC
 #define GLA_PLUGIN_STATIC
 #endif
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 #include <string.h>
 
 #include "runtime/registry.h"

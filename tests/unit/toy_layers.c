@@ -2,6 +2,8 @@
 #define GLA_PLUGIN_STATIC
 #include "support/toy_layers.h"
 
+#include <gla/blocks.h>
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

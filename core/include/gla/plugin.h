@@ -1,34 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gla/plugin.h - layer plugin ABI, version 1.0
+ * gla/plugin.h - layer plugin ABI, version 1.1
  *
- * The only header a layer needs, built in or loaded.  It includes nothing of
- * the toolkit and a plugin links against nothing of it: every service comes
- * through the gla_host pointer.
+ * What a layer and the toolkit say to each other.  A plugin links against nothing: every service
+ * comes through the gla_host and gla_math tables.  gla/blocks.h has inline conveniences on top;
+ * they are compiled into the plugin and are no part of the ABI.  The host's side is core/graph
+ * (objects, declarations), core/math (the table) and core/runtime (loading).
  *
- * A layer is four functions and three tables:
+ * A layer is two functions and two tables:
  *
- *   params[]   what a user may write in arch.yaml; checked before create()
- *   create()   computes dimensions from the parameters and declares weights,
+ *   params[]   what a user may write in arch.yaml; checked before make()
+ *   make()     computes dimensions from the parameters and declares weights, linear maps, numbers,
  *              state and scratch; cheap, no weights, no large memory
- *   bind()     gets the declared weights; packs them through the math table
  *   forward()  a ragged batch of sequences in, the same rows out
- *   destroy()
  *
- * The host owns all memory: weights, state and scratch.  Therefore it can
- * fork, truncate, snapshot, save and budget the state of any layer.
+ * The host owns all memory: the layer object itself, what it declared, weights, state and scratch.
+ * Therefore it can fork, truncate, snapshot, save and budget the state of any layer, make packed
+ * weights again after one has changed, and say what a layer consists of without running it.
  *
- * ABI rules
- *   - Structs grow at the end only.  Read a field beyond the 1.0 ones only
- *     after checking struct_size.  Fields are never reordered or reused.
- *     Who fills a struct in sets its struct_size: GLA_E_ABI where it is less
- *     than version 1.0's.
- *   - Same major = compatible.  A new minor adds fields or extensions.
+ * ABI rules (docs/abi.md has the policy)
+ *   - Structs grow at the end only.  Read a field beyond the 1.0 ones only after checking
+ *     struct_size.  Fields are never reordered or reused.
+ *     Who fills a struct in sets its struct_size: GLA_E_ABI where it is less than version 1.0's.
+ *   - What stands in arrays has its distance beside it (part_size, param_size, ...); 0 = 1.0's.
+ *   - Same major = compatible.  A new minor adds fields or extensions.  A layer made for a later
+ *     minor than the host's (gla_host.abi_minor) asks before it uses what came later.
  *   - All strings are UTF-8, NUL-terminated, and live until deinit().
  *   - Every callback takes its object first.
  *
  * Thread tags
- *   [control]      one thread at a time for this object
+ *   [control]      one thread at a time for this object; no forward() of it runs
  *   [exec]         any thread, also concurrently for different batches of the
  *                  same layer; allocating, locking and blocking I/O are forbidden
  *   [thread-safe]  any thread, concurrently
@@ -48,9 +49,10 @@ extern "C" {
 #endif
 
 #define GLA_ABI_MAJOR    1u
-#define GLA_ABI_MINOR    0u
+#define GLA_ABI_MINOR    1u
 #define GLA_PLUGIN_MAGIC UINT32_C(0x50414c47) /* "GLAP", little-endian */
 #define GLA_MAX_DIMS     8
+#define GLA_MAX_PARTS    8 /* of one linear map or convolution */
 
 #define GLA_PLUGIN_EXPORT __attribute__((visibility("default")))
 #define GLA_NODISCARD     __attribute__((warn_unused_result))
@@ -130,6 +132,13 @@ typedef struct gla_host {
     const void *(*get_extension)(const struct gla_host *host, const char *id);
 } gla_host;
 
+/* Explains and returns. */
+static inline gla_status gla_host_fail(const gla_host *h, gla_status st, const char *msg)
+{
+    h->explain(h, msg);
+    return st;
+}
+
 #define GLA_HOST_ALLOC_ID "gla.host.alloc/1"
 typedef struct gla_host_alloc {
     uint32_t struct_size;
@@ -201,13 +210,38 @@ typedef struct gla_param_value { /* same order as params[] */
         name, GLA_PARAM_LIST, 0, 0, 0, 0, NULL, help                                               \
     }
 
-/* ---- what a layer declares in create() --------------------------------- */
+/* ---- what a layer declares in make() or create() ----------------------- */
+
+typedef struct gla_linear gla_linear; /* packed weights, immutable after creation */
+typedef struct gla_conv gla_conv;
+typedef struct gla_rope gla_rope;
+typedef struct gla_rope_spec gla_rope_spec;
+typedef struct gla_math gla_math;
 
 typedef enum gla_weight_role {
     GLA_WEIGHT_MATRIX =
         1, /* [out, in] or [E, out, in]; any dtype; opaque, goes to linear_create() */
     GLA_WEIGHT_VECTOR = 2 /* any shape; the host gives it as dense f32 whatever the file holds    */
 } gla_weight_role;
+
+/* How a weight of a fresh model starts (gla-train); a, b, c by kind. */
+typedef enum gla_init_kind {
+    GLA_INIT_DEFAULT = 0, /* matrices and taps N(0, the model's deviation); other numbers 0 */
+    GLA_INIT_CONSTANT,    /* a */
+    GLA_INIT_NORMAL,      /* N(0, a) */
+    GLA_INIT_UNIFORM,     /* U(a, b) */
+    GLA_INIT_LOG_UNIFORM, /* log U(a, b)                        (A_log) */
+    GLA_INIT_LOG_ARANGE,  /* log(1 .. n) along the last dim     (Mamba's A_log) */
+    GLA_INIT_STEP,        /* softplus^-1(max(exp U(log a, log b), c))   (dt_bias) */
+    GLA_INIT_FAN_IN,      /* U(-a / sqrt(in), a / sqrt(in)) */
+    GLA_INIT_ORTHOGONAL,  /* orthogonal rows or columns, times a */
+    GLA_INIT_RAMP         /* a + b (i / (n - 1))^c along the last dim   (RWKV's mixes) */
+} gla_init_kind;
+typedef struct gla_init {
+    uint32_t struct_size;
+    uint32_t kind; /* gla_init_kind */
+    double a, b, c;
+} gla_init;
 
 typedef struct gla_weight_desc {
     const char *name; /* relative to the layer ("q_proj.weight"), or from the model's root
@@ -217,7 +251,8 @@ typedef struct gla_weight_desc {
     int64_t dims[GLA_MAX_DIMS]; /* exact; the host has checked the file against them */
     double active;              /* share of it that one token uses: 1, or top_k / n_experts */
     uint32_t flags;             /* GLA_WEIGHT_* */
-    uint32_t reserved;
+    uint32_t struct_size;       /* 0: version 1.0, which ends here */
+    const gla_init *init;       /* since 1.1: how it starts; NULL: GLA_INIT_DEFAULT */
 } gla_weight_desc;
 
 #define GLA_WEIGHT_SENSITIVE                                                                       \
@@ -237,14 +272,84 @@ typedef struct gla_state_desc {
     /* PER_TOKEN only: one cached token is kv_heads keys of k_dim and kv_heads values of v_dim
      * numbers. v_dim 0: the value is the first part of the key (MLA). */
     uint32_t kv_heads, k_dim, v_dim;
-    uint32_t window;  /* PER_TOKEN: only the last so many tokens are needed; 0 = all */
-    uint32_t q_heads; /* PER_TOKEN: query heads at most, a multiple of kv_heads */
-    uint32_t reserved;
+    uint32_t window;      /* PER_TOKEN: only the last so many tokens are needed; 0 = all */
+    uint32_t q_heads;     /* PER_TOKEN: query heads at most, a multiple of kv_heads */
+    uint32_t struct_size; /* 0: version 1.0 */
     double flops; /* per token; PER_TOKEN: per token and cached token.  For the cost model. */
 } gla_state_desc;
 
-/* Valid during create() only.  Functions return the index of what was declared; the first error
- * sticks and create() fails with it, so that a layer need not check each call. */
+/* ---- since 1.1: packed weights and derived numbers, said as data ---- */
+
+/* Which numbers of a larger weight a part is: out x in, element (o, i) at offset + o * out_stride +
+ * i * in_stride.  The weight is a VECTOR (role 2), or a MATRIX of a float type. */
+typedef struct gla_view {
+    uint32_t struct_size;
+    uint32_t role; /* gla_weight_role of the whole */
+    uint32_t ndim, reserved;
+    int64_t dims[GLA_MAX_DIMS]; /* of the whole */
+    uint64_t offset, out_stride, in_stride;
+    uint64_t bias_offset; /* the part's first bias in a larger vector ... */
+    uint64_t bias_size;   /* ... of so many numbers; 0: the bias is the part's own */
+} gla_view;
+
+/* The outputs of a linear map or the channels of a convolution that come from one weight. */
+typedef struct gla_part {
+    const char
+        *name;      /* "q_proj": weight q_proj.weight [out, in], taps q_proj.weight [out, width] */
+    uint32_t out;   /* 0: the part is absent */
+    uint32_t flags; /* GLA_PART_* */
+    const char *bias;     /* the bias' full name; NULL: NAME.bias */
+    const gla_view *view; /* NULL: the whole weight */
+    const gla_init *init, *bias_init;
+} gla_part;
+#define GLA_PART_BIAS      1u  /* it has a bias [out] */
+#define GLA_PART_SENSITIVE 2u  /* keep in high precision when quantising (gates, decays, routers)  \
+                                */
+#define GLA_PART_TRANSPOSED 4u /* stored [in, out]; the map's only part */
+#define GLA_PART_LOOKUP     8u /* read by row (gather), not multiplied: costs no FLOPs */
+
+/* y = W x + b, W the parts stacked along the outputs.  Two maps may name the same weight. */
+typedef struct gla_map {
+    uint32_t struct_size;
+    uint32_t part_size; /* sizeof(gla_part) */
+    const gla_part *parts;
+    uint32_t n_parts, in;
+    uint32_t groups; /* > 1: one part [groups, out, in], for linear_grouped() */
+    uint32_t reserved;
+    double active; /* share of the groups that one token uses; 0 = 1 */
+} gla_map;
+
+/* A short convolution over the parts' channels, one after the other. */
+typedef struct gla_conv_map {
+    uint32_t struct_size;
+    uint32_t part_size;
+    const gla_part *parts;
+    uint32_t n_parts;
+    uint32_t width;      /* taps; [.., width - 1] multiplies the current token */
+    uint32_t activation; /* gla_activation */
+    uint32_t reserved;
+} gla_conv_map;
+
+/* Numbers made of one VECTOR weight: out [i, j, k] = shift + scale act(w [offset + i s0 + j s1 + k
+ * s2]). Stride 0 repeats, exchanged strides transpose, an offset takes a part.  out_ndim 0: w
+ * itself, as it is, when act, scale and shift leave it alone too (scale 0 is taken as 1). */
+typedef struct gla_expr {
+    uint32_t struct_size;
+    uint32_t act;     /* gla_activation */
+    const char *name; /* of the weight: "A_log" */
+    uint32_t ndim;
+    uint32_t flags; /* GLA_WEIGHT_* */
+    int64_t dims[GLA_MAX_DIMS];
+    uint32_t out_ndim, reserved;
+    int64_t out_dims[3];
+    int64_t stride[3];
+    uint64_t offset;
+    float scale, shift;
+    const gla_init *init;
+} gla_expr;
+
+/* Valid during make() or create() only.  Functions return the index of what was declared; the first
+ * error sticks and make() or create() fails with it, so that a layer need not check each call. */
 typedef struct gla_declare {
     uint32_t struct_size;
     uint32_t reserved;
@@ -259,6 +364,20 @@ typedef struct gla_declare {
      * forward pass of the model (RWKV-7's first value, say), zero when it begins.  Index into
      * batch->shared. */
     uint32_t (*shared)(const struct gla_declare *d, const char *name, size_t per_row);
+
+    /* ---- since 1.1; only for layers with layer_bytes ----
+     * `out` points into the layer object.  The host fills it when the weights are there, before
+     * bound(), again when a weight has changed, and releases it after the layer. */
+    void (*linear)(const struct gla_declare *d, const gla_map *map, gla_linear **out);
+    void (*conv)(const struct gla_declare *d, const gla_conv_map *map, gla_conv **out);
+    /* Filled at once: needs no weights. */
+    void (*rope)(const struct gla_declare *d, const gla_rope_spec *spec, gla_rope **out);
+    void (*numbers)(const struct gla_declare *d, const gla_expr *e, const float **out);
+    /* n zeroed numbers that make() or bound() fills in. */
+    void (*table)(const struct gla_declare *d, size_t n, float **out);
+    /* shared() for who writes the rows: a model in which somebody reads rows that no layer before
+     * it writes is refused. */
+    uint32_t (*shared_written)(const struct gla_declare *d, const char *name, size_t per_row);
 } gla_declare;
 
 typedef struct gla_layer_config {
@@ -268,8 +387,10 @@ typedef struct gla_layer_config {
     uint32_t layer_index, n_layers; /* of the block this layer sits in, 0-based; and how many */
     uint32_t max_positions;         /* context length the model was made for; 0 = not said */
     double norm_eps;                /* the model's default epsilon */
-    const gla_param_value *params;  /* in the order of the layer's table */
+    const gla_param_value *params;  /* in the order of the layer's tables: params, then more */
     const gla_declare *declare;
+    const gla_host *host; /* since 1.1 */
+    const gla_math *math; /* since 1.1 */
 } gla_layer_config;
 
 /* ---- a batch ----------------------------------------------------------- */
@@ -317,15 +438,12 @@ typedef enum gla_activation {
     GLA_ACT_LOG_SIGMOID = 9,
     GLA_ACT_EXP = 10,
     GLA_ACT_ELU1 = 11, /* elu(x) + 1 */
-    GLA_ACT_SQUARE = 12
+    GLA_ACT_SQUARE = 12,
+    GLA_ACT_ONE_MINUS_EXP = 13 /* 1 - e^x, exact near 0; since 1.1 */
 } gla_activation;
 #define GLA_ACTIVATION_NAMES                                                                       \
     "none", "silu", "sigmoid", "relu", "relu2", "gelu", "gelu_tanh", "tanh", "softplus",           \
-        "log_sigmoid", "exp", "elu1", "square"
-
-typedef struct gla_linear gla_linear; /* packed weights, immutable after creation */
-typedef struct gla_conv gla_conv;
-typedef struct gla_rope gla_rope;
+        "log_sigmoid", "exp", "elu1", "square", "one_minus_exp"
 
 /* y = W x + b with W the parts stacked along the outputs: one pass over x for all of them.  A
  * tensor as bind() got it is kept and used in place, a view into one or other memory is copied. */
@@ -358,7 +476,7 @@ typedef enum gla_rope_scaling {
     GLA_ROPE_DYNAMIC = 5
 } gla_rope_scaling;
 
-typedef struct gla_rope_spec {
+struct gla_rope_spec {
     uint32_t struct_size;
     uint32_t dims;        /* the first so many numbers of a head are rotated; even */
     uint32_t interleaved; /* 0: rotate-half (i, i + dims/2); 1: pairs (2i, 2i + 1) */
@@ -369,7 +487,7 @@ typedef struct gla_rope_spec {
     double original_positions, max_positions; /* llama3, yarn, longrope, dynamic */
     double beta_fast, beta_slow, mscale, mscale_all_dim, attention_factor; /* yarn; 0 = not given */
     const double *short_factor, *long_factor; /* longrope: [dims / 2] */
-} gla_rope_spec;
+};
 
 typedef enum gla_norm_kind {
     GLA_NORM_RMS = 1,    /* x / sqrt(mean(x^2) + eps) */
@@ -377,7 +495,8 @@ typedef enum gla_norm_kind {
     GLA_NORM_L2 = 3,     /* x / sqrt(sum(x^2) + eps) */
     GLA_NORM_SUM = 4,    /* x / (sum(x) + eps) */
     GLA_NORM_L2_MAX = 5, /* x / max(|x|, eps) */
-    GLA_NORM_SOFTMAX = 6
+    GLA_NORM_SOFTMAX = 6,
+    GLA_NORM_L1_MAX = 7 /* x / max(sum |x|, eps); since 1.1 */
 } gla_norm_kind;
 
 /* Normalises groups of `width` consecutive numbers of each row, each group by itself. */
@@ -481,8 +600,94 @@ typedef struct gla_scan {
     float *y; /* may be x */
 } gla_scan;
 
+/* ---- since 1.1 ---- */
+
+/* y [r, g, i] = scale x [r, g, i] for groups of `width` numbers at a distance of their own. */
+typedef struct gla_copy {
+    uint32_t struct_size;
+    uint32_t rows, groups, width;
+    const float *x;
+    float *y;
+    size_t ld_x, ld_y;         /* between rows */
+    size_t stride_x, stride_y; /* between groups; may be 0 with one group */
+    float scale;               /* 0 = 1 */
+    uint32_t reserved;
+} gla_copy;
+
+/* A factor for each group of numbers: mul() is y = f x, add() is y = y + f x, with f [r, g] for the
+ * numbers [r, g, i], i < width.  groups 1: a factor a row; width 1: a factor a number; ld_f 0: the
+ * same factors for all rows; f NULL: 1. */
+typedef struct gla_factor {
+    uint32_t struct_size;
+    uint32_t rows, groups, width;
+    const float *x, *f;
+    float *y; /* mul: may be x, or f when width is 1 */
+    size_t ld_x, ld_f, ld_y;
+} gla_factor;
+
+typedef enum gla_router_score {
+    GLA_SCORE_SOFTMAX = 0, /* softmax over the experts */
+    GLA_SCORE_SIGMOID = 1,
+    GLA_SCORE_SOFTMAX_TOP_K = 2 /* softmax over the logits of the chosen ones */
+} gla_router_score;
+
+/* Chooses experts.  s = score(logits); the top_k of s + bias, the first of equals, within the
+ * top_groups best of `groups` groups of experts (a group counts as much as its two best together);
+ * their s, which sum to 1 if `renormalise`, times `scaling`, are the weights.  Choice i of row r
+ * takes row slot [r * top_k + i] of a batch sorted by expert, of which expert e has rows offset [e]
+ * .. offset [e + 1], in the order of the rows. */
+typedef struct gla_route {
+    uint32_t struct_size;
+    uint32_t rows, experts, top_k; /* top_k <= 64 */
+    uint32_t score;                /* gla_router_score */
+    uint32_t groups, top_groups;   /* 1, 1: no groups; 64 at most */
+    uint32_t renormalise;
+    float scaling;
+    uint32_t reserved;
+    const float *bias; /* [experts] or NULL; for choosing only */
+    float *logits;     /* [rows, experts], ld_logits; becomes s, but for SOFTMAX_TOP_K */
+    size_t ld_logits;
+    uint32_t *slot;   /* [rows * top_k] */
+    uint32_t *offset; /* [2 * experts + 2]; the second half is used meanwhile */
+    float *weight;    /* [rows * top_k] */
+} gla_route;
+
+/* One operand of a layer's own row work. */
+typedef struct gla_operand {
+    const float *p;
+    size_t ld;      /* between rows; 0: the same for all rows (a weight) */
+    uint32_t width; /* numbers of a row */
+    uint32_t use;   /* GLA_USE_* */
+} gla_operand;
+#define GLA_USE_READ       1u
+#define GLA_USE_WRITE      2u
+#define GLA_USE_READ_WRITE 3u
+
+/* A layer's own row work, with its derivative.  fn computes rows [first, last) and touches nothing
+ * but its operands, which it gets as at[i] (the first row of operand i; arg must not hold them).
+ * vjp gets the operands as they were before (saved[i], of those that are read) and after (out[i],
+ * of those that are written), and gradients grad[i] of the same shapes: it reads those of what was
+ * written and adds to those of what was read; an operand that is both holds its output's gradient
+ * and must be left with its input's.  For ld 0 the host gives each thread a grad of its own and
+ * adds them up.  NULL: not trainable. */
+typedef struct gla_rows {
+    uint32_t struct_size;
+    uint32_t operand_size; /* sizeof(gla_operand) */
+    const gla_operand *operands;
+    uint32_t n_operands; /* 16 at most */
+    uint32_t rows;
+    const void *arg; /* arg_bytes of it are copied by a recorder */
+    uint32_t arg_bytes;
+    /* 0: rows are independent and split as suits the host.  1: `rows` are pieces of work of any
+     * kind (a head of a sequence, say) and operands are given whole. */
+    uint32_t whole;
+    void (*fn)(const void *arg, float *const *at, uint32_t first, uint32_t last);
+    void (*vjp)(const void *arg, const float *const *saved, const float *const *out,
+                float *const *grad, uint32_t first, uint32_t last);
+} gla_rows;
+
 #define GLA_HOST_MATH_ID "gla.host.math/1"
-typedef struct gla_math {
+struct gla_math {
     uint32_t struct_size;
     uint32_t reserved;
     /* Creation: [control], in bind().  *out is NULL on failure. */
@@ -493,7 +698,9 @@ typedef struct gla_math {
     gla_status (*rope_create)(const gla_host *h, const gla_rope_spec *spec, gla_rope **out);
     void (*rope_destroy)(gla_rope *r);
 
-    /* Everything below: [exec]. */
+    /* Everything below: [exec].  The first error of a forward() sticks: what is called after it
+     * does nothing and returns it, and the pass fails with it whatever forward() returns, so that a
+     * layer need not check each call. */
     /* y [rows, out] = W x + b. */
     gla_status (*linear)(const gla_batch *b, const gla_linear *l, uint32_t rows, const float *x,
                          size_t ld_x, float *y, size_t ld_y);
@@ -534,7 +741,7 @@ typedef struct gla_math {
     gla_status (*clamp)(const gla_batch *b, float low, float high, uint32_t rows, uint32_t width,
                         float *x, size_t ld_x);
     /* fn(arg, first, last) over parts of the rows, on several threads: for a layer's own
-     * elementwise work. */
+     * elementwise work.  rows(), since 1.1, can be trained; this cannot. */
     gla_status (*for_rows)(const gla_batch *b, uint32_t rows,
                            void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
     /* y [r] = the row before r in its sequence: x [r - 1], or the state [width] for the first one;
@@ -546,7 +753,21 @@ typedef struct gla_math {
     gla_status (*mix)(const gla_batch *b, uint32_t rows, uint32_t width, const float *x,
                       size_t ld_x, const float *other, size_t ld_other, const float *mu,
                       size_t ld_mu, float *y, size_t ld_y);
-} gla_math;
+
+    /* ---- since 1.1 ---- */
+    gla_status (*copy)(const gla_batch *b, const gla_copy *c);
+    gla_status (*add)(const gla_batch *b, const gla_factor *f);
+    gla_status (*mul)(const gla_batch *b, const gla_factor *f);
+    gla_status (*route)(const gla_batch *b, const gla_route *r);
+    /* y [slot [r * k + i]] = x [r] for i < k.  (MoE: rows sorted by expert) */
+    gla_status (*permute)(const gla_batch *b, uint32_t rows, uint32_t k, uint32_t width,
+                          const uint32_t *slot, const float *x, size_t ld_x, float *y, size_t ld_y);
+    /* y [r] = sum over i < k of weight [r * k + i] x [slot [r * k + i]]. */
+    gla_status (*combine_rows)(const gla_batch *b, uint32_t rows, uint32_t k, uint32_t width,
+                               const uint32_t *slot, const float *weight, const float *x,
+                               size_t ld_x, float *y, size_t ld_y);
+    gla_status (*rows)(const gla_batch *b, const gla_rows *r);
+};
 
 /* ---- layer ------------------------------------------------------------- */
 
@@ -567,9 +788,10 @@ typedef struct gla_layer_desc {
     uint64_t flags;      /* GLA_LAYER_* */
     const gla_param_desc *params;
     uint32_t n_params;
-    uint32_t reserved;
+    uint32_t param_size; /* sizeof(gla_param_desc); 0: version 1.0's */
 
-    /* Declares through cfg->declare.  On failure *out is NULL or an object that the host destroys.
+    /* 1.0: the layer owns its object.  All three NULL in a layer with layer_bytes.
+     * Declares through cfg->declare.  On failure *out is NULL or an object that the host destroys.
      * [control] */
     gla_status (*create)(const gla_host *host, const gla_layer_config *cfg, gla_layer **out);
     void (*destroy)(gla_layer *layer); /* NULL allowed.  [control] */
@@ -579,6 +801,20 @@ typedef struct gla_layer_desc {
     gla_status (*forward)(const gla_layer *layer, const gla_batch *batch); /* [exec] */
     /* NULL if unknown.  May itself be NULL.  [thread-safe] */
     const void *(*get_extension)(const gla_layer *layer, const char *id);
+
+    /* ---- since 1.1 ---- */
+    /* The object's size; the host allocates it zeroed, 64-byte aligned, and frees it.  forward()
+     * must not write to it. */
+    size_t layer_bytes;
+    gla_status (*make)(gla_layer *layer, const gla_layer_config *cfg); /* [control] */
+    /* Weights are there, or have changed: computes what no gla_expr can say.  May be NULL.
+     * [control] */
+    gla_status (*bound)(gla_layer *layer);
+    const gla_param_desc *more; /* further parameters, shared with other layers; [n_more] */
+    uint32_t n_more;
+    uint32_t value_size;  /* sizeof(gla_param_value), as the plugin was compiled */
+    uint32_t tensor_size; /* sizeof(gla_tensor), likewise */
+    uint32_t reserved2;
 } gla_layer_desc;
 
 /* ---- entry ------------------------------------------------------------- */
@@ -635,229 +871,6 @@ typedef struct gla_plugin_entry {
         layers_,                                                                                   \
         (uint32_t)(sizeof(layers_) / sizeof((layers_)[0])),                                        \
         0}
-
-/* A layer's descriptor from the functions bind, forward, destroy and the array params of this file.
- */
-#define GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create_)                         \
-    static const gla_layer_desc id##_desc = {(uint32_t)sizeof(gla_layer_desc),                     \
-                                             revision_,                                            \
-                                             type_id_,                                             \
-                                             summary_,                                             \
-                                             flags_,                                               \
-                                             params,                                               \
-                                             (uint32_t)(sizeof(params) / sizeof(params[0])),       \
-                                             0,                                                    \
-                                             create_,                                              \
-                                             destroy,                                              \
-                                             bind,                                                 \
-                                             forward,                                              \
-                                             NULL}
-
-/* One layer, one file: descriptor and plugin entry. */
-#define GLA_LAYER_DEFINE(id, type_id_, revision_, summary_, flags_)                                \
-    GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create);                             \
-    static const gla_layer_desc *const id##_layers[] = {&id##_desc};                               \
-    GLA_PLUGIN_DEFINE(id, "1.0", "Apache-2.0", NULL, NULL, id##_layers)
-
-/* ---- conveniences, all inline ------------------------------------------ */
-
-static inline const gla_math *gla_host_math(const gla_host *h)
-{
-    return (const gla_math *)h->get_extension(h, GLA_HOST_MATH_ID);
-}
-
-/* Zeroed memory for the layer object and for tables made in bind(). */
-static inline void *gla_host_new(const gla_host *h, size_t bytes)
-{
-    const gla_host_alloc *a = (const gla_host_alloc *)h->get_extension(h, GLA_HOST_ALLOC_ID);
-    return a ? a->alloc(h, bytes) : NULL;
-}
-
-static inline void gla_host_delete(const gla_host *h, void *p)
-{
-    const gla_host_alloc *a = (const gla_host_alloc *)h->get_extension(h, GLA_HOST_ALLOC_ID);
-    if (a)
-        a->free(h, p);
-}
-
-static inline gla_status gla_host_fail(const gla_host *h, gla_status st, const char *msg)
-{
-    h->explain(h, msg);
-    return st;
-}
-
-/* An optional weight or part: declared nowhere. */
-#define GLA_ABSENT UINT32_MAX
-
-static inline uint32_t gla_declare_weight(const gla_layer_config *c, const char *name,
-                                          uint32_t role, uint32_t flags, int64_t d0, int64_t d1,
-                                          int64_t d2)
-{
-    gla_weight_desc w = {name, role, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 1.0, flags, 0};
-    w.ndim = d2 ? 3 : d1 ? 2 : 1;
-    return c->declare->weight(c->declare, &w);
-}
-
-/* W [out, in] of a linear map. */
-static inline uint32_t gla_declare_matrix(const gla_layer_config *c, const char *name, int64_t out,
-                                          int64_t in)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, 0, out, in, 0);
-}
-
-/* The same, kept in high precision when a model is quantised: gates, decays, routers. */
-static inline uint32_t gla_declare_gate(const gla_layer_config *c, const char *name, int64_t out,
-                                        int64_t in)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, GLA_WEIGHT_SENSITIVE, out, in, 0);
-}
-
-/* A short convolution's taps [C, W]. */
-static inline uint32_t gla_declare_taps(const gla_layer_config *c, const char *name,
-                                        int64_t channels, int64_t width)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, channels, width, 0);
-}
-
-/* n numbers, given to bind() as f32. */
-static inline uint32_t gla_declare_vector(const gla_layer_config *c, const char *name, int64_t n)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, n, 0, 0);
-}
-
-/* A recurrent state [d0, d1, d2] (0 = dimension absent), flops per token. */
-static inline uint32_t gla_declare_fixed(const gla_layer_config *c, const char *name, int64_t d0,
-                                         int64_t d1, int64_t d2, double flops)
-{
-    gla_state_desc s = {name, GLA_STATE_FIXED, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0,
-                        flops};
-    s.ndim = d2 ? 3 : d1 ? 2 : 1;
-    return c->declare->state(c->declare, &s);
-}
-
-/* A KV cache that q_heads query heads read. */
-static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *name, uint32_t q_heads,
-                                      uint32_t kv_heads, uint32_t k_dim, uint32_t v_dim,
-                                      uint32_t window)
-{
-    gla_state_desc s = {name,
-                        GLA_STATE_PER_TOKEN,
-                        0,
-                        {0, 0, 0, 0, 0, 0, 0, 0},
-                        kv_heads,
-                        k_dim,
-                        v_dim,
-                        window,
-                        q_heads,
-                        0,
-                        2.0 * q_heads * (k_dim + (v_dim ? v_dim : k_dim))};
-    return c->declare->state(c->declare, &s);
-}
-
-/* Short convolutions over the parts of an input projection, one for each letter of `parts` ("qkv"):
- * taps "q_conv1d.weight" [channels[i], width] and, if asked, "q_conv1d.bias"; GLA_ABSENT where a
- * part has no channels.  For gla_make_conv(); returns the state that math->conv1d() wants.  Nothing
- * is declared when width is 0. */
-static inline uint32_t gla_declare_convs(const gla_layer_config *c, const char *parts,
-                                         const uint32_t *channels, uint32_t width, int has_bias,
-                                         uint32_t *taps, uint32_t *biases)
-{
-    char weight[] = "x_conv1d.weight", bias[] = "x_conv1d.bias";
-    uint32_t all = 0;
-
-    for (uint32_t i = 0; parts[i]; i++) {
-        weight[0] = bias[0] = parts[i];
-        taps[i] = biases[i] = GLA_ABSENT;
-        all += channels[i];
-        if (!width || !channels[i])
-            continue;
-        taps[i] = gla_declare_taps(c, weight, channels[i], width);
-        if (has_bias)
-            biases[i] = gla_declare_vector(c, bias, channels[i]);
-    }
-    return width ? gla_declare_fixed(c, "conv", width - 1, all, 0, 2.0 * all * width) : GLA_ABSENT;
-}
-
-static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_row)
-{
-    return c->declare->scratch(c->declare, per_row, 0, 0);
-}
-
-#define GLA_MAX_PARTS 8
-
-/* One linear map over the declared weights parts[i] (outputs stacked in this order, absent ones
- * skipped), with biases[i] (or biases NULL).  For bind(). */
-static inline gla_status gla_make_linear(const gla_host *h, const gla_tensor *weights, uint32_t n,
-                                         const uint32_t *parts, const uint32_t *biases,
-                                         gla_linear **out)
-{
-    const gla_tensor *w[GLA_MAX_PARTS];
-    const float *b[GLA_MAX_PARTS];
-    gla_linear_spec spec = {(uint32_t)sizeof(gla_linear_spec), 0, w, b, 1, 0};
-
-    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
-        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
-
-        if (parts[i] == GLA_ABSENT)
-            continue;
-        w[spec.n_parts] = &weights[parts[i]];
-        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
-        spec.n_parts++;
-    }
-    return gla_host_math(h)->linear_create(h, &spec, out);
-}
-
-/* One short convolution over the declared weights parts[i] [C_i, W] (absent ones skipped). */
-static inline gla_status gla_make_conv(const gla_host *h, const gla_tensor *weights, uint32_t n,
-                                       const uint32_t *parts, const uint32_t *biases,
-                                       uint32_t activation, gla_conv **out)
-{
-    const float *w[GLA_MAX_PARTS], *b[GLA_MAX_PARTS];
-    uint32_t channels[GLA_MAX_PARTS];
-    gla_conv_spec spec = {(uint32_t)sizeof(gla_conv_spec), 0, 0, activation, w, b, channels};
-
-    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
-        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
-
-        if (parts[i] == GLA_ABSENT)
-            continue;
-        w[spec.n_parts] = (const float *)weights[parts[i]].data;
-        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
-        channels[spec.n_parts] = (uint32_t)weights[parts[i]].dims[0];
-        spec.width = (uint32_t)weights[parts[i]].dims[1];
-        spec.n_parts++;
-    }
-    return gla_host_math(h)->conv_create(h, &spec, out);
-}
-
-/* A feed-forward network: out(act(in x)), or out(act(gate) * up) of [gate | up] = in x. */
-typedef struct gla_mlp {
-    gla_linear *in, *out;
-    uint32_t d_in, d_out, d_ff, activation, gated;
-    float gate_multiplier; /* of gate before act; 1 = none */
-} gla_mlp;
-
-/* y [rows, d_out] of the batch's x; inner: scratch [rows, d_ff, twice that if gated]. */
-static inline gla_status gla_run_mlp(const gla_math *m, const gla_batch *b, const gla_mlp *f,
-                                     float *inner, float *y)
-{
-    const uint32_t n = b->n_rows, w = f->d_ff;
-    const size_t ld = (f->gated ? 2u : 1u) * (size_t)w;
-    gla_status st = m->linear(b, f->in, n, b->x, f->d_in, inner, ld);
-
-    if (!st && f->gate_multiplier != 1.0f)
-        st = m->scale(b, f->gate_multiplier, n, w, inner, ld);
-    if (!st)
-        st = f->gated ? m->glu(b, f->activation, n, w, inner, ld, inner + w, ld, inner, ld)
-                      : m->activation(b, f->activation, n, w, inner, ld, inner, ld);
-    return st ? st : m->linear(b, f->out, n, inner, ld, y, f->d_out);
-}
-
-/* The floats of a declared VECTOR weight; NULL if absent. */
-static inline const float *gla_weight_f32(const gla_tensor *weights, uint32_t i)
-{
-    return i == GLA_ABSENT ? NULL : (const float *)weights[i].data;
-}
 
 #ifdef __cplusplus
 }

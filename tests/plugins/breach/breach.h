@@ -10,7 +10,7 @@
 #ifndef GLA_TESTS_PLUGINS_BREACH_H
 #define GLA_TESTS_PLUGINS_BREACH_H
 
-#include <gla/plugin.h>
+#include <gla/blocks.h>
 
 #ifndef SCRATCH_NUMBERS
 #define SCRATCH_NUMBERS(d) (d)
