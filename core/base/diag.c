@@ -11,6 +11,19 @@
 #undef gla__fail_nomem
 #undef gla__fail_errno
 
+bool gla__is_status(gla_status status)
+{
+    switch (status) {
+    case GLA_OK:
+#define CASE(name, value, text) case value:
+        GLA_STATUS_MAP(CASE)
+#undef CASE
+        return true;
+    default:
+        return false;
+    }
+}
+
 const char *gla_status_name(gla_status status)
 {
     switch (status) {

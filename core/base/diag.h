@@ -11,7 +11,11 @@
 #define GLA_BASE_DIAG_H
 
 #include <gla/status.h>
+#include <stdbool.h>
 #include <inttypes.h>
+
+/* GLA_OK or one of the list: what a stranger returns need not be. */
+bool gla__is_status(gla_status status);
 
 void gla__diag_clear(gla_diag *diag);
 /* Sets status and message, clears the place and the hint; returns status. */

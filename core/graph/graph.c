@@ -7,8 +7,10 @@
 #include "base/checked.h"
 #include "base/diag.h"
 #include "base/parallel.h"
+#include "graph/explain.h"
 #include "graph/host.h"
 #include "graph/validate.h"
+#include "graph/validate_bind.h"
 #include "math/math.h"
 
 /* Logits that cannot be written in place (sessions have buffers of their own) go through a stage
@@ -18,6 +20,7 @@ enum { STAGE_ROWS = 32 };
 typedef struct shared_slot {
     const char *name; /* of its first user */
     size_t per_row;
+    bool written; /* by a layer so far */
 } shared_slot;
 
 struct gla__graph {
@@ -91,13 +94,20 @@ static gla_status plan_slots(gla__graph *g, gla_diag *diag)
             if (slot == g->n_slots) {
                 if (gla__grow((void **)&g->slots, &capacity, g->n_slots, sizeof(*g->slots)))
                     return gla__fail_nomem(diag, "shared rows");
-                g->slots[g->n_slots++] = (shared_slot){use->name, use->per_row};
+                g->slots[g->n_slots++] = (shared_slot){use->name, use->per_row, false};
             } else if (g->slots[slot].per_row != use->per_row) {
                 gla__fail(diag, GLA_E_SHAPE,
                           "shared rows '%s' of %zu numbers, an earlier layer has %zu", use->name,
                           use->per_row, g->slots[slot].per_row);
                 gla__at(diag, in->name);
                 return GLA_E_SHAPE;
+            }
+            g->slots[slot].written = g->slots[slot].written || use->written;
+            if (!g->slots[slot].written) {
+                gla__fail(diag, GLA_E_SCHEMA, "it reads '%s', which no layer before it gives",
+                          use->name);
+                gla__at(diag, in->name);
+                return GLA_E_SCHEMA;
             }
             use->slot = slot;
         }
@@ -339,6 +349,7 @@ static gla_status forward(runner *r, const gla__instance *in, const float *x, fl
     gla__workspace *w = r->w;
     const uint32_t n_sequences = r->selected ? 1 : run->n_sequences;
     char *at = w->scratch_at;
+    gla_status st;
     gla_batch b = {.struct_size = (uint32_t)sizeof(b),
                    .n_sequences = n_sequences,
                    .n_rows = rows,
@@ -367,7 +378,11 @@ static gla_status forward(runner *r, const gla__instance *in, const float *x, fl
         for (uint32_t s = 0; s < run->n_sequences; s++)
             memcpy(&w->states[(size_t)s * in->n_states], &run->states[s][in->first_state],
                    in->n_states * sizeof(void *));
-    return gla__validating() ? gla__validate_forward(in, &b) : in->desc->forward(in->layer, &b);
+    w->exec.failed = GLA_OK;
+    w->exec.states = in->states;
+    w->exec.n_states = in->n_states;
+    st = gla__validating() ? gla__validate_forward(in, &b) : in->desc->forward(in->layer, &b);
+    return w->exec.failed ? w->exec.failed : st;
 }
 
 /* Sixteen numbers: the compiler makes the best of it on any machine. */

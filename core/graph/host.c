@@ -3,19 +3,15 @@
 
 #include <gla/gla.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/parallel.h"
+#include "graph/explain.h"
 #include "graph/validate.h"
 #include "math/math.h"
 
-enum { EXPLAINED_BYTES = 256 };
-static _Thread_local char explained[EXPLAINED_BYTES];
 static _Thread_local gla__bind_scope *scope;
 
 static void host_log(const gla_host *h, int32_t level, const char *msg)
@@ -59,59 +55,6 @@ static uint32_t host_width(const gla_host *h)
 
 /* ---- linear maps, counted and shared ---- */
 
-/* A map that more than one layer holds. */
-typedef struct holders {
-    struct holders *next;
-    gla_linear *linear;
-    unsigned n;
-} holders;
-
-static pthread_mutex_t holders_lock = PTHREAD_MUTEX_INITIALIZER;
-static holders *all_holders;
-
-static gla_status add_holder(gla_linear *l)
-{
-    holders *h;
-
-    pthread_mutex_lock(&holders_lock);
-    for (h = all_holders; h && h->linear != l; h = h->next)
-        ;
-    if (!h) {
-        h = gla__alloc_zero(sizeof(*h));
-        if (h) {
-            h->linear = l;
-            h->n = 1; /* the first, who did not know */
-            h->next = all_holders;
-            all_holders = h;
-        }
-    }
-    if (h)
-        h->n++;
-    pthread_mutex_unlock(&holders_lock);
-    return h ? GLA_OK : GLA_E_NOMEM;
-}
-
-/* True if someone else still holds it. */
-static bool drop_holder(gla_linear *l)
-{
-    holders **link, *gone = NULL;
-    bool held = false;
-
-    pthread_mutex_lock(&holders_lock);
-    for (link = &all_holders; *link && (*link)->linear != l; link = &(*link)->next)
-        ;
-    if (*link) {
-        held = true;
-        if (--(*link)->n == 1) {
-            gone = *link;
-            *link = gone->next;
-        }
-    }
-    pthread_mutex_unlock(&holders_lock);
-    gla__free(gone);
-    return held;
-}
-
 /* The place in the scope for a map that is nothing but one shared tensor. */
 static gla_linear **shared_place(const gla_linear_spec *spec)
 {
@@ -135,10 +78,8 @@ static gla_status host_linear_create(const gla_host *h, const gla_linear_spec *s
     for (uint32_t i = 0; i < spec->n_parts; i++)
         gla__validate_weight_used(spec->weights[i]);
     if (place && *place) {
-        st = add_holder(*place);
-        if (!st)
-            *out = *place;
-        return st;
+        *out = gla__linear_ref(*place);
+        return GLA_OK;
     }
     st = gla__math_table()->linear_create(h, spec, out);
     if (st)
@@ -153,8 +94,7 @@ static gla_status host_linear_create(const gla_host *h, const gla_linear_spec *s
 static void host_linear_destroy(gla_linear *l)
 {
     gla__validate_memory_asked("linear_destroy()");
-    if (l && !drop_holder(l))
-        gla__math_table()->linear_destroy(l);
+    gla__math_table()->linear_destroy(l);
 }
 
 void gla__host_bind_scope(gla__bind_scope *s)
@@ -210,29 +150,4 @@ const gla_host *gla__host(void)
         .get_extension = host_extension};
 
     return &host;
-}
-
-void gla__host_explain(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(explained, sizeof(explained), format, args);
-    va_end(args);
-}
-
-void gla__host_listen(void)
-{
-    explained[0] = '\0';
-}
-
-gla_status gla__host_failed(gla_status st, const char *function, gla_diag *diag)
-{
-    if (!strcmp(gla_status_name(st), "unknown")) {
-        gla__fail(diag, GLA_E_PLUGIN, "%s() returned %d, which is no status", function, (int)st);
-        return GLA_E_PLUGIN;
-    }
-    if (explained[0])
-        return gla__fail(diag, st, "%s", explained);
-    return gla__fail(diag, st, "%s() failed: %s", function, gla_status_text(st));
 }

@@ -2,13 +2,7 @@
  *
  * host.h - the gla_host that layers see
  *
- * One for the whole process, without state of its own.  What a layer explains is kept per thread
- * until the host turns it into a diagnosis:
- *
- *     gla__host_listen();
- *     st = desc->create(gla__host(), &cfg, &layer);
- *     if (st)
- *         return gla__host_failed(st, "create", diag);
+ * One for the whole process, without state of its own.
  *
  * A bind scope is open (on its thread) while the layers of a model get their weights.  It counts
  * what they pack, and lets two layers that make the same linear map of one tensor share it: a tied
@@ -20,14 +14,6 @@
 #include <gla/status.h>
 
 const gla_host *gla__host(void);
-
-/* What a layer's explain() does, for checks of the host. */
-__attribute__((format(printf, 1, 2))) void gla__host_explain(const char *format, ...);
-/* Forgets what was explained on this thread. */
-void gla__host_listen(void);
-/* The diagnosis of a layer's failure: what it explained, else which function failed.  Returns the
- * status, GLA_E_PLUGIN for a value that is none. */
-gla_status gla__host_failed(gla_status st, const char *function, gla_diag *diag);
 
 typedef struct gla__bind_scope {
     uint64_t packed_bytes; /* of all linear maps made inside */

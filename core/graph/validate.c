@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
-#include "base/alloc.h"
 #include "base/diag.h"
-#include "graph/host.h"
+#include "graph/explain.h"
 
 /* ---- the switch ---- */
 
@@ -86,8 +84,14 @@ void gla__validate_memory_asked(const char *service)
         return;
     snprintf(breach, sizeof(breach),
              "forward() calls %s: nothing may be allocated or freed while a batch runs; declare "
-             "scratch in create() or make it in bind()",
+             "scratch, or what is made of weights, before",
              service);
+}
+
+void gla__validate_weights_end(const gla_tensor *end, uint32_t n)
+{
+    no_weights = end;
+    n_weights = n;
 }
 
 void gla__validate_weight_used(const gla_tensor *weight)
@@ -99,58 +103,4 @@ void gla__validate_weight_used(const gla_tensor *weight)
              "bind() uses weights[%u], create() declared %u: use the numbers that the functions of "
              "gla_declare return",
              (unsigned)(n_weights + (uint32_t)(weight - no_weights)), (unsigned)n_weights);
-}
-
-/* ---- bind ---- */
-
-static uint64_t vectors_hash(const gla__instance *in)
-{
-    uint64_t hash = 1;
-
-    for (uint32_t i = 0; i < in->n_weights; i++)
-        if (in->vectors[i]) {
-            const gla_weight_desc *w = &in->weights[i];
-
-            hash = XXH3_64bits_withSeed(in->vectors[i],
-                                        gla__n_elements(w->ndim, w->dims) * sizeof(float), hash);
-        }
-    return hash | 1; /* 0: not known */
-}
-
-bool gla__validate_vectors_kept(const gla__instance *in)
-{
-    return !in->vectors_hash || in->vectors_hash == vectors_hash(in);
-}
-
-/* Weights that were not declared: numbers that show wherever they get to. */
-enum { NOT_DECLARED = 4096 };
-static float not_declared[NOT_DECLARED];
-
-gla_status gla__validate_bind(gla__instance *in, const gla_tensor *weights)
-{
-    gla_tensor *padded = gla__alloc_array(in->n_weights + (size_t)GLA_MAX_PARTS, sizeof(*padded));
-    gla_status st;
-
-    if (!padded)
-        return GLA_E_NOMEM;
-    in->exact = true;
-    for (uint32_t i = 0; i < in->n_weights; i++) {
-        padded[i] = weights[i];
-        in->exact = in->exact && weights[i].dtype == GLA_DTYPE_F32;
-    }
-    gla__validate_enter(in->name, in->desc->type_id, "bind");
-    memset(not_declared, 0xff, sizeof(not_declared));
-    for (uint32_t i = 0; i < GLA_MAX_PARTS; i++)
-        padded[in->n_weights + i].data = not_declared;
-    no_weights = padded + in->n_weights;
-    n_weights = in->n_weights;
-    in->vectors_hash = vectors_hash(in);
-    st = gla__validate_leave(in->desc->bind(in->layer, padded));
-    gla__free(padded);
-    if (!st && !gla__validate_vectors_kept(in)) {
-        gla__host_explain("bind() writes to the weights it was given: they are read only; copy "
-                          "them into memory of gla.host.alloc");
-        st = GLA_E_PLUGIN;
-    }
-    return st;
 }

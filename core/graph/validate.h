@@ -14,9 +14,8 @@
 #ifndef GLA_GRAPH_VALIDATE_H
 #define GLA_GRAPH_VALIDATE_H
 
+#include <gla/status.h>
 #include <stdbool.h>
-
-#include "graph/instance.h"
 
 bool gla__validating(void);
 
@@ -25,13 +24,11 @@ bool gla__validating(void);
 void gla__validate_enter(const char *name, const char *type_id, const char *function);
 gla_status gla__validate_leave(gla_status returned);
 
-gla_status gla__validate_bind(gla__instance *in, const gla_tensor *weights);
-/* False: somebody wrote to the vectors that bind() got. */
-bool gla__validate_vectors_kept(const gla__instance *in);
-gla_status gla__validate_forward(const gla__instance *in, const gla_batch *batch);
-
 /* The host's services say what they are asked for: not everything is allowed everywhere. */
 void gla__validate_memory_asked(const char *service);
+/* bind() was given tensors up to here, n of them declared; those behind it must not be used.  Until
+ * leave(). */
+void gla__validate_weights_end(const gla_tensor *end, uint32_t n);
 void gla__validate_weight_used(const gla_tensor *weight);
 
 #endif

@@ -17,8 +17,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "graph/host.h"
+#include "graph/explain.h"
 #include "graph/validate.h"
+#include "graph/validate_bind.h"
 #include "math/kv.h"
 
 /* Numbers of a guard band at least; a buffer's own size where that is more. */
@@ -315,8 +316,9 @@ static gla_status check_guards(const check *c, const span *p)
     if (!st && in->role != GLA_LAYER_EMBEDDING &&
         memcmp(c->x.data, x, (size_t)p->n_rows * in->d_in * sizeof(float)))
         st = broke("forward() writes to x, which is read only: work in scratch or in y");
-    if (!st && !gla__validate_vectors_kept(in))
-        st = broke("forward() writes to the weights: they are read only and shared by threads");
+    if (!st && gla__validate_written(in))
+        st = broke("forward() writes to %s: it is read only and shared by threads",
+                   gla__validate_written(in));
     return st;
 }
 

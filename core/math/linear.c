@@ -280,9 +280,15 @@ fail:
     return st;
 }
 
+gla_linear *gla__linear_ref(gla_linear *l)
+{
+    atomic_fetch_add(&l->refs, 1);
+    return l;
+}
+
 void gla__linear_destroy(gla_linear *l)
 {
-    if (!l)
+    if (!l || atomic_fetch_sub(&l->refs, 1) > 0)
         return;
     for (uint32_t i = 0; i < l->n_parts; i++) {
         gla__free(l->parts[i].scales);

@@ -8,6 +8,8 @@
 #ifndef GLA_MATH_LINEAR_PARTS_H
 #define GLA_MATH_LINEAR_PARTS_H
 
+#include <stdatomic.h>
+
 #include "math/kernels/linear_kernels.h"
 #include "math/math.h"
 
@@ -22,6 +24,7 @@ typedef struct gla__linear_part {
 } gla__linear_part;
 
 struct gla_linear {
+    atomic_uint refs; /* besides the first */
     const gla__linear_kernels *kernels;
     size_t in, out, groups;
     uint64_t bytes; /* own memory, and blobs held */

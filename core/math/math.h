@@ -29,6 +29,9 @@ typedef struct gla__exec {
     /* 0 = chosen; 1 = recurrent form; n = chunks of n tokens, 64 at most (tests) */
     uint32_t recurrence_chunk;
     double *seconds; /* NULL, or [GLA__WORK_COUNT] time spent per kind of work (gla-bench) */
+    gla_status failed; /* of the layer that runs: the first error sticks */
+    const gla_state_desc *states; /* [n_states] of the layer that runs; NULL: not known */
+    uint32_t n_states;
 } gla__exec;
 
 enum {
@@ -50,5 +53,7 @@ void *gla__exec_take(gla__exec *exec, size_t bytes);
  * for gla_model_memory.  linear_create() gets tensors whose data are blobs: keep a reference where
  * the bytes are used as they are, copy where they are packed; the loader then lets go of them. */
 uint64_t gla__linear_bytes(const gla_linear *l);
+/* One user more; each calls linear_destroy().  Returns l. */
+gla_linear *gla__linear_ref(gla_linear *l);
 
 #endif

@@ -5,9 +5,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/diag.h"
+#include "base/struct.h"
 
-enum { MAX_LAYERS = 1024, MAX_PARAMS = 256, MAX_ENUM = 256, MAX_TYPE_ID = 127 };
+enum { MAX_LAYERS = 1024, MAX_PARAMS = 256, MAX_ENUM = 256, MAX_TYPE_ID = 127, MAX_LAYER_BYTES = 1 << 20 };
 
 static gla_status check_number(const char *field, uint64_t is, uint64_t want, gla_diag *diag)
 {
@@ -17,32 +19,44 @@ static gla_status check_number(const char *field, uint64_t is, uint64_t want, gl
                      want);
 }
 
+static gla_status check_at_least(const char *field, uint64_t is, size_t first, gla_diag *diag)
+{
+    if (is >= first)
+        return GLA_OK;
+    return gla__fail(diag, GLA_E_ABI, "%s is %" PRIu64 ", version 1.0 has %zu", field, is, first);
+}
+
 gla_status gla__entry_check(const gla_plugin_entry *e, gla_diag *diag)
 {
+    const struct {
+        const char *field;
+        uint32_t is;
+        size_t first, ours;
+    } sizes[] = {
+        {"tensor_size", e->tensor_size, GLA__FIRST(gla_tensor), sizeof(gla_tensor)},
+        {"batch_size", e->batch_size, GLA__FIRST(gla_batch), sizeof(gla_batch)},
+        {"math_size", e->math_size, GLA__FIRST(gla_math), sizeof(gla_math)},
+        {"layer_desc_size", e->layer_desc_size, GLA__FIRST(gla_layer_desc),
+         sizeof(gla_layer_desc)},
+    };
     gla_status st;
 
     if (e->magic != GLA_PLUGIN_MAGIC)
         return gla__fail(diag, GLA_E_ABI, "magic is 0x%08" PRIx32 ", a plugin has 0x%08" PRIx32,
                          e->magic, GLA_PLUGIN_MAGIC);
-    if (e->struct_size < sizeof(*e))
-        return gla__fail(diag, GLA_E_ABI, "struct_size is %" PRIu32 ", version 1.0 has %zu",
-                         e->struct_size, sizeof(*e));
-    st = check_number("abi_major", e->abi_major, GLA_ABI_MAJOR, diag);
+    st = check_at_least("struct_size", e->struct_size, GLA__FIRST(gla_plugin_entry), diag);
+    if (!st)
+        st = check_number("abi_major", e->abi_major, GLA_ABI_MAJOR, diag);
     if (!st)
         st = check_number("pointer_bytes", e->pointer_bytes, sizeof(void *), diag);
     if (!st)
         st = check_number("max_dims", e->max_dims, GLA_MAX_DIMS, diag);
     /* Within a major these only grow, and by a minor: a plugin that knows more than we do must not
      * rely on it, one that knows less reads the beginning. */
-    if (!st && e->abi_minor == GLA_ABI_MINOR) {
-        st = check_number("tensor_size", e->tensor_size, sizeof(gla_tensor), diag);
-        if (!st)
-            st = check_number("batch_size", e->batch_size, sizeof(gla_batch), diag);
-        if (!st)
-            st = check_number("math_size", e->math_size, sizeof(gla_math), diag);
-        if (!st)
-            st = check_number("layer_desc_size", e->layer_desc_size, sizeof(gla_layer_desc), diag);
-    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !st; i++)
+        st = e->abi_minor == GLA_ABI_MINOR
+                 ? check_number(sizes[i].field, sizes[i].is, sizes[i].ours, diag)
+                 : check_at_least(sizes[i].field, sizes[i].is, sizes[i].first, diag);
     if (st)
         return st;
     if (!e->name || !e->name[0])
@@ -107,9 +121,6 @@ static gla_status check_enum(const gla_param_desc *p, gla_diag *diag)
 
 static gla_status check_params(const gla_layer_desc *d, gla_diag *diag)
 {
-    if (d->n_params > MAX_PARAMS || (d->n_params && !d->params))
-        return gla__fail(diag, GLA_E_PLUGIN, "n_params is %" PRIu32 ", at most %d allowed",
-                         d->n_params, MAX_PARAMS);
     for (uint32_t i = 0; i < d->n_params; i++) {
         const gla_param_desc *p = &d->params[i];
         gla_status st = GLA_OK;
@@ -140,51 +151,109 @@ static gla_status check_params(const gla_layer_desc *d, gla_diag *diag)
     return GLA_OK;
 }
 
-static gla_status check_desc(const gla_layer_desc *d, gla_diag *diag)
+/* A layer owns its object, as in 1.0, or leaves it to the host. */
+static gla_status check_functions(const gla_layer_desc *d, gla_diag *diag)
 {
     const struct {
         const char *name;
-        bool missing;
-    } functions[] = {{"create", !d->create},
-                     {"destroy", !d->destroy},
-                     {"bind", !d->bind},
-                     {"forward", !d->forward}};
+        bool given, wanted;
+    } functions[] = {{"create", d->create != NULL, !d->layer_bytes},
+                     {"destroy", d->destroy != NULL, !d->layer_bytes},
+                     {"bind", d->bind != NULL, !d->layer_bytes},
+                     {"make", d->make != NULL, d->layer_bytes != 0},
+                     {"forward", d->forward != NULL, true}};
 
+    if (d->layer_bytes && (d->layer_bytes < sizeof(void *) || d->layer_bytes > MAX_LAYER_BYTES))
+        return gla__fail(diag, GLA_E_PLUGIN, "layer_bytes is %zu, %zu to %d expected",
+                         d->layer_bytes, sizeof(void *), MAX_LAYER_BYTES);
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+        if (functions[i].given != functions[i].wanted)
+            return gla__fail(diag, GLA_E_PLUGIN,
+                             functions[i].wanted
+                                 ? "function %s is missing"
+                                 : "function %s does not go with layer_bytes %zu: the host %s",
+                             functions[i].name, d->layer_bytes,
+                             d->layer_bytes ? "owns the object" : "does not know the object");
+    return GLA_OK;
+}
+
+static gla_status check_desc(const gla_layer_desc *d, gla_diag *diag)
+{
     if (!good_type_id(d->type_id))
         return gla__fail(diag, GLA_E_PLUGIN,
                          "type_id '%s' is not of the form \"org.example.name/1\"",
                          d->type_id ? d->type_id : "");
-    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-        if (functions[i].missing) {
-            gla__fail(diag, GLA_E_PLUGIN, "function %s is missing", functions[i].name);
-            gla__at(diag, d->type_id);
-            return GLA_E_PLUGIN;
-        }
-    if (check_params(d, diag)) {
+    if (check_functions(d, diag) || check_params(d, diag)) {
         gla__at(diag, d->type_id);
         return GLA_E_PLUGIN;
     }
     return GLA_OK;
 }
 
-gla_status gla__entry_check_layers(const gla_plugin_entry *e, gla_diag *diag)
+/* Our copy of a descriptor, with both tables of parameters in one. */
+static gla_status take_desc(const gla_plugin_entry *e, const gla_layer_desc *given,
+                            gla_layer_desc *d, gla_diag *diag)
 {
-    for (uint32_t i = 0; i < e->n_layers; i++) {
-        const gla_layer_desc *d = e->layers[i];
-        gla_status st = GLA_OK;
+    const char *own;
+    gla_param_desc *params;
+    size_t stride;
 
-        if (!d)
-            st = gla__fail(diag, GLA_E_PLUGIN, "layers[%" PRIu32 "] is NULL", i);
-        else if (d->struct_size < sizeof(*d))
-            st = gla__fail(diag, GLA_E_ABI,
-                           "layers[%" PRIu32 "]: struct_size is %" PRIu32 ", version 1.0 has %zu",
-                           i, d->struct_size, sizeof(*d));
-        else
-            st = check_desc(d, diag);
-        if (st) {
-            gla__at(diag, e->name);
-            return st;
-        }
-    }
+    gla__take(d, sizeof(*d), given, given->struct_size);
+    own = (const char *)d->params;
+    d->params = NULL;
+    d->struct_size = (uint32_t)sizeof(*d);
+    d->tensor_size = d->tensor_size ? d->tensor_size : e->tensor_size;
+    d->value_size = d->value_size ? d->value_size : (uint32_t)GLA__FIRST(gla_param_value);
+    stride = d->param_size ? d->param_size : GLA__FIRST(gla_param_desc);
+    if (d->n_params > MAX_PARAMS || d->n_more > MAX_PARAMS - d->n_params ||
+        (d->n_params && !own) || (d->n_more && !d->more))
+        return gla__fail(diag, GLA_E_PLUGIN, "n_params is %" PRIu32 ", at most %d allowed",
+                         d->n_params + d->n_more, MAX_PARAMS);
+    if (stride < GLA__FIRST(gla_param_desc) || d->value_size < GLA__FIRST(gla_param_value))
+        return gla__fail(diag, GLA_E_ABI, "param_size is %zu, version 1.0 has %zu", stride,
+                         GLA__FIRST(gla_param_desc));
+    params = gla__alloc_array(d->n_params + d->n_more + 1u, sizeof(*params));
+    if (!params)
+        return gla__fail_nomem(diag, "a layer type");
+    for (uint32_t i = 0; i < d->n_params; i++)
+        gla__take(&params[i], sizeof(*params), own + i * stride, stride);
+    for (uint32_t i = 0; i < d->n_more; i++)
+        gla__take(&params[d->n_params + i], sizeof(*params), (const char *)d->more + i * stride,
+                  stride);
+    d->params = params;
+    d->n_params += d->n_more;
+    d->more = NULL;
+    d->n_more = 0;
+    d->param_size = (uint32_t)sizeof(*params);
     return GLA_OK;
+}
+
+gla_status gla__entry_take_layer(const gla_plugin_entry *e, uint32_t i, gla_layer_desc *out,
+                                 gla_diag *diag)
+{
+    const gla_layer_desc *given = e->layers[i];
+    gla_status st;
+
+    *out = (gla_layer_desc){0};
+    if (!given)
+        st = gla__fail(diag, GLA_E_PLUGIN, "layers[%" PRIu32 "] is NULL", i);
+    else if (given->struct_size < GLA__FIRST(gla_layer_desc))
+        st = gla__fail(diag, GLA_E_ABI,
+                       "layers[%" PRIu32 "]: struct_size is %" PRIu32 ", version 1.0 has %zu", i,
+                       given->struct_size, GLA__FIRST(gla_layer_desc));
+    else
+        st = take_desc(e, given, out, diag);
+    if (!st)
+        st = check_desc(out, diag);
+    if (st) {
+        gla__at(diag, e->name);
+        gla__entry_free_layer(out);
+    }
+    return st;
+}
+
+void gla__entry_free_layer(gla_layer_desc *d)
+{
+    gla__free((void *)(uintptr_t)d->params);
+    d->params = NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "graph/explain.h"
 #include "graph/host.h"
 #include "graph/validate.h"
 #include "runtime/entry_check.h"
@@ -25,7 +26,7 @@ static const gla_plugin_entry *const builtin[] = {
 
 struct gla_registry {
     atomic_uint refs;
-    const gla_layer_desc **layers;
+    gla_layer_desc **layers; /* ours: copies of those of the plugins */
     uint32_t n_layers;
     size_t capacity;
     struct in_use **used; /* [n_used] plugins with init() or deinit() */
@@ -147,6 +148,17 @@ static void release(in_use *used)
     pthread_mutex_unlock(&init_lock);
 }
 
+/* All but the first n. */
+static void forget_layers(gla_registry *r, uint32_t n)
+{
+    while (r->n_layers > n) {
+        gla_layer_desc *d = r->layers[--r->n_layers];
+
+        gla__entry_free_layer(d);
+        gla__free(d);
+    }
+}
+
 void gla_registry_unref(gla_registry *r)
 {
     if (!r || atomic_fetch_sub(&r->refs, 1) > 1)
@@ -154,6 +166,7 @@ void gla_registry_unref(gla_registry *r)
     while (r->n_used)
         release(r->used[--r->n_used]);
     gla__free(r->used);
+    forget_layers(r, 0);
     gla__free(r->layers);
     gla__free(r);
 }
@@ -168,29 +181,43 @@ static bool has_type(const gla_registry *r, const char *type_id)
     return false;
 }
 
+static gla_status add_layer(gla_registry *r, const gla_plugin_entry *entry, uint32_t i,
+                            gla_diag *diag)
+{
+    gla_layer_desc desc, *copy;
+    gla_status st = gla__entry_take_layer(entry, i, &desc, diag);
+
+    if (st)
+        return st;
+    if (has_type(r, desc.type_id)) {
+        gla__log(GLA_LOG_WARN, "%s: layer type %s exists already; the first stays", entry->name,
+                 desc.type_id);
+        gla__entry_free_layer(&desc);
+        return GLA_OK;
+    }
+    copy = gla__alloc(sizeof(*copy));
+    if (!copy || gla__grow((void **)&r->layers, &r->capacity, r->n_layers, sizeof(*r->layers))) {
+        gla__free(copy);
+        gla__entry_free_layer(&desc);
+        return gla__fail_nomem(diag, "a registry");
+    }
+    *copy = desc;
+    r->layers[r->n_layers++] = copy;
+    return GLA_OK;
+}
+
 gla_status gla__registry_add(gla_registry *r, const gla_plugin_entry *entry, gla_diag *diag)
 {
+    const uint32_t before = r->n_layers;
     gla_status st = gla__entry_check(entry, diag);
 
     if (!st && (entry->init || entry->deinit))
         st = acquire(r, entry, diag);
-    if (!st)
-        st = gla__entry_check_layers(entry, diag);
-    if (st)
-        return st;
-    for (uint32_t i = 0; i < entry->n_layers; i++) {
-        const gla_layer_desc *desc = entry->layers[i];
-
-        if (has_type(r, desc->type_id)) {
-            gla__log(GLA_LOG_WARN, "%s: layer type %s exists already; the first stays", entry->name,
-                     desc->type_id);
-            continue;
-        }
-        if (gla__grow((void **)&r->layers, &r->capacity, r->n_layers, sizeof(*r->layers)))
-            return gla__fail_nomem(diag, "a registry");
-        r->layers[r->n_layers++] = desc;
-    }
-    return GLA_OK;
+    for (uint32_t i = 0; !st && i < entry->n_layers; i++)
+        st = add_layer(r, entry, i, diag);
+    if (st) /* all of its layers, or none */
+        forget_layers(r, before);
+    return st;
 }
 
 uint32_t gla_registry_count(const gla_registry *r)
