@@ -7,7 +7,7 @@
  *   q, k, v = Wq x, Wk x, Wv x ;  q, k = rope(norm(q)), rope(norm(k))
  *   y = Wo ( softmax(scale q k^T) v * sigmoid(g) )
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

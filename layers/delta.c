@@ -13,7 +13,7 @@
  *
  * H value heads; q and k may have fewer (value head h uses key head h / (H / key_heads)).
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -4,7 +4,7 @@
  *
  *   y = multiplier * W[token]
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 enum { P_MULTIPLIER };
 static const gla_param_desc params[] = {

@@ -14,7 +14,7 @@
  * the output gate as a sigmoid normalised over the heads; biases; no output norm. simple_gla is the
  * same with one forget gate a head.
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

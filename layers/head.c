@@ -4,7 +4,7 @@
  *
  *   y = cap(multiplier * (W x + b)),  cap(z) = soft_cap * tanh(z / soft_cap)
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 enum { P_TIED, P_BIAS, P_MULTIPLIER, P_SOFT_CAP };
 static const gla_param_desc params[] = {

@@ -10,7 +10,7 @@
  *   hgrn2  Qin et al., arXiv 2404.07904       S = diag(f) S + (1 - f) (Wi x)^T      state [H, K, V]
  *          y = Wo rmsnorm( silu(Wq x)^T S / sqrt K )
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -11,7 +11,7 @@
  * a = exp(-exp(lambda_log) delta); p is the process noise over a step of delta ("ou": of an
  * Ornstein-Uhlenbeck process, "zoh": held).
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

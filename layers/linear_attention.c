@@ -12,7 +12,7 @@
  *   dpfp                 r = relu([x, -x]);  r * roll(r, j), j = 1..4  8 d channels
  *                                                                              arXiv 2102.11174
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -8,7 +8,7 @@
  *
  * Jamba normalises dt, B and C before use.
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

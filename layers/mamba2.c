@@ -9,7 +9,7 @@
  *
  * Head h reads group h / (H / G) of B and C.
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -7,7 +7,7 @@
  *   head h has keys [Uk_h c | kr] and values Uv_h c, which are never made:
  *   score = (Uk_h^T qn) . c + qr . kr ;  o_h = Uv_h (softmax(scale score) c) ;  y = Wo o
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -5,7 +5,7 @@
  *   swiglu  y = Wd (act(Wg x) * Wu x)        act silu: SwiGLU (Shazeer, arXiv 2002.05202)
  *   mlp     y = Wd act(Wu x + bu) + bd
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 static const char *const activations[] = {GLA_ACTIVATION_NAMES, NULL};
 

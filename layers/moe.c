@@ -9,7 +9,7 @@
  *
  * Tokens are sorted by expert, so that each expert's weights are read once per batch.
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

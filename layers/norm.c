@@ -7,7 +7,7 @@
  *
  * offset is 1 where checkpoints store w - 1 (Gemma, Qwen3-Next).
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 enum { P_EPS, P_OFFSET, P_WEIGHT, P_BIAS };
 static const gla_param_desc params[] = {

@@ -7,7 +7,7 @@
  *   S = diag(F) S e^(M_before - M) + phi(k) v^T               states [H, K, V] and M [H]
  *   y = Wo rmsnorm(alpha phi(q)^T S),  alpha = 1 / (e sqrt(K (e^2 - 1)))
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -11,7 +11,7 @@
  *     s_h = 2^(-8 (h + 1) / H) (1 - l / (L - 1 + 1e-5) + 1e-5) for block l of L
  *     y = Wo ( rmsnorm_whole(q^T S) * sigmoid(Wg x) )
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

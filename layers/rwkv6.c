@@ -8,7 +8,7 @@
  *   o = r^T (S + diag(u) k v^T) ;  S = diag(w) S + k v^T             state [H, K, V]
  *   y = Wo ( groupnorm(o) * silu(g) )
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -9,7 +9,7 @@
  * first kk = l2norm(k * k_k) ;  k = k (1 + (a - 1) k_a) S = diag(w) S - (a kk) (kk^T S_before) + k
  * v^T                   state [H, K, V] y = Wo ( (groupnorm(r^T S) + (sum r k r_k) v) * g )
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 enum { P_HEADS, P_V_DIM, P_DECAY_RANK, P_A_RANK, P_V_RANK, P_GATE_RANK, P_FIRST, P_NORM_EPS };
 static const gla_param_desc params[] = {

@@ -5,7 +5,7 @@
  *   k = Wk (x + mu_k (x_before - x)) ;  y = Wv relu(k)^2        state: the last x
  *   RWKV-6: times sigmoid(Wr (x + mu_r (x_before - x)))
  */
-#include <gla/blocks.h>
+#include "../tests/support/blocks_v1_0.h"
 
 static const char *const activations[] = {GLA_ACTIVATION_NAMES, NULL};
 

@@ -311,6 +311,7 @@ typedef struct runner {
     const gla__graph *g;
     gla__workspace *w;
     const gla__run *run;
+    const gla_math *math;
     uint32_t n_rows;
     uint32_t selected;           /* 1: rows of no sequence in particular */
     uint32_t selected_offset[2]; /* {0, n_rows} */
@@ -363,7 +364,8 @@ static gla_status forward(runner *r, const gla__instance *in, const float *x, fl
                    .scratch = w->scratch,
                    .shared = w->shared,
                    .host = gla__host(),
-                   .exec = &w->exec};
+                   .exec = &w->exec,
+                   .math = r->math};
 
     r->selected_offset[1] = rows;
     for (uint32_t i = 0; i < in->n_scratch; i++) {
@@ -521,7 +523,11 @@ static gla_status check_run(const gla__graph *g, const gla__run *run, gla_diag *
 gla_status gla__graph_run(const gla__graph *g, gla__workspace *w, const gla__run *run,
                           gla_diag *diag)
 {
-    runner r = {.g = g, .w = w, .run = run, .n_rows = run->n_rows};
+    runner r = {.g = g,
+                .w = w,
+                .run = run,
+                .math = gla__host()->get_extension(gla__host(), GLA_HOST_MATH_ID),
+                .n_rows = run->n_rows};
     gla_status st = check_run(g, run, diag);
 
     if (st || !run->n_rows)

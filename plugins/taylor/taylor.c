@@ -11,7 +11,7 @@
  *
  * H heads, K query and key channels of a head, P = 1 + K + K (K + 1) / 2 features, V = D / H.
  */
-#include <gla/blocks.h>
+#include "../../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

@@ -9,7 +9,7 @@
  * D model, E = expand * D channels.  This file needs gla/plugin.h and nothing else; README.md
  * beside it says how to build and load it.
  */
-#include <gla/blocks.h>
+#include "../../tests/support/blocks_v1_0.h"
 
 #include <math.h>
 

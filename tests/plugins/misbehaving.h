@@ -11,7 +11,7 @@
 #ifndef GLA_TESTS_PLUGINS_MISBEHAVING_H
 #define GLA_TESTS_PLUGINS_MISBEHAVING_H
 
-#include <gla/blocks.h>
+#include "../support/blocks_v1_0.h"
 
 #ifndef TYPE_ID
 #define TYPE_ID "test.plugin/1"

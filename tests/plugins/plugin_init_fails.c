@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <gla/blocks.h>
+#include "../support/blocks_v1_0.h"
 
 static gla_status refuse(const gla_host *host)
 {

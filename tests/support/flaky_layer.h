@@ -8,7 +8,7 @@
 #ifndef GLA_PLUGIN_STATIC
 #define GLA_PLUGIN_STATIC
 #endif
-#include <gla/blocks.h>
+#include "blocks_v1_0.h"
 #include <string.h>
 
 #include "runtime/registry.h"

@@ -2,7 +2,7 @@
 #define GLA_PLUGIN_STATIC
 #include "support/toy_layers.h"
 
-#include <gla/blocks.h>
+#include "../support/blocks_v1_0.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

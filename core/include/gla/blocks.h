@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gla/blocks.h - inline conveniences for layers, on top of gla/plugin.h
+ * gla/blocks.h - what most layers are made of, inline, on top of gla/plugin.h
  *
  * Compiled into the layer and no part of the ABI: what stands here may change at any time, and a
  * plugin that was built with an older version runs as before.
+ *
+ *     struct gla_layer { gla_heads h; gla_in in; gla_out out; uint32_t s, t_o; };
+ *
+ *     static gla_status make(gla_layer *l, const gla_layer_config *c)
+ *     {
+ *         const gla_in_part parts[] = {{"q_proj", qc}, {"k_proj", kc}, {"v_proj", vc}};
+ *         gla_in_declare(c, &l->in, parts, 3, NULL);
+ *         gla_out_declare(c, &l->out, "o_proj", oc, 0, &norm, "g_norm");
+ *         ...
+ *     }
+ *     static gla_status forward(const gla_layer *l, const gla_batch *b)
+ *     {
+ *         const gla_math *m = b->math;
+ *         float *x[3];
+ *         const size_t ld = gla_in_run(m, b, &l->in, x);
+ *         m->recurrence(b, &r);
+ *         return gla_out_run(m, b, &l->out, o, NULL, 0);
+ *     }
+ *     GLA_LAYER_DEFINE(mine, "org.example.mine/1", 1, "my mixer", .flags = GLA_LAYER_MIXER);
  */
 #ifndef GLA_BLOCKS_H
 #define GLA_BLOCKS_H
@@ -14,104 +33,91 @@
 extern "C" {
 #endif
 
-/* A layer's descriptor from the functions bind, forward, destroy and the array params of this file.
- */
-#define GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create_)                         \
-    static const gla_layer_desc id##_desc = {(uint32_t)sizeof(gla_layer_desc),                     \
-                                             revision_,                                            \
-                                             type_id_,                                             \
-                                             summary_,                                             \
-                                             flags_,                                               \
-                                             params,                                               \
-                                             (uint32_t)(sizeof(params) / sizeof(params[0])),       \
-                                             0,                                                    \
-                                             create_,                                              \
-                                             destroy,                                              \
-                                             bind,                                                 \
-                                             forward,                                              \
-                                             NULL,                                                 \
-                                             0,                                                    \
-                                             NULL,                                                 \
-                                             NULL,                                                 \
-                                             NULL,                                                 \
-                                             0,                                                    \
-                                             0,                                                    \
-                                             0,                                                    \
-                                             0}
+/* ---- descriptors -------------------------------------------------------- */
+
+/* A layer's descriptor from the array params and the functions make_ and forward of this file; then
+ * further fields: .flags = GLA_LAYER_MIXER, .bound = bound, GLA_MORE(gla_params_norm). */
+#define GLA_LAYER_DESC(id, type_id_, revision_, summary_, make_, ...)                              \
+    static const gla_layer_desc id##_desc = {.struct_size = (uint32_t)sizeof(gla_layer_desc),      \
+                                             .revision = revision_,                                \
+                                             .type_id = type_id_,                                  \
+                                             .summary = summary_,                                  \
+                                             .params = params,                                     \
+                                             .n_params =                                           \
+                                                 (uint32_t)(sizeof(params) / sizeof(params[0])),   \
+                                             .param_size = (uint32_t)sizeof(gla_param_desc),       \
+                                             .value_size = (uint32_t)sizeof(gla_param_value),      \
+                                             .tensor_size = (uint32_t)sizeof(gla_tensor),          \
+                                             .layer_bytes = sizeof(gla_layer),                     \
+                                             .make = make_,                                        \
+                                             .forward = forward,                                   \
+                                             __VA_ARGS__}
 
 /* One layer, one file: descriptor and plugin entry. */
-#define GLA_LAYER_DEFINE(id, type_id_, revision_, summary_, flags_)                                \
-    GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create);                             \
+#define GLA_LAYER_DEFINE(id, type_id_, revision_, summary_, ...)                                   \
+    GLA_LAYER_DESC(id, type_id_, revision_, summary_, make, __VA_ARGS__);                          \
     static const gla_layer_desc *const id##_layers[] = {&id##_desc};                               \
     GLA_PLUGIN_DEFINE(id, "1.0", "Apache-2.0", NULL, NULL, id##_layers)
 
-/* ---- conveniences, all inline ------------------------------------------ */
+/* ---- parameters that many layers have ----------------------------------- */
 
-static inline const gla_math *gla_host_math(const gla_host *h)
+#define GLA_MORE(table) .more = table, .n_more = (uint32_t)(sizeof(table) / sizeof((table)[0]))
+
+static const char *const gla_activation_names[] = {GLA_ACTIVATION_NAMES, NULL};
+
+/* The values follow those of the layer's own table. */
+enum { GLA_N_EPS, GLA_N_WEIGHT };
+static const gla_param_desc gla_params_norm[] = {
+    GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight")};
+
+enum {
+    GLA_H_HEADS,
+    GLA_H_KV_HEADS,
+    GLA_H_K_DIM,
+    GLA_H_V_DIM,
+    GLA_H_CONV,
+    GLA_H_CONV_BIAS,
+    GLA_H_EPS,
+    GLA_H_WEIGHT
+};
+static const gla_param_desc gla_params_heads[] = {
+    GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
+    GLA_P_INT("kv_heads", 0, 0, 1024, "key and value heads; 0 = heads"),
+    GLA_P_INT("k_dim", 0, 0, 1 << 20, "all query channels; 0 = d_model"),
+    GLA_P_INT("v_dim", 0, 0, 1 << 20, "all output channels; 0 = d_model (retention: twice that)"),
+    GLA_P_INT("conv", 0, 0, 64, "width of the short convolution of q, k, v; 0 = none"),
+    GLA_P_BOOL("conv_bias", 0, "biases of the convolution"),
+    GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight")};
+
+static inline uint32_t gla_u32(const gla_param_value *v)
 {
-    return (const gla_math *)h->get_extension(h, GLA_HOST_MATH_ID);
+    return (uint32_t)v->i;
 }
 
-/* Zeroed memory for the layer object and for tables made in bind(). */
-static inline void *gla_host_new(const gla_host *h, size_t bytes)
+/* The value, or what 0 stands for. */
+static inline uint32_t gla_u32_or(const gla_param_value *v, uint32_t otherwise)
 {
-    const gla_host_alloc *a = (const gla_host_alloc *)h->get_extension(h, GLA_HOST_ALLOC_ID);
-    return a ? a->alloc(h, bytes) : NULL;
+    return v->i ? (uint32_t)v->i : otherwise;
 }
 
-static inline void gla_host_delete(const gla_host *h, void *p)
+/* An epsilon that is the model's unless the file gives it. */
+static inline float gla_eps(const gla_layer_config *c, const gla_param_value *v)
 {
-    const gla_host_alloc *a = (const gla_host_alloc *)h->get_extension(h, GLA_HOST_ALLOC_ID);
-    if (a)
-        a->free(h, p);
+    return (float)(v->is_set ? v->f : c->norm_eps);
 }
 
-/* An optional weight or part: declared nowhere. */
-#define GLA_ABSENT UINT32_MAX
-
-static inline uint32_t gla_declare_weight(const gla_layer_config *c, const char *name,
-                                          uint32_t role, uint32_t flags, int64_t d0, int64_t d1,
-                                          int64_t d2)
-{
-    gla_weight_desc w = {name, role, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 1.0, flags, 0, NULL};
-    w.ndim = d2 ? 3 : d1 ? 2 : 1;
-    return c->declare->weight(c->declare, &w);
-}
-
-/* W [out, in] of a linear map. */
-static inline uint32_t gla_declare_matrix(const gla_layer_config *c, const char *name, int64_t out,
-                                          int64_t in)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, 0, out, in, 0);
-}
-
-/* The same, kept in high precision when a model is quantised: gates, decays, routers. */
-static inline uint32_t gla_declare_gate(const gla_layer_config *c, const char *name, int64_t out,
-                                        int64_t in)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, GLA_WEIGHT_SENSITIVE, out, in, 0);
-}
-
-/* A short convolution's taps [C, W]. */
-static inline uint32_t gla_declare_taps(const gla_layer_config *c, const char *name,
-                                        int64_t channels, int64_t width)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, channels, width, 0);
-}
-
-/* n numbers, given to bind() as f32. */
-static inline uint32_t gla_declare_vector(const gla_layer_config *c, const char *name, int64_t n)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, n, 0, 0);
-}
+/* ---- states and scratch ------------------------------------------------- */
 
 /* A recurrent state [d0, d1, d2] (0 = dimension absent), flops per token. */
 static inline uint32_t gla_declare_fixed(const gla_layer_config *c, const char *name, int64_t d0,
                                          int64_t d1, int64_t d2, double flops)
 {
-    gla_state_desc s = {name, GLA_STATE_FIXED, 1, {d0, d1, d2, 0, 0, 0, 0, 0}, 0, 0, 0, 0, 0, 0,
-                        flops};
+    gla_state_desc s = {.name = name, .kind = GLA_STATE_FIXED, .dims = {d0, d1, d2}};
+
     s.ndim = d2 ? 3 : d1 ? 2 : 1;
+    s.flops = flops;
     return c->declare->state(c->declare, &s);
 }
 
@@ -120,42 +126,15 @@ static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *nam
                                       uint32_t kv_heads, uint32_t k_dim, uint32_t v_dim,
                                       uint32_t window)
 {
-    gla_state_desc s = {name,
-                        GLA_STATE_PER_TOKEN,
-                        0,
-                        {0, 0, 0, 0, 0, 0, 0, 0},
-                        kv_heads,
-                        k_dim,
-                        v_dim,
-                        window,
-                        q_heads,
-                        0,
-                        2.0 * q_heads * (k_dim + (v_dim ? v_dim : k_dim))};
+    gla_state_desc s = {.name = name, .kind = GLA_STATE_PER_TOKEN};
+
+    s.kv_heads = kv_heads;
+    s.k_dim = k_dim;
+    s.v_dim = v_dim;
+    s.window = window;
+    s.q_heads = q_heads;
+    s.flops = 2.0 * q_heads * (k_dim + (v_dim ? v_dim : k_dim));
     return c->declare->state(c->declare, &s);
-}
-
-/* Short convolutions over the parts of an input projection, one for each letter of `parts` ("qkv"):
- * taps "q_conv1d.weight" [channels[i], width] and, if asked, "q_conv1d.bias"; GLA_ABSENT where a
- * part has no channels.  For gla_make_conv(); returns the state that math->conv1d() wants.  Nothing
- * is declared when width is 0. */
-static inline uint32_t gla_declare_convs(const gla_layer_config *c, const char *parts,
-                                         const uint32_t *channels, uint32_t width, int has_bias,
-                                         uint32_t *taps, uint32_t *biases)
-{
-    char weight[] = "x_conv1d.weight", bias[] = "x_conv1d.bias";
-    uint32_t all = 0;
-
-    for (uint32_t i = 0; parts[i]; i++) {
-        weight[0] = bias[0] = parts[i];
-        taps[i] = biases[i] = GLA_ABSENT;
-        all += channels[i];
-        if (!width || !channels[i])
-            continue;
-        taps[i] = gla_declare_taps(c, weight, channels[i], width);
-        if (has_bias)
-            biases[i] = gla_declare_vector(c, bias, channels[i]);
-    }
-    return width ? gla_declare_fixed(c, "conv", width - 1, all, 0, 2.0 * all * width) : GLA_ABSENT;
 }
 
 static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_row)
@@ -163,78 +142,328 @@ static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_ro
     return c->declare->scratch(c->declare, per_row, 0, 0);
 }
 
-/* One linear map over the declared weights parts[i] (outputs stacked in this order, absent ones
- * skipped), with biases[i] (or biases NULL).  For bind(). */
-static inline gla_status gla_make_linear(const gla_host *h, const gla_tensor *weights, uint32_t n,
-                                         const uint32_t *parts, const uint32_t *biases,
-                                         gla_linear **out)
+/* Scratch that holds whole numbers (route()). */
+static inline uint32_t *gla_scratch_u32(const gla_batch *b, uint32_t i)
 {
-    const gla_tensor *w[GLA_MAX_PARTS];
-    const float *b[GLA_MAX_PARTS];
-    gla_linear_spec spec = {(uint32_t)sizeof(gla_linear_spec), 0, w, b, 1, 0};
-
-    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
-        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
-
-        if (parts[i] == GLA_ABSENT)
-            continue;
-        w[spec.n_parts] = &weights[parts[i]];
-        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
-        spec.n_parts++;
-    }
-    return gla_host_math(h)->linear_create(h, &spec, out);
+    return (uint32_t *)(void *)b->scratch[i];
 }
 
-/* One short convolution over the declared weights parts[i] [C_i, W] (absent ones skipped). */
-static inline gla_status gla_make_conv(const gla_host *h, const gla_tensor *weights, uint32_t n,
-                                       const uint32_t *parts, const uint32_t *biases,
-                                       uint32_t activation, gla_conv **out)
+/* ---- weights ------------------------------------------------------------ */
+
+static inline gla_init gla_constant(double a)
 {
-    const float *w[GLA_MAX_PARTS], *b[GLA_MAX_PARTS];
-    uint32_t channels[GLA_MAX_PARTS];
-    gla_conv_spec spec = {(uint32_t)sizeof(gla_conv_spec), 0, 0, activation, w, b, channels};
+    const gla_init init = {(uint32_t)sizeof(init), GLA_INIT_CONSTANT, a, 0, 0};
 
-    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
-        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
-
-        if (parts[i] == GLA_ABSENT)
-            continue;
-        w[spec.n_parts] = (const float *)weights[parts[i]].data;
-        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
-        channels[spec.n_parts] = (uint32_t)weights[parts[i]].dims[0];
-        spec.width = (uint32_t)weights[parts[i]].dims[1];
-        spec.n_parts++;
-    }
-    return gla_host_math(h)->conv_create(h, &spec, out);
+    return init;
 }
 
-/* A feed-forward network: out(act(in x)), or out(act(gate) * up) of [gate | up] = in x. */
+static inline void gla_declare_parts(const gla_layer_config *c, const gla_part *parts, uint32_t n,
+                                     uint32_t in, gla_linear **to)
+{
+    const gla_map map = {.struct_size = (uint32_t)sizeof(map),
+                         .part_size = (uint32_t)sizeof(gla_part),
+                         .parts = parts,
+                         .n_parts = n,
+                         .in = in};
+
+    c->declare->linear(c->declare, &map, to);
+}
+
+/* y = W x: NAME.weight [out, in], with GLA_PART_BIAS NAME.bias [out]; nothing where out is 0. */
+static inline void gla_declare_linear(const gla_layer_config *c, const char *name, uint32_t out,
+                                      uint32_t in, uint32_t flags, gla_linear **to)
+{
+    const gla_part part = {.name = name, .out = out, .flags = flags};
+
+    gla_declare_parts(c, &part, 1, in, to);
+}
+
+/* A causal convolution of `width` taps of each channel: NAME.weight [channels, width]. */
+static inline void gla_declare_conv(const gla_layer_config *c, const char *name, uint32_t channels,
+                                    uint32_t width, uint32_t flags, uint32_t activation,
+                                    gla_conv **to)
+{
+    const gla_part part = {.name = name, .out = channels, .flags = flags};
+    const gla_conv_map map = {.struct_size = (uint32_t)sizeof(map),
+                              .part_size = (uint32_t)sizeof(part),
+                              .parts = &part,
+                              .n_parts = 1,
+                              .width = width,
+                              .activation = activation};
+
+    c->declare->conv(c->declare, &map, to);
+}
+
+/* The state of a convolution. */
+static inline uint32_t gla_declare_conv_state(const gla_layer_config *c, uint32_t channels,
+                                              uint32_t width)
+{
+    return gla_declare_fixed(c, "conv", (int64_t)width - 1, channels, 0, 2.0 * channels * width);
+}
+
+/* A weight [d0, d1] (d1 0: [d0]) as it is, whatever the file's type.  Writes *to when it is there.
+ */
+static inline void gla_declare_numbers(const gla_layer_config *c, const char *name, int64_t d0,
+                                       int64_t d1, const gla_init *init, const float **to)
+{
+    const gla_expr e = {.struct_size = (uint32_t)sizeof(e),
+                        .name = name,
+                        .ndim = d1 ? 2 : 1,
+                        .dims = {d0, d1},
+                        .init = init};
+
+    c->declare->numbers(c->declare, &e, to);
+}
+
+/* scale act(w) of a weight [n]. */
+static inline void gla_declare_derived(const gla_layer_config *c, const char *name, int64_t n,
+                                       uint32_t act, float scale, const gla_init *init,
+                                       const float **to)
+{
+    const gla_expr e = {.struct_size = (uint32_t)sizeof(e),
+                        .act = act,
+                        .name = name,
+                        .ndim = 1,
+                        .dims = {n},
+                        .scale = scale,
+                        .init = init};
+
+    c->declare->numbers(c->declare, &e, to);
+}
+
+/* ---- norms -------------------------------------------------------------- */
+
+static inline gla_norm gla_norm_of(uint32_t kind, uint32_t groups, uint32_t width, float eps)
+{
+    gla_norm n = {.struct_size = (uint32_t)sizeof(n), .kind = kind, .groups = groups};
+
+    n.width = width;
+    n.eps = eps;
+    return n;
+}
+
+/* Its weight, 1 at first, and with bias its bias. */
+static inline void gla_norm_declare(const gla_layer_config *c, gla_norm *n, const char *weight,
+                                    const char *bias)
+{
+    const int64_t size = (int64_t)n->width * (n->weight_per_group ? n->groups : 1);
+    const gla_init one = gla_constant(1.0 - (double)n->weight_offset), zero = gla_constant(0);
+
+    if (weight)
+        gla_declare_numbers(c, weight, size, 0, &one, &n->weight);
+    if (bias)
+        gla_declare_numbers(c, bias, size, 0, &zero, &n->bias);
+}
+
+/* ---- in: what reads x --------------------------------------------------- */
+
+typedef struct gla_in_part {
+    const char *name; /* NAME.weight [out, D] */
+    uint32_t out;     /* 0: absent */
+    uint32_t act;     /* gla_activation, after the convolution */
+    uint32_t flags;   /* GLA_PART_*, GLA_IN_CONV */
+    const char *bias; /* where it is not NAME.bias */
+    const gla_init *bias_init;
+} gla_in_part;
+#define GLA_IN_CONV 0x10000u /* taps q_conv1d.weight of "q_proj"; those that have it come first */
+
+typedef struct gla_in_conv {
+    uint32_t width, bias, act; /* width 0: none; act: before those of the parts */
+} gla_in_conv;
+
+/* One stacked map, a short convolution of the first parts, an activation each. */
+typedef struct gla_in {
+    uint32_t n, d, s_conv, t_in;
+    uint32_t at[GLA_MAX_PARTS + 1]; /* part i is columns at[i] .. at[i + 1] */
+    uint32_t act[GLA_MAX_PARTS];
+    gla_linear *map;
+    gla_conv *conv;
+} gla_in;
+
+static inline void gla_in_declare(const gla_layer_config *c, gla_in *in, const gla_in_part *parts,
+                                  uint32_t n, const gla_in_conv *conv)
+{
+    gla_part maps[GLA_MAX_PARTS] = {{0}}, taps[GLA_MAX_PARTS] = {{0}};
+    char names[GLA_MAX_PARTS][16] = {"x_conv1d"};
+    const uint32_t width = conv ? conv->width : 0;
+    uint32_t channels = 0;
+
+    in->n = n;
+    in->d = c->d_in;
+    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
+        const gla_in_part *p = &parts[i];
+
+        in->at[i + 1] = in->at[i] + p->out;
+        in->act[i] = p->act;
+        maps[i] = (gla_part){.name = p->name,
+                             .out = p->out,
+                             .flags = p->flags & ~GLA_IN_CONV,
+                             .bias = p->bias,
+                             .bias_init = p->bias_init};
+        for (uint32_t k = 0; k < sizeof(names[0]); k++)
+            names[i][k] = "x_conv1d\0\0\0\0\0\0\0"[k];
+        names[i][0] = p->name[0];
+        if (!width || !(p->flags & GLA_IN_CONV))
+            continue;
+        taps[i] =
+            (gla_part){.name = names[i], .out = p->out, .flags = conv->bias ? GLA_PART_BIAS : 0};
+        channels += p->out;
+    }
+    gla_declare_parts(c, maps, n, c->d_in, &in->map);
+    if (channels) {
+        const gla_conv_map map = {.struct_size = (uint32_t)sizeof(map),
+                                  .part_size = (uint32_t)sizeof(gla_part),
+                                  .parts = taps,
+                                  .n_parts = n,
+                                  .width = width,
+                                  .activation = conv->act};
+
+        c->declare->conv(c->declare, &map, &in->conv);
+        in->s_conv = gla_declare_conv_state(c, channels, width);
+    }
+    in->t_in = gla_declare_rows(c, in->at[n]);
+}
+
+/* Of the batch's x.  x[i] is part i, [rows, out]; returns the distance between rows. */
+static inline size_t gla_in_run(const gla_math *m, const gla_batch *b, const gla_in *in, float **x)
+{
+    float *rows = b->scratch[in->t_in];
+    const size_t ld = in->at[in->n];
+
+    m->linear(b, in->map, b->n_rows, b->x, in->d, rows, ld);
+    if (in->conv)
+        m->conv1d(b, in->conv, in->s_conv, rows, ld, rows, ld);
+    for (uint32_t i = 0, next; i < in->n; i = next) {
+        float *part = rows + in->at[i];
+
+        for (next = i; next < in->n && in->act[next] == in->act[i]; next++)
+            x[next] = rows + in->at[next];
+        if (in->act[i] && in->at[next] > in->at[i])
+            m->activation(b, in->act[i], b->n_rows, in->at[next] - in->at[i], part, ld, part, ld);
+    }
+    return ld;
+}
+
+/* ---- out: norm, gate, projection ---------------------------------------- */
+
+typedef struct gla_out {
+    uint32_t width, d, has_norm;
+    gla_norm norm; /* gate_activation also without a norm */
+    gla_linear *map;
+} gla_out;
+
+/* norm NULL: none; its weight is norm_name (NULL: it has none).  Set out->norm.gate_activation
+ * after. */
+static inline void gla_out_declare(const gla_layer_config *c, gla_out *out, const char *name,
+                                   uint32_t width, uint32_t flags, const gla_norm *norm,
+                                   const char *norm_name)
+{
+    out->width = width;
+    out->d = c->d_out;
+    if (norm) {
+        out->has_norm = 1;
+        out->norm = *norm;
+        gla_norm_declare(c, &out->norm, norm_name, NULL);
+    }
+    gla_declare_linear(c, name, c->d_out, width, flags, &out->map);
+}
+
+/* y = W (norm(o) * act(gate)); gate [rows, width] or NULL; o is overwritten. */
+static inline gla_status gla_out_run(const gla_math *m, const gla_batch *b, const gla_out *out,
+                                     float *o, const float *gate, size_t ld_gate)
+{
+    const uint32_t n = b->n_rows, w = out->width;
+    gla_norm norm = out->norm;
+
+    norm.gate = gate;
+    norm.ld_gate = ld_gate;
+    if (out->has_norm)
+        m->norm(b, &norm, n, o, w, o, w);
+    else if (gate)
+        m->glu(b, norm.gate_activation, n, w, gate, ld_gate, o, w, o, w);
+    return m->linear(b, out->map, n, o, w, b->y, out->d);
+}
+
+/* ---- heads -------------------------------------------------------------- */
+
+/* Query heads, and key and value heads that groups of them share. */
+typedef struct gla_heads {
+    uint32_t heads, kv_heads, k, v; /* K and V of a head */
+    uint32_t qc, kc, vc, oc;        /* channels of all q, k, v and of the output */
+} gla_heads;
+
+static inline gla_status gla_heads_of(const gla_layer_config *c, uint32_t heads, uint32_t kv_heads,
+                                      uint32_t qc, uint32_t oc, gla_heads *h)
+{
+    h->heads = heads;
+    h->kv_heads = kv_heads ? kv_heads : heads;
+    if (!qc || qc % heads || oc % heads || heads % h->kv_heads)
+        return gla_host_fail(c->host, GLA_E_INVALID,
+                             "k_dim and v_dim must be multiples of heads, and heads of kv_heads");
+    h->k = qc / heads;
+    h->v = oc / heads;
+    h->qc = qc;
+    h->oc = oc;
+    h->kc = h->kv_heads * h->k;
+    h->vc = h->kv_heads * h->v;
+    return GLA_OK;
+}
+
+/* The state [H, K, V], flops per number of it and token. */
+static inline uint32_t gla_heads_state(const gla_layer_config *c, const gla_heads *h, double flops)
+{
+    return gla_declare_fixed(c, "S", h->heads, h->k, h->v, flops * h->heads * h->k * h->v);
+}
+
+/* A recurrence over that state; operands and decay are still to be filled in. */
+static inline gla_recurrence gla_heads_recurrence(const gla_heads *h, uint32_t state)
+{
+    gla_recurrence r = {.struct_size = (uint32_t)sizeof(r), .heads = h->heads, .k_dim = h->k};
+
+    r.v_dim = h->v;
+    r.k_heads = r.v_heads = r.decay_heads = h->kv_heads;
+    r.state = state;
+    r.ld_o = h->oc;
+    return r;
+}
+
+/* ---- feed-forward ------------------------------------------------------- */
+
+/* out(act(in x)), or out(act(gate) * up) of [gate | up] = in x. */
 typedef struct gla_mlp {
     gla_linear *in, *out;
     uint32_t d_in, d_out, d_ff, activation, gated;
     float gate_multiplier; /* of gate before act; 1 = none */
 } gla_mlp;
 
+/* With its dimensions filled in; names of gate, up and down. */
+static inline void gla_mlp_declare(const gla_layer_config *c, gla_mlp *f,
+                                   const char *const names[3], uint32_t flags)
+{
+    const gla_part in[] = {
+        {.name = names[0], .out = f->gated ? f->d_ff : 0, .flags = flags},
+        {.name = names[1], .out = f->d_ff, .flags = flags},
+    };
+
+    gla_declare_parts(c, in, 2, f->d_in, &f->in);
+    gla_declare_linear(c, names[2], f->d_out, f->d_ff, flags, &f->out);
+}
+
 /* y [rows, d_out] of the batch's x; inner: scratch [rows, d_ff, twice that if gated]. */
-static inline gla_status gla_run_mlp(const gla_math *m, const gla_batch *b, const gla_mlp *f,
+static inline gla_status gla_mlp_run(const gla_math *m, const gla_batch *b, const gla_mlp *f,
                                      float *inner, float *y)
 {
     const uint32_t n = b->n_rows, w = f->d_ff;
     const size_t ld = (f->gated ? 2u : 1u) * (size_t)w;
-    gla_status st = m->linear(b, f->in, n, b->x, f->d_in, inner, ld);
 
-    if (!st && f->gate_multiplier != 1.0f)
-        st = m->scale(b, f->gate_multiplier, n, w, inner, ld);
-    if (!st)
-        st = f->gated ? m->glu(b, f->activation, n, w, inner, ld, inner + w, ld, inner, ld)
-                      : m->activation(b, f->activation, n, w, inner, ld, inner, ld);
-    return st ? st : m->linear(b, f->out, n, inner, ld, y, f->d_out);
-}
-
-/* The floats of a declared VECTOR weight; NULL if absent. */
-static inline const float *gla_weight_f32(const gla_tensor *weights, uint32_t i)
-{
-    return i == GLA_ABSENT ? NULL : (const float *)weights[i].data;
+    m->linear(b, f->in, n, b->x, f->d_in, inner, ld);
+    if (f->gate_multiplier != 1.0f)
+        m->scale(b, f->gate_multiplier, n, w, inner, ld);
+    if (f->gated)
+        m->glu(b, f->activation, n, w, inner, ld, inner + w, ld, inner, ld);
+    else
+        m->activation(b, f->activation, n, w, inner, ld, inner, ld);
+    return m->linear(b, f->out, n, inner, ld, y, f->d_out);
 }
 
 #ifdef __cplusplus

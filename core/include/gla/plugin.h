@@ -302,8 +302,9 @@ typedef struct gla_part {
     const gla_view *view; /* NULL: the whole weight */
     const gla_init *init, *bias_init;
 } gla_part;
-#define GLA_PART_BIAS      1u  /* it has a bias [out] */
-#define GLA_PART_SENSITIVE 2u  /* keep in high precision when quantising (gates, decays, routers)  \
+#define GLA_PART_BIAS 1u /* it has a bias [out] */
+#define GLA_PART_SENSITIVE                                                                         \
+    2u                         /* keep in high precision when quantising (gates, decays, routers)  \
                                 */
 #define GLA_PART_TRANSPOSED 4u /* stored [in, out]; the map's only part */
 #define GLA_PART_LOOKUP     8u /* read by row (gather), not multiplied: costs no FLOPs */
@@ -411,7 +412,8 @@ typedef struct gla_batch {
     float *const *scratch; /* by declared index */
     float *const *shared;  /* by declared index */
     const gla_host *host;
-    void *exec; /* the host's; threads and scratch of this call */
+    void *exec;           /* the host's; threads and scratch of this call */
+    const gla_math *math; /* since 1.1 */
 } gla_batch;
 
 /* The declared FIXED state i of sequence s. */

@@ -10,7 +10,7 @@
 #ifndef GLA_TESTS_PLUGINS_BREACH_H
 #define GLA_TESTS_PLUGINS_BREACH_H
 
-#include <gla/blocks.h>
+#include "../../support/blocks_v1_0.h"
 
 #ifndef SCRATCH_NUMBERS
 #define SCRATCH_NUMBERS(d) (d)
