@@ -30,9 +30,7 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
     const gla_param_value *p = c->params, *ph = p + P_HEADS;
     const uint32_t phi = gla_u32(&p[P_FEATURE_MAP]);
-    const gla_status st = gla_heads_of(c, gla_u32(&ph[GLA_H_HEADS]), gla_u32(&ph[GLA_H_KV_HEADS]),
-                                       gla_u32_or(&ph[GLA_H_K_DIM], c->d_in),
-                                       gla_u32_or(&ph[GLA_H_V_DIM], c->d_in), &l->h);
+    const gla_status st = gla_heads_read(c, ph, 1, 1, &l->h);
     const gla_heads *h = &l->h;
 
     if (st)

@@ -68,7 +68,8 @@ static uint32_t declare_experts(const gla_layer *l, const gla_layer_config *cfg,
                                 uint32_t out, uint32_t in)
 {
     const gla_weight_desc w = {
-        name, GLA_WEIGHT_MATRIX, 3, {l->experts, out, in}, (double)l->top_k / l->experts, 0, 0, NULL};
+        name, GLA_WEIGHT_MATRIX, 3, {l->experts, out, in}, (double)l->top_k / l->experts, 0, 0,
+        NULL};
 
     return cfg->declare->weight(cfg->declare, &w);
 }

@@ -350,7 +350,7 @@ static gla_status add_part(gla__declaring *c, gla__made *m, const gla_part *p, d
         w.ndim = part->view.ndim;
         memcpy(w.dims, part->view.dims, sizeof(w.dims));
     }
-    snprintf(name, sizeof(name), "%s.weight", p->name);
+    snprintf(name, sizeof(name), "%s%sweight", p->name, p->name[0] ? "." : "");
     w.name = name;
     part->weight = add_weight(c, &w, true);
     if (c->status)
@@ -360,7 +360,7 @@ static gla_status add_part(gla__declaring *c, gla__made *m, const gla_part *p, d
         return gla__fail(&c->diag, GLA_E_PLUGIN, "a part of weight '%s' reaches beyond it", name);
     if (!(p->flags & GLA_PART_BIAS) && !p->bias)
         return GLA_OK;
-    snprintf(name, sizeof(name), "%s.bias", p->name);
+    snprintf(name, sizeof(name), "%s%sbias", p->name, p->name[0] ? "." : "");
     w = (gla_weight_desc){.name = p->bias ? p->bias : name,
                           .role = GLA_WEIGHT_VECTOR,
                           .ndim = 1,

@@ -324,7 +324,8 @@ static inline void gla_in_declare(const gla_layer_config *c, gla_in *in, const g
     in->t_in = gla_declare_rows(c, in->at[n]);
 }
 
-/* Of the batch's x.  x[i] is part i, [rows, out]; returns the distance between rows. */
+/* Of the batch's x.  x[i] is part i, [rows, out], NULL if it is absent; returns the distance
+ * between rows. */
 static inline size_t gla_in_run(const gla_math *m, const gla_batch *b, const gla_in *in, float **x)
 {
     float *rows = b->scratch[in->t_in];
@@ -337,7 +338,7 @@ static inline size_t gla_in_run(const gla_math *m, const gla_batch *b, const gla
         float *part = rows + in->at[i];
 
         for (next = i; next < in->n && in->act[next] == in->act[i]; next++)
-            x[next] = rows + in->at[next];
+            x[next] = in->at[next + 1] > in->at[next] ? rows + in->at[next] : NULL;
         if (in->act[i] && in->at[next] > in->at[i])
             m->activation(b, in->act[i], b->n_rows, in->at[next] - in->at[i], part, ld, part, ld);
     }
@@ -407,6 +408,16 @@ static inline gla_status gla_heads_of(const gla_layer_config *c, uint32_t heads,
     h->kc = h->kv_heads * h->k;
     h->vc = h->kv_heads * h->v;
     return GLA_OK;
+}
+
+/* From values of gla_params_heads; k_dim and v_dim are so many times D where the file says nothing.
+ */
+static inline gla_status gla_heads_read(const gla_layer_config *c, const gla_param_value *p,
+                                        uint32_t expand_k, uint32_t expand_v, gla_heads *h)
+{
+    return gla_heads_of(c, gla_u32(&p[GLA_H_HEADS]), gla_u32(&p[GLA_H_KV_HEADS]),
+                        gla_u32_or(&p[GLA_H_K_DIM], expand_k * c->d_in),
+                        gla_u32_or(&p[GLA_H_V_DIM], expand_v * c->d_in), h);
 }
 
 /* The state [H, K, V], flops per number of it and token. */

@@ -294,8 +294,7 @@ typedef struct gla_view {
 
 /* The outputs of a linear map or the channels of a convolution that come from one weight. */
 typedef struct gla_part {
-    const char
-        *name;      /* "q_proj": weight q_proj.weight [out, in], taps q_proj.weight [out, width] */
+    const char *name; /* "q_proj": q_proj.weight [out, in] or [out, taps]; "": "weight" */
     uint32_t out;   /* 0: the part is absent */
     uint32_t flags; /* GLA_PART_* */
     const char *bias;     /* the bias' full name; NULL: NAME.bias */
