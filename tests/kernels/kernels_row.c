@@ -43,6 +43,8 @@ static double activation(uint32_t kind, double x)
         return x > 0 ? x + 1 : exp(x);
     case GLA_ACT_SQUARE:
         return x * x;
+    case GLA_ACT_ONE_MINUS_EXP:
+        return -expm1(x);
     default:
         return x;
     }
@@ -146,16 +148,18 @@ void check_activations(ck *c)
 
 /* ---- norms ---- */
 
-static const char *const norms[] = {"", "rms", "layer", "l2", "sum", "l2_max", "softmax"};
+static const char *const norms[] = {"", "rms", "layer", "l2", "sum", "l2_max", "softmax", "l1_max"};
 
 static void solve(const call *x, double *want)
 {
     const size_t n = x->n;
-    double sum = 0, square = 0, around = 0, exps = 0, top = -INFINITY, mean = 0, factor = 1;
+    double sum = 0, square = 0, sizes = 0, around = 0, exps = 0, top = -INFINITY, mean = 0,
+           factor = 1;
 
     for (size_t i = 0; i < n; i++) {
         sum += x->x[i];
         square += (double)x->x[i] * x->x[i];
+        sizes += fabs((double)x->x[i]);
         top = x->x[i] > top ? x->x[i] : top;
     }
     for (size_t i = 0; i < n; i++) {
@@ -178,6 +182,9 @@ static void solve(const call *x, double *want)
         break;
     case GLA_NORM_L2_MAX:
         factor = sqrt(square) < x->norm.eps ? 1 / (double)x->norm.eps : 1 / sqrt(square);
+        break;
+    case GLA_NORM_L1_MAX:
+        factor = sizes < x->norm.eps ? 1 / (double)x->norm.eps : 1 / sizes;
         break;
     default:
         factor = 1 / exps;
