@@ -382,7 +382,6 @@ static gla_status forward(runner *r, const gla__instance *in, const float *x, fl
                    in->n_states * sizeof(void *));
     w->exec.failed = GLA_OK;
     w->exec.states = in->states;
-    w->exec.n_states = in->n_states;
     st = gla__validating() ? gla__validate_forward(in, &b) : in->desc->forward(in->layer, &b);
     return w->exec.failed ? w->exec.failed : st;
 }

@@ -1,40 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * activation.c - elementwise functions, gated products, and rows for a layer's own work
+ * activation.c - elementwise functions and gated products
  */
-#include "base/parallel.h"
 #include "math/kernels/row_kernels.h"
 #include "math/ops.h"
-
-#define PIECES_PER_THREAD 4u
-
-typedef struct rows_call {
-    void (*fn)(void *arg, uint32_t first, uint32_t last);
-    void *arg;
-    uint32_t rows, pieces;
-} rows_call;
-
-static void rows_piece(void *arg, uint32_t i)
-{
-    const rows_call *c = arg;
-
-    c->fn(c->arg, (uint32_t)((uint64_t)c->rows * i / c->pieces),
-          (uint32_t)((uint64_t)c->rows * (i + 1) / c->pieces));
-}
-
-gla_status gla__for_rows(const gla_batch *b, uint32_t rows,
-                         void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg)
-{
-    const uint32_t width = gla__parallel_width();
-    const uint32_t most = width > 1 ? PIECES_PER_THREAD * width : 1;
-    rows_call c = {fn, arg, rows, rows < most ? rows : most};
-
-    (void)b;
-    gla__parallel_for(c.pieces, rows_piece, &c);
-    return GLA_OK;
-}
-
-/* ---- elementwise ---- */
 
 typedef struct element_call {
     const gla__row_kernels *kernels;
@@ -91,25 +60,19 @@ static void mix_rows(void *arg, uint32_t first, uint32_t last)
     }
 }
 
-/* Little work is not worth waking other threads. */
-#define PARALLEL_FROM 16384u
-
 static gla_status run(const gla_batch *b, const element_call *given, uint32_t rows,
                       void (*fn)(void *arg, uint32_t first, uint32_t last))
 {
-    gla__work work = gla__work_begin(b, GLA__WORK_ACTIVATION);
     element_call c = *given;
-    gla_status st = GLA_OK;
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_ACTIVATION, &work);
 
     c.kernels = gla__row_kernels_for(gla__cpu_get()->isa);
-    if (c.act >= GLA__ACTIVATIONS)
+    if (!st && c.act >= GLA__ACTIVATIONS)
         st = GLA_E_INVALID;
-    else if (rows * c.width < PARALLEL_FROM)
-        fn(&c, 0, rows);
-    else
-        st = gla__for_rows(b, rows, fn, &c);
-    gla__work_end(&work);
-    return st;
+    if (!st)
+        gla__split_rows(rows, c.width, fn, &c);
+    return gla__work_end(&work, st);
 }
 
 gla_status gla__activate(const gla_batch *b, uint32_t act, uint32_t rows, uint32_t width,

@@ -351,11 +351,12 @@ static void merge_head(void *arg, uint32_t index)
 
 static gla_status check(const gla_batch *b, const gla_attention *a)
 {
-    const gla__kv_view *first = b->states[a->state];
-    const gla_status st = gla__check_size(b->host, "gla_attention", a->struct_size, sizeof(*a));
+    const gla__kv_view *first;
+    const gla_status st = gla__check_state(b, "attention", a->state, GLA_STATE_PER_TOKEN, 0);
 
     if (st)
         return st;
+    first = b->states[a->state];
     if (!first->kv_heads || !a->heads || a->heads % first->kv_heads)
         return gla_host_fail(b->host, GLA_E_INVALID,
                              "attention: heads must be a multiple of the state's kv_heads");
@@ -421,11 +422,26 @@ static size_t make_plans(job *j)
     return partial;
 }
 
+static void set_sizes(job *j)
+{
+    const gla__kv_view *view = j->b->states[j->a->state];
+
+    j->kv_heads = view->kv_heads;
+    j->group = j->a->heads / view->kv_heads;
+    j->k_dim = view->k_dim;
+    j->v_dim = view->v_dim ? view->v_dim : j->a->v_out_dim;
+    j->block_tokens = BLOCK_ROWS > j->group ? BLOCK_ROWS / j->group : 1;
+    j->block_rows = j->block_tokens * j->group;
+    j->ld_q = padded(j->k_dim);
+    j->ld_o = padded(j->v_dim);
+}
+
 static gla_status run(job *j, gla__exec *exec)
 {
     const gla_batch *b = j->b;
     size_t partial;
 
+    set_sizes(j);
     j->threads = gla__parallel_width();
     j->plans = gla__exec_take(exec, b->n_sequences * sizeof(*j->plans));
     j->worker_floats = padded(worker_floats(j->block_rows, j->ld_q, j->ld_o));
@@ -445,36 +461,22 @@ static gla_status run(job *j, gla__exec *exec)
     return GLA_OK;
 }
 
-gla_status gla__attention_with(const gla_batch *b, const gla_attention *a,
+gla_status gla__attention_with(const gla_batch *b, const gla_attention *given,
                                const gla__attention_kernels *kernels)
 {
-    const gla__kv_view *view;
+    gla_attention a;
+    job j = {.b = b, .a = &a, .k = kernels};
     gla__work work;
-    gla_status st;
-    job j;
+    gla_status st = gla__work_begin(b, GLA__WORK_ATTENTION, &work);
 
-    if (!b->n_rows || !b->n_sequences)
-        return GLA_OK;
-    st = check(b, a);
-    if (st)
-        return st;
-    memset(&j, 0, sizeof(j));
-    view = b->states[a->state];
-    j.b = b;
-    j.a = a;
-    j.k = kernels;
-    j.kv_heads = view->kv_heads;
-    j.group = a->heads / view->kv_heads;
-    j.k_dim = view->k_dim;
-    j.v_dim = view->v_dim ? view->v_dim : a->v_out_dim;
-    j.block_tokens = BLOCK_ROWS > j.group ? BLOCK_ROWS / j.group : 1;
-    j.block_rows = j.block_tokens * j.group;
-    j.ld_q = padded(j.k_dim);
-    j.ld_o = padded(j.v_dim);
-    work = gla__work_begin(b, GLA__WORK_ATTENTION);
-    st = run(&j, work.exec);
-    gla__work_end(&work);
-    return st;
+    if (!st)
+        st = GLA__TAKE(b->host, gla_attention, given, &a);
+    if (!st && b->n_rows && b->n_sequences) {
+        st = check(b, &a);
+        if (!st)
+            st = run(&j, work.exec);
+    }
+    return gla__work_end(&work, st);
 }
 
 gla_status gla__attention(const gla_batch *b, const gla_attention *a)

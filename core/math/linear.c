@@ -227,9 +227,11 @@ static gla_status copy_biases(gla_linear *l, const gla_linear_spec *spec)
     return GLA_OK;
 }
 
-gla_status gla__linear_create(const gla_host *h, const gla_linear_spec *spec, gla_linear **out)
+gla_status gla__linear_create(const gla_host *h, const gla_linear_spec *given, gla_linear **out)
 {
-    gla_status st = gla__check_size(h, "gla_linear_spec", spec->struct_size, sizeof(*spec));
+    gla_linear_spec s;
+    const gla_linear_spec *spec = &s;
+    gla_status st = GLA__TAKE(h, gla_linear_spec, given, &s);
     gla_linear *l;
 
     *out = NULL;
@@ -330,17 +332,18 @@ gla_status gla__gather(const gla_batch *b, const gla_linear *l, uint32_t rows, c
                        float *y, size_t ld_y)
 {
     gather_call c = {l, ids, y, ld_y};
-    gla__work work = gla__work_begin(b, GLA__WORK_LINEAR);
-    gla_status st = l->n_parts == 1 ? GLA_OK : GLA_E_INVALID;
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_LINEAR, &work);
 
+    if (!st && l->n_parts != 1)
+        st = GLA_E_INVALID;
     for (uint32_t r = 0; r < rows && !st; r++) {
         if (ids[r] < 0 || (size_t)ids[r] >= l->groups * l->parts[0].out)
             st = GLA_E_INVALID;
     }
     if (!st)
         st = gla__for_rows(b, rows, gather_rows, &c);
-    gla__work_end(&work);
-    return st;
+    return gla__work_end(&work, st);
 }
 
 const gla__linear_kernels *gla__linear_kernels_for(const gla__cpu *cpu)

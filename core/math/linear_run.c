@@ -312,15 +312,13 @@ static void quantise_rows(void *arg, uint32_t first, uint32_t last)
     }
 }
 
-static gla_status run(const gla_batch *b, call *c)
+static gla_status multiply(const gla_batch *b, call *c, gla__exec *exec)
 {
-    const gla_linear *l = c->l;
-    const size_t rows = c->offset[l->groups];
-    gla__work work = gla__work_begin(b, GLA__WORK_LINEAR);
+    const size_t rows = c->offset[c->l->groups];
     gla_status st;
 
     c->width = gla__parallel_width(); /* inside a run it would be 1 */
-    st = take_scratch(c, work.exec, rows);
+    st = take_scratch(c, exec, rows);
     for (; c->first_row < rows && !st; c->first_row = c->end_row) {
         c->end_row = least(rows, c->first_row + c->most_rows);
         if (c->x8[GLA_DTYPE_I8] || c->x8[GLA_DTYPE_I4])
@@ -330,8 +328,19 @@ static gla_status run(const gla_batch *b, call *c)
         if (!st)
             st = c->status;
     }
-    gla__work_end(&work);
     return st;
+}
+
+gla_status gla__linear_grouped(const gla_batch *b, const gla_linear *l, const uint32_t *offset,
+                               const float *x, size_t ld_x, float *y, size_t ld_y)
+{
+    call c = {.l = l, .x = x, .y = y, .ld_x = ld_x, .ld_y = ld_y, .offset = offset};
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_LINEAR, &work);
+
+    if (!st)
+        st = multiply(b, &c, work.exec);
+    return gla__work_end(&work, st);
 }
 
 gla_status gla__linear(const gla_batch *b, const gla_linear *l, uint32_t rows, const float *x,
@@ -339,18 +348,12 @@ gla_status gla__linear(const gla_batch *b, const gla_linear *l, uint32_t rows, c
 {
     const uint32_t offset[2] = {0, rows};
     call c = {.l = l, .x = x, .y = y, .ld_x = ld_x, .ld_y = ld_y, .offset = offset};
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_LINEAR, &work);
 
-    if (l->groups != 1)
-        return GLA_E_INVALID;
-    return run(b, &c);
-}
-
-gla_status gla__linear_grouped(const gla_batch *b, const gla_linear *l, const uint32_t *offset,
-                               const float *x, size_t ld_x, float *y, size_t ld_y)
-{
-    call c = {.l = l, .x = x, .y = y, .ld_x = ld_x, .ld_y = ld_y, .offset = offset};
-
-    return run(b, &c);
+    if (!st)
+        st = l->groups == 1 ? multiply(b, &c, work.exec) : GLA_E_INVALID;
+    return gla__work_end(&work, st);
 }
 
 size_t gla__linear_scratch(const gla__math_needs *needs)

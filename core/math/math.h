@@ -29,9 +29,10 @@ typedef struct gla__exec {
     /* 0 = chosen; 1 = recurrent form; n = chunks of n tokens, 64 at most (tests) */
     uint32_t recurrence_chunk;
     double *seconds; /* NULL, or [GLA__WORK_COUNT] time spent per kind of work (gla-bench) */
-    gla_status failed; /* of the layer that runs: the first error sticks */
-    const gla_state_desc *states; /* [n_states] of the layer that runs; NULL: not known */
-    uint32_t n_states;
+    /* The first failure of this forward(): nothing is computed after it.  Who calls forward()
+     * clears it before and fails with it after. */
+    gla_status failed;
+    const gla_state_desc *states; /* [batch.n_states] as declared; NULL: not known */
 } gla__exec;
 
 enum {

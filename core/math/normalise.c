@@ -5,8 +5,6 @@
 #include "math/kernels/row_kernels.h"
 #include "math/ops.h"
 
-#define PARALLEL_FROM 16384u /* numbers; fewer are not worth waking other threads */
-
 typedef struct norm_call {
     const gla__row_kernels *kernels;
     const gla_norm *n;
@@ -44,20 +42,20 @@ static void norm_rows(void *arg, uint32_t first, uint32_t last)
     }
 }
 
-gla_status gla__norm(const gla_batch *b, const gla_norm *n, uint32_t rows, const float *x,
+gla_status gla__norm(const gla_batch *b, const gla_norm *given, uint32_t rows, const float *x,
                      size_t ld_x, float *y, size_t ld_y)
 {
-    gla__work work = gla__work_begin(b, GLA__WORK_NORM);
-    norm_call c = {gla__row_kernels_for(gla__cpu_get()->isa), n, x, y, ld_x, ld_y};
-    gla_status st = gla__check_size(b->host, "gla_norm", n->struct_size, sizeof(*n));
+    gla_norm n;
+    norm_call c = {gla__row_kernels_for(gla__cpu_get()->isa), &n, x, y, ld_x, ld_y};
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_NORM, &work);
 
-    if (!st && (n->kind < GLA_NORM_RMS || n->kind >= GLA__NORMS ||
-                n->gate_activation >= GLA__ACTIVATIONS || !n->width))
+    if (!st)
+        st = GLA__TAKE(b->host, gla_norm, given, &n);
+    if (!st && (n.kind < GLA_NORM_RMS || n.kind >= GLA__NORMS ||
+                n.gate_activation >= GLA__ACTIVATIONS || !n.width))
         st = GLA_E_INVALID;
-    if (!st && (size_t)rows * n->groups * n->width < PARALLEL_FROM)
-        norm_rows(&c, 0, rows);
-    else if (!st)
-        st = gla__for_rows(b, rows, norm_rows, &c);
-    gla__work_end(&work);
-    return st;
+    if (!st)
+        gla__split_rows(rows, (size_t)n.groups * n.width, norm_rows, &c);
+    return gla__work_end(&work, st);
 }

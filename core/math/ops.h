@@ -3,19 +3,24 @@
  * ops.h - the functions behind the math table, one file each, and what they share
  *
  * table.c puts them together.  Each function of the table opens a gla__work, which counts its time
- * and remembers how much scratch was taken, and closes it on every way out:
+ * and remembers how much scratch was taken, and closes it with what came of it.  The first failure
+ * of a layer's forward() sticks: after it nothing is opened without failing at once.
  *
- *     gla_status gla__norm(const gla_batch *b, ...)
+ *     gla_status gla__norm(const gla_batch *b, const gla_norm *given, ...)
  *     {
- *         gla__work work = gla__work_begin(b, GLA__WORK_NORM);
- *         float *t = gla__exec_take(work.exec, bytes);
- *         ...
- *         gla__work_end(&work);
- *         return GLA_OK;
+ *         gla_norm n;
+ *         gla__work work;
+ *         gla_status st = gla__work_begin(b, GLA__WORK_NORM, &work);
+ *
+ *         if (!st)
+ *             st = GLA__TAKE(b->host, gla_norm, given, &n);
+ *         if (!st)
+ *             ...
+ *         return gla__work_end(&work, st);
  *     }
  *
- * A function called by another one of the table (also through for_rows) is counted with its
- * caller.  What a function takes from the arena must be covered by its file's scratch function.
+ * A function called by another one of the table is counted with its caller.  What a function takes
+ * from the arena must be covered by its file's scratch function.
  */
 #ifndef GLA_MATH_OPS_H
 #define GLA_MATH_OPS_H
@@ -23,6 +28,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/struct.h"
 #include "math/math.h"
 
 /* ---- shared by all functions of the table ---- */
@@ -35,43 +41,63 @@ typedef struct gla__work {
     uint32_t kind; /* GLA__WORK_* */
 } gla__work;
 
-static inline gla__work gla__work_begin(const gla_batch *b, uint32_t kind)
+/* Fails with what has failed before.  Close it in any case. */
+static inline gla_status gla__work_begin(const gla_batch *b, uint32_t kind, gla__work *w)
 {
-    gla__work w = {b->exec, NULL, 0, 0, kind};
-
-    if (!w.exec)
-        return w;
-    w.used = w.exec->used;
-    w.seconds = w.exec->seconds;
-    w.exec->seconds = NULL; /* so that calls inside do not count again */
-    if (w.seconds)
-        w.start = gla__clock_seconds();
-    return w;
+    *w = (gla__work){.exec = b->exec, .kind = kind};
+    if (!w->exec)
+        return GLA_OK;
+    w->used = w->exec->used;
+    w->seconds = w->exec->seconds;
+    w->exec->seconds = NULL; /* so that calls inside do not count again */
+    if (w->seconds)
+        w->start = gla__clock_seconds();
+    return w->exec->failed;
 }
 
-static inline void gla__work_end(gla__work *w)
+/* Returns st, and keeps it if it is a failure. */
+static inline gla_status gla__work_end(gla__work *w, gla_status st)
 {
     if (!w->exec)
-        return;
+        return st;
     w->exec->used = w->used;
     w->exec->seconds = w->seconds;
     if (w->seconds)
         w->seconds[w->kind] += gla__clock_seconds() - w->start;
+    if (st)
+        w->exec->failed = st;
+    return st;
 }
 
-/* What a layer fills in grows in later versions of the ABI; its size says which fields it has. */
-static inline gla_status gla__check_size(const gla_host *h, const char *type, uint32_t size,
-                                         size_t wanted)
+/* What a layer filled in, as we know it: fields that its version lacks are 0. */
+#define GLA__TAKE(host, type, given, ours)                                                         \
+    gla__take_checked(host, #type, GLA__FIRST(type), given, (given)->struct_size, ours,            \
+                      sizeof(type))
+static inline gla_status gla__take_checked(const gla_host *h, const char *type, size_t least,
+                                           const void *given, uint32_t given_size, void *ours,
+                                           size_t our_size)
 {
     char text[128];
 
-    if (size >= wanted)
+    gla__take(ours, our_size, given, given_size);
+    if (given_size >= least)
         return GLA_OK;
-    snprintf(text, sizeof(text), "%s: struct_size is %u, version 1.0 has %zu", type, size, wanted);
+    snprintf(text, sizeof(text), "%s: struct_size is %u, its first version has %zu", type,
+             given_size, least);
     if (h && h->explain)
         h->explain(h, text);
     return GLA_E_ABI;
 }
+
+/* GLA_OK if the layer has declared such a state: PER_TOKEN, or FIXED of so many numbers at least.
+ */
+gla_status gla__check_state(const gla_batch *b, const char *op, uint32_t index, uint32_t kind,
+                            uint64_t numbers);
+
+/* Rows in parts, as for_rows() does for layers, of so many numbers each: few of them are not worth
+ * waking other threads. */
+void gla__split_rows(uint32_t rows, size_t numbers,
+                     void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
 
 /* ---- scratch that the functions of one file take at most, in bytes ---- */
 
@@ -122,5 +148,15 @@ gla_status gla__mix(const gla_batch *b, uint32_t rows, uint32_t width, const flo
                     size_t ld_y);
 gla_status gla__for_rows(const gla_batch *b, uint32_t rows,
                          void (*fn)(void *arg, uint32_t first, uint32_t last), void *arg);
+gla_status gla__rows(const gla_batch *b, const gla_rows *r);
+gla_status gla__copy(const gla_batch *b, const gla_copy *c);
+gla_status gla__add(const gla_batch *b, const gla_factor *f);
+gla_status gla__mul(const gla_batch *b, const gla_factor *f);
+gla_status gla__route(const gla_batch *b, const gla_route *r);
+gla_status gla__permute(const gla_batch *b, uint32_t rows, uint32_t k, uint32_t width,
+                        const uint32_t *slot, const float *x, size_t ld_x, float *y, size_t ld_y);
+gla_status gla__combine_rows(const gla_batch *b, uint32_t rows, uint32_t k, uint32_t width,
+                             const uint32_t *slot, const float *weight, const float *x, size_t ld_x,
+                             float *y, size_t ld_y);
 
 #endif

@@ -27,7 +27,7 @@ static uint32_t or_heads(const gla_recurrence *r, uint32_t n)
     return n ? n : r->heads;
 }
 
-static const char *what_is_wrong(const gla_batch *b, const gla_recurrence *r)
+static const char *what_is_wrong(const gla_recurrence *r)
 {
     const uint32_t counts[] = {r->q_heads, r->k_heads, r->v_heads, r->decay_heads, r->beta_heads};
 
@@ -45,8 +45,6 @@ static const char *what_is_wrong(const gla_batch *b, const gla_recurrence *r)
         return "recurrence: the DPLR write needs a and b";
     if (r->normaliser && r->decay == GLA_DECAY_VALUE)
         return "recurrence: a normaliser cannot decay per value channel";
-    if (r->state >= b->n_states || (r->normaliser && r->z_state >= b->n_states))
-        return "recurrence: no such state";
     return NULL;
 }
 
@@ -167,39 +165,55 @@ size_t gla__recurrence_scratch(const gla__math_needs *needs)
                : 0;
 }
 
-gla_status gla__recurrence(const gla_batch *b, const gla_recurrence *r)
+static gla_status check(const gla_batch *b, const gla_recurrence *r)
 {
-    const gla_status st = gla__check_size(b->host, "gla_recurrence", r->struct_size, sizeof(*r));
-    const char *wrong;
-    gla__work work;
-    gla__exec *exec = b->exec;
-    uint32_t pieces = b->n_sequences * r->heads;
-    job j = {.batch = b, .r = r, .chunk = exec->recurrence_chunk};
+    const char *wrong = what_is_wrong(r);
+    const uint64_t keys = (uint64_t)r->heads * r->k_dim;
+    gla_status st;
 
-    if (st)
-        return st;
-    wrong = what_is_wrong(b, r);
     if (wrong)
         return gla_host_fail(b->host, GLA_E_INVALID, wrong);
-    if (!b->n_rows)
-        return GLA_OK;
-    work = gla__work_begin(b, GLA__WORK_RECURRENCE);
-    j.kernel = kernel_of_this_cpu();
-    j.width = gla__parallel_width();
-    j.per_thread = gla__rec_scratch(r->k_dim, r->v_dim);
+    st = gla__check_state(b, "recurrence", r->state, GLA_STATE_FIXED, keys * r->v_dim);
+    if (!st && r->normaliser)
+        st = gla__check_state(b, "recurrence", r->z_state, GLA_STATE_FIXED, keys);
+    return st;
+}
+
+static gla_status run(const gla_batch *b, const gla_recurrence *r, gla__exec *exec)
+{
+    const uint32_t pieces = b->n_sequences * r->heads;
+    job j = {.batch = b,
+             .r = r,
+             .kernel = kernel_of_this_cpu(),
+             .chunk = exec->recurrence_chunk,
+             .parts = 1,
+             .column = r->v_dim,
+             .width = gla__parallel_width(),
+             .per_thread = gla__rec_scratch(r->k_dim, r->v_dim)};
+
     j.scratch = gla__exec_take(exec, j.per_thread * sizeof(float) * j.width);
-    if (!j.scratch) {
-        gla__work_end(&work);
+    if (!j.scratch)
         return gla_host_fail(b->host, GLA_E_LIMIT,
                              "recurrence: k_dim and v_dim exceed the declared states");
-    }
-    j.parts = 1;
-    j.column = r->v_dim;
     if (pieces < 2 * j.width && j.width > 1 && !r->normaliser && r->v_dim > COLUMNS) {
         j.parts = (r->v_dim + COLUMNS - 1) / COLUMNS;
         j.column = COLUMNS;
     }
     gla__parallel_for(pieces * j.parts, run_piece, &j);
-    gla__work_end(&work);
     return GLA_OK;
+}
+
+gla_status gla__recurrence(const gla_batch *b, const gla_recurrence *given)
+{
+    gla_recurrence r;
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_RECURRENCE, &work);
+
+    if (!st)
+        st = GLA__TAKE(b->host, gla_recurrence, given, &r);
+    if (!st)
+        st = check(b, &r);
+    if (!st && b->n_rows)
+        st = run(b, &r, work.exec);
+    return gla__work_end(&work, st);
 }

@@ -149,10 +149,10 @@ static gla_status check_spec(const gla_host *h, const gla_rope_spec *s)
     return GLA_OK;
 }
 
-gla_status gla__rope_create(const gla_host *h, const gla_rope_spec *spec, gla_rope **out)
+gla_status gla__rope_create(const gla_host *h, const gla_rope_spec *given, gla_rope **out)
 {
-    gla_rope_spec s = *spec;
-    gla_status st = gla__check_size(h, "gla_rope_spec", s.struct_size, sizeof(s));
+    gla_rope_spec s;
+    gla_status st = GLA__TAKE(h, gla_rope_spec, given, &s);
     gla_rope *r;
 
     *out = NULL;
@@ -289,11 +289,11 @@ gla_status gla__rope_apply(const gla_batch *b, const gla_rope *r, uint32_t heads
 {
     rope_job j = {b, r, heads, head_dim, x, ld_x};
     gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_ATTENTION, &work);
 
-    if (r->dims > head_dim)
-        return gla_host_fail(b->host, GLA_E_INVALID, "rope: dims is more than the head has");
-    work = gla__work_begin(b, GLA__WORK_ATTENTION);
-    gla__parallel_for((b->n_rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, rotate_rows, &j);
-    gla__work_end(&work);
-    return GLA_OK;
+    if (!st && r->dims > head_dim)
+        st = gla_host_fail(b->host, GLA_E_INVALID, "rope: dims is more than the head has");
+    if (!st)
+        gla__parallel_for((b->n_rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, rotate_rows, &j);
+    return gla__work_end(&work, st);
 }

@@ -54,18 +54,11 @@ static piece piece_of(const job *j, uint32_t i)
     return p;
 }
 
-static gla_status run_job(job *j, uint32_t kind, void (*fn)(void *arg, uint32_t i))
+static void run_job(job *j, void (*fn)(void *arg, uint32_t i))
 {
-    gla__work work;
-
-    if (j->state >= j->batch->n_states)
-        return gla_host_fail(j->batch->host, GLA_E_INVALID, "sequence layer: no such state");
-    work = gla__work_begin(j->batch, kind);
     j->kernels = gla__sequence_kernels_for(gla__cpu_get()->isa);
     j->blocks = (j->channels + CHANNELS - 1) / CHANNELS;
     gla__parallel_for(j->batch->n_sequences * j->blocks, fn, j);
-    gla__work_end(&work);
-    return GLA_OK;
 }
 
 /* ---- convolution ---- */
@@ -99,9 +92,11 @@ static void fill_taps(gla_conv *c, const gla_conv_spec *spec)
     }
 }
 
-gla_status gla__conv_create(const gla_host *h, const gla_conv_spec *spec, gla_conv **out)
+gla_status gla__conv_create(const gla_host *h, const gla_conv_spec *given, gla_conv **out)
 {
-    const gla_status st = gla__check_size(h, "gla_conv_spec", spec->struct_size, sizeof(*spec));
+    gla_conv_spec s;
+    const gla_conv_spec *spec = &s;
+    const gla_status st = GLA__TAKE(h, gla_conv_spec, given, &s);
     uint64_t channels = 0;
     gla_conv *c;
 
@@ -174,8 +169,15 @@ gla_status gla__conv1d(const gla_batch *b, const gla_conv *c, uint32_t state, co
 {
     const conv_job w = {c, x, y, ld_x, ld_y};
     job j = {.batch = b, .what = &w, .state = state, .channels = c->channels};
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_CONV, &work);
 
-    return run_job(&j, GLA__WORK_CONV, run_conv);
+    if (!st)
+        st = gla__check_state(b, "convolution", state, GLA_STATE_FIXED,
+                              (uint64_t)(c->width - 1) * c->channels);
+    if (!st)
+        run_job(&j, run_conv);
+    return gla__work_end(&work, st);
 }
 
 /* ---- scans ---- */
@@ -207,17 +209,26 @@ static void run_selective(void *arg, uint32_t i)
         j->kernels->selective(&r);
 }
 
-gla_status gla__selective_scan(const gla_batch *b, const gla_selective_scan *s)
+gla_status gla__selective_scan(const gla_batch *b, const gla_selective_scan *given)
 {
-    job j = {.batch = b, .what = s, .state = s->state, .channels = s->inner};
-    const gla_status st =
-        gla__check_size(b->host, "gla_selective_scan", s->struct_size, sizeof(*s));
+    gla_selective_scan s;
+    job j = {.batch = b, .what = &s};
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_RECURRENCE, &work);
 
-    if (st)
-        return st;
-    if (!s->inner || !s->u || !s->dt || !s->b || !s->c || !s->a || !s->y)
-        return gla_host_fail(b->host, GLA_E_INVALID, "selective scan: an operand is missing");
-    return run_job(&j, GLA__WORK_RECURRENCE, run_selective);
+    if (!st)
+        st = GLA__TAKE(b->host, gla_selective_scan, given, &s);
+    if (!st && (!s.inner || !s.u || !s.dt || !s.b || !s.c || !s.a || !s.y))
+        st = gla_host_fail(b->host, GLA_E_INVALID, "selective scan: an operand is missing");
+    if (!st)
+        st = gla__check_state(b, "selective scan", s.state, GLA_STATE_FIXED,
+                              (uint64_t)s.n_state * s.inner);
+    if (!st) {
+        j.state = s.state;
+        j.channels = s.inner;
+        run_job(&j, run_selective);
+    }
+    return gla__work_end(&work, st);
 }
 
 static void run_scan(void *arg, uint32_t i)
@@ -239,34 +250,49 @@ static void run_scan(void *arg, uint32_t i)
         j->kernels->scan(&r);
 }
 
-gla_status gla__scan(const gla_batch *b, const gla_scan *s)
+gla_status gla__scan(const gla_batch *b, const gla_scan *given)
 {
-    job j = {.batch = b, .what = s, .state = s->state, .channels = s->width};
-    const gla_status st = gla__check_size(b->host, "gla_scan", s->struct_size, sizeof(*s));
+    gla_scan s;
+    job j = {.batch = b, .what = &s};
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_RECURRENCE, &work);
 
-    if (st)
-        return st;
-    if (!s->width || !s->log_decay || !s->x || !s->y)
-        return gla_host_fail(b->host, GLA_E_INVALID, "scan: an operand is missing");
-    return run_job(&j, GLA__WORK_RECURRENCE, run_scan);
+    if (!st)
+        st = GLA__TAKE(b->host, gla_scan, given, &s);
+    if (!st && (!s.width || !s.log_decay || !s.x || !s.y))
+        st = gla_host_fail(b->host, GLA_E_INVALID, "scan: an operand is missing");
+    if (!st)
+        st = gla__check_state(b, "scan", s.state, GLA_STATE_FIXED, s.width);
+    if (!st) {
+        j.state = s.state;
+        j.channels = s.width;
+        run_job(&j, run_scan);
+    }
+    return gla__work_end(&work, st);
+}
+
+static void shift_sequence(const gla_batch *b, uint32_t s, float *kept, uint32_t width,
+                           const float *x, size_t ld_x, float *y, size_t ld_y)
+{
+    const uint32_t first = b->row_offset[s], last = b->row_offset[s + 1];
+
+    if (first == last)
+        return;
+    memcpy(y + first * ld_y, kept, width * sizeof(float));
+    for (uint32_t r = first + 1; r < last; r++)
+        memcpy(y + r * ld_y, x + (r - 1) * ld_x, width * sizeof(float));
+    memcpy(kept, x + (last - 1) * ld_x, width * sizeof(float));
 }
 
 gla_status gla__shift(const gla_batch *b, uint32_t state, uint32_t width, const float *x,
                       size_t ld_x, float *y, size_t ld_y)
 {
-    gla__work work = gla__work_begin(b, GLA__WORK_CONV);
+    gla__work work;
+    gla_status st = gla__work_begin(b, GLA__WORK_CONV, &work);
 
-    for (uint32_t s = 0; s < b->n_sequences; s++) {
-        const uint32_t first = b->row_offset[s], last = b->row_offset[s + 1];
-        float *kept = gla_state_f32(b, s, state);
-
-        if (first == last)
-            continue;
-        memcpy(y + first * ld_y, kept, width * sizeof(float));
-        for (uint32_t r = first + 1; r < last; r++)
-            memcpy(y + r * ld_y, x + (r - 1) * ld_x, width * sizeof(float));
-        memcpy(kept, x + (last - 1) * ld_x, width * sizeof(float));
-    }
-    gla__work_end(&work);
-    return GLA_OK;
+    if (!st)
+        st = gla__check_state(b, "shift", state, GLA_STATE_FIXED, width);
+    for (uint32_t s = 0; s < b->n_sequences && !st; s++)
+        shift_sequence(b, s, gla_state_f32(b, s, state), width, x, ld_x, y, ld_y);
+    return gla__work_end(&work, st);
 }

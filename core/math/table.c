@@ -30,6 +30,13 @@ static const gla_math table = {
     .for_rows = gla__for_rows,
     .shift = gla__shift,
     .mix = gla__mix,
+    .copy = gla__copy,
+    .add = gla__add,
+    .mul = gla__mul,
+    .route = gla__route,
+    .permute = gla__permute,
+    .combine_rows = gla__combine_rows,
+    .rows = gla__rows,
 };
 
 const gla_math *gla__math_table(void)

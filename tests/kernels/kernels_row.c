@@ -7,6 +7,7 @@ typedef struct call {
     const gla__row_kernels *k;
     uint32_t kind;
     const float *x, *up, *weight, *bias;
+    const uint32_t *slot;
     float *y;
     size_t n;
     gla_norm norm;
@@ -43,6 +44,8 @@ static double activation(uint32_t kind, double x)
         return x > 0 ? x + 1 : exp(x);
     case GLA_ACT_SQUARE:
         return x * x;
+    case GLA_ACT_ONE_MINUS_EXP:
+        return -expm1(x);
     default:
         return x;
     }
@@ -74,6 +77,27 @@ static void call_scale(void *arg)
     const call *x = arg;
 
     x->k->scale(0.75f, x->y, x->n);
+}
+
+static void call_mul(void *arg)
+{
+    const call *x = arg;
+
+    x->k->mul(0.75f, x->x, x->y, x->n);
+}
+
+static void call_add(void *arg)
+{
+    const call *x = arg;
+
+    x->k->add(0.75f, x->x, x->y, x->n);
+}
+
+static void call_add_each(void *arg)
+{
+    const call *x = arg;
+
+    x->k->add_each(x->up, x->x, x->y, x->n);
 }
 
 /* The size of the numbers varies: tails and saturation too. */
@@ -125,6 +149,25 @@ static void in_place_one(ck *c, const char *name, void (*fn)(void *arg), size_t 
     ck_end(c);
 }
 
+/* y = f x or y += f x */
+static void factor_one(ck *c, const char *name, void (*fn)(void *arg), size_t n, bool poison)
+{
+    if (ck_case(c, "%s_n%zu%s", name, n, poison ? "_poison" : "")) {
+        call x = {.k = ck_table(c, "row"), .n = n, .x = inputs(c, n, poison)};
+        double *want = ck_want(c, n);
+
+        x.up = ck_input(c, n);
+        x.y = ck_input(c, n);
+        for (size_t i = 0; i < n; i++)
+            want[i] = (fn == call_mul ? 0 : x.y[i]) +
+                      (double)(fn == call_add_each ? x.up[i] : 0.75f) * x.x[i];
+        if (ck_run(c, fn, &x))
+            ck_compare(c, "y", x.y, want, n, 2);
+        ck_bench(c, 2.0 * (double)n, (fn == call_mul ? 8.0 : 12.0) * (double)n, fn, &x);
+    }
+    ck_end(c);
+}
+
 void check_activations(ck *c)
 {
     static const size_t sizes[] = {1, 7, 8, 15, 16, 33, 100};
@@ -144,18 +187,76 @@ void check_activations(ck *c)
     }
 }
 
+void check_factors(ck *c)
+{
+    static const size_t sizes[] = {1, 7, 8, 15, 16, 33, 100, 1024};
+
+    for (size_t i = ck_benching(c) ? 7 : 0; i < 8 * (ck_benching(c) ? 1 : 2); i++) {
+        factor_one(c, "mul", call_mul, sizes[i % 8], i / 8);
+        factor_one(c, "add", call_add, sizes[i % 8], i / 8);
+        factor_one(c, "add_each", call_add_each, sizes[i % 8], i / 8);
+    }
+}
+
+/* ---- weighted sums of rows ---- */
+
+enum { SORTED_ROWS = 20 };
+
+static void call_combine(void *arg)
+{
+    const call *x = arg;
+
+    x->k->combine(x->kind, x->slot, x->weight, x->x, x->n, x->y, x->n);
+}
+
+static void combine_one(ck *c, size_t k, size_t n, bool poison)
+{
+    if (ck_case(c, "combine_k%zu_n%zu%s", k, n, poison ? "_poison" : "")) {
+        float *rows = ck_input(c, SORTED_ROWS * n);
+        uint32_t slot[SORTED_ROWS];
+        call x = {.k = ck_table(c, "row"), .kind = (uint32_t)k, .n = n, .x = rows, .slot = slot};
+        double *want = ck_want(c, n);
+
+        x.weight = ck_input(c, k);
+        x.y = ck_output(c, n);
+        if (poison)
+            ck_poison(c, rows, SORTED_ROWS * n);
+        for (size_t i = 0; i < k; i++) {
+            slot[i] = rng_below(ck_rng(c), SORTED_ROWS);
+            for (size_t j = 0; j < n; j++)
+                want[j] += (double)x.weight[i] * rows[slot[i] * n + j];
+        }
+        if (ck_run(c, call_combine, &x))
+            ck_compare(c, "y", x.y, want, n, (double)k);
+        ck_bench(c, 2.0 * (double)(k * n), 4.0 * (double)((k + 1) * n), call_combine, &x);
+    }
+    ck_end(c);
+}
+
+void check_combine(ck *c)
+{
+    static const size_t sizes[] = {1, 7, 8, 15, 16, 33, 100}, choices[] = {1, 2, 8};
+
+    if (ck_benching(c))
+        combine_one(c, 8, 1024, false);
+    for (size_t i = 0; !ck_benching(c) && i < 7 * 3 * 2; i++)
+        combine_one(c, choices[i / 7 % 3], sizes[i % 7], i / 21);
+}
+
 /* ---- norms ---- */
 
-static const char *const norms[] = {"", "rms", "layer", "l2", "sum", "l2_max", "softmax"};
+static const char *const norms[] = {"", "rms", "layer", "l2", "sum", "l2_max", "softmax", "l1_max"};
 
 static void solve(const call *x, double *want)
 {
     const size_t n = x->n;
-    double sum = 0, square = 0, around = 0, exps = 0, top = -INFINITY, mean = 0, factor = 1;
+    double sum = 0, square = 0, sizes = 0, around = 0, exps = 0, top = -INFINITY, mean = 0,
+           factor = 1;
 
     for (size_t i = 0; i < n; i++) {
         sum += x->x[i];
         square += (double)x->x[i] * x->x[i];
+        sizes += fabs((double)x->x[i]);
         top = x->x[i] > top ? x->x[i] : top;
     }
     for (size_t i = 0; i < n; i++) {
@@ -178,6 +279,9 @@ static void solve(const call *x, double *want)
         break;
     case GLA_NORM_L2_MAX:
         factor = sqrt(square) < x->norm.eps ? 1 / (double)x->norm.eps : 1 / sqrt(square);
+        break;
+    case GLA_NORM_L1_MAX:
+        factor = sizes < x->norm.eps ? 1 / (double)x->norm.eps : 1 / sizes;
         break;
     default:
         factor = 1 / exps;

@@ -9,6 +9,7 @@
  *   test.share    mixer       first of its name writes its rows, the others read them; y = the rows
  *   test.params   ffn         one parameter of each kind; copies what it got to toy_params
  *   test.weights  ffn         y = x * weight + bias; vectors [D]
+ *   test.careless mixer       y = the row before, state [D]; fails on token 9 but returns GLA_OK
  */
 #ifndef GLA_TESTS_TOY_LAYERS_H
 #define GLA_TESTS_TOY_LAYERS_H

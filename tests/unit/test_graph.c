@@ -213,3 +213,18 @@ Test(graph, refuses_what_does_not_fit)
     cr_expect_eq(f.state[0][0][0], 0);
     teardown(&f);
 }
+
+Test(graph, a_layer_that_does_not_look_fails_all_the_same)
+{
+    float out[ROWS][N];
+    fixture f;
+
+    setup(&f, "  b: {norm_at: none, mixer: {type: test.careless}}", "[b]");
+    cr_expect_eq(run(&f, 1, (uint32_t[]){0, 2}, (int32_t[]){3, 4}, out), GLA_OK);
+    cr_expect_eq(ROW(1), 4 + 3);
+    cr_expect_eq(run(&f, 1, (uint32_t[]){0, 1}, (int32_t[]){9}, out), GLA_E_INVALID);
+    cr_expect_eq(f.state[0][0][0], 4); /* nothing ran after it */
+    cr_expect_eq(run(&f, 1, (uint32_t[]){0, 1}, (int32_t[]){5}, out), GLA_OK);
+    cr_expect_eq(ROW(0), 5 + 4);
+    teardown(&f);
+}

@@ -543,7 +543,9 @@ Test(linear, gather_reads_rows_as_they_are)
             }
         }
         cr_assert_eq(math->gather(&t->batch, l, 1, outside, y, IN), GLA_E_INVALID);
+        t->exec.failed = GLA_OK;
         cr_assert_eq(math->gather(&t->batch, l, 1, negative, y, IN), GLA_E_INVALID);
+        t->exec.failed = GLA_OK;
         math->linear_destroy(l);
         free_weight(&w);
     }

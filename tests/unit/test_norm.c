@@ -9,11 +9,12 @@ static double silu(double x)
 /* One group: y = norm(x), in doubles. */
 static void norm_double(uint32_t kind, const double *x, size_t n, double eps, double *y)
 {
-    double mean = 0, sum = 0, squares = 0, var = 0, top = x[0], total = 0;
+    double mean = 0, sum = 0, squares = 0, sizes = 0, var = 0, top = x[0], total = 0;
 
     for (size_t i = 0; i < n; i++) {
         sum += x[i];
         squares += x[i] * x[i];
+        sizes += fabs(x[i]);
         top = x[i] > top ? x[i] : top;
     }
     mean = sum / (double)n;
@@ -37,6 +38,9 @@ static void norm_double(uint32_t kind, const double *x, size_t n, double eps, do
             break;
         case GLA_NORM_L2_MAX:
             y[i] = x[i] / (sqrt(squares) > eps ? sqrt(squares) : eps);
+            break;
+        case GLA_NORM_L1_MAX:
+            y[i] = x[i] / (sizes > eps ? sizes : eps);
             break;
         default:
             y[i] = exp(x[i] - top) / total;
@@ -121,7 +125,7 @@ static void check_all(void)
 {
     static const size_t widths[] = {1, 3, 8, 16, 17, 64, 100, 128, 1000};
 
-    for (uint32_t kind = GLA_NORM_RMS; kind <= GLA_NORM_SOFTMAX; kind++) {
+    for (uint32_t kind = GLA_NORM_RMS; kind <= GLA_NORM_L1_MAX; kind++) {
         for (unsigned mode = 0; mode < 32; mode++) {
             for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++)
                 check_case(kind, 1 + i % 3, widths[i], mode, kind * 1000 + mode * 10 + i);
@@ -149,7 +153,7 @@ Test(norm, close_to_double_avx512)
 
 Test(norm, long_rows_keep_their_accuracy)
 {
-    for (uint32_t kind = GLA_NORM_RMS; kind <= GLA_NORM_SOFTMAX; kind++)
+    for (uint32_t kind = GLA_NORM_RMS; kind <= GLA_NORM_L1_MAX; kind++)
         check_case(kind, 1, 16384, 8, kind);
 }
 
@@ -158,7 +162,7 @@ Test(norm, one_nan_spoils_its_group_only)
     const gla__math_needs needs = {.rows = 1, .threads = 1};
     math_test *t = math_test_new(&needs);
 
-    for (uint32_t kind = GLA_NORM_RMS; kind <= GLA_NORM_SOFTMAX; kind++) {
+    for (uint32_t kind = GLA_NORM_RMS; kind <= GLA_NORM_L1_MAX; kind++) {
         const gla_norm norm = {
             .struct_size = sizeof(norm), .kind = kind, .groups = 2, .width = 20, .eps = 1e-6f};
         float x[40], y[40];

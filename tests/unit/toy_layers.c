@@ -248,8 +248,34 @@ static const gla_layer_desc weights_desc = {.struct_size = sizeof(gla_layer_desc
                                             .bind = weights_bind,
                                             .forward = weights_forward};
 
-static const gla_layer_desc *const layers[] = {
-    &tokens_desc, &scale_desc, &sum_desc, &share_desc, &params_desc, &weights_desc, &readout_desc};
+/* ---- test.careless ---- */
+
+static gla_status careless_forward(const gla_layer *l, const gla_batch *b)
+{
+    const gla_math *m = gla_host_math(b->host);
+    const gla_norm norm = {.struct_size = sizeof(norm),
+                           .kind = b->x[0] == 9 ? 99 : GLA_NORM_SOFTMAX,
+                           .groups = 1,
+                           .width = 1};
+    const size_t d = l->d_in;
+
+    m->norm(b, &norm, 1, b->x, d, b->y, d);
+    m->shift(b, 0, l->d_in, b->x, d, b->y, d);
+    return GLA_OK;
+}
+
+static const gla_layer_desc careless_desc = {.struct_size = sizeof(gla_layer_desc),
+                                             .revision = 1,
+                                             .type_id = "test.careless/1",
+                                             .flags = GLA_LAYER_MIXER,
+                                             .create = sum_create,
+                                             .destroy = destroy,
+                                             .bind = bind_nothing,
+                                             .forward = careless_forward};
+
+static const gla_layer_desc *const layers[] = {&tokens_desc,  &scale_desc,   &sum_desc,
+                                               &share_desc,   &params_desc,  &weights_desc,
+                                               &readout_desc, &careless_desc};
 GLA_PLUGIN_DEFINE(toy, "1.0", "Apache-2.0", NULL, NULL, layers);
 
 gla_registry *toy_registry(void)

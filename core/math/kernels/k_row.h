@@ -67,13 +67,31 @@ V_INLINE vf act_elu1(vf x)
     return v_select(v_gt(x, v_zero()), v_add(x, v_set1(1.0f)), v_exp(x));
 }
 
+/* near 0 the series of 1 - e^x, so that nothing cancels */
+V_INLINE vf act_one_minus_exp(vf x)
+{
+    vf p = v_set1(1.0f / 362880);
+
+    p = v_fma(p, x, v_set1(1.0f / 40320));
+    p = v_fma(p, x, v_set1(1.0f / 5040));
+    p = v_fma(p, x, v_set1(1.0f / 720));
+    p = v_fma(p, x, v_set1(1.0f / 120));
+    p = v_fma(p, x, v_set1(1.0f / 24));
+    p = v_fma(p, x, v_set1(1.0f / 6));
+    p = v_fma(p, x, v_set1(0.5f));
+    return v_select(v_lt(v_abs(x), v_set1(0.5f)), v_fnma(v_mul(x, x), p, v_sub(v_zero(), x)),
+                    v_sub(v_set1(1.0f), v_exp(x)));
+}
+
 #define ACTIVATIONS(XX)                                                                            \
     XX(none)                                                                                       \
     XX(silu)                                                                                       \
     XX(sigmoid)                                                                                    \
     XX(relu)                                                                                       \
     XX(relu2)                                                                                      \
-    XX(gelu) XX(gelu_tanh) XX(tanh) XX(softplus) XX(log_sigmoid) XX(exp) XX(elu1) XX(square)
+    XX(gelu)                                                                                       \
+    XX(gelu_tanh) XX(tanh) XX(softplus) XX(log_sigmoid) XX(exp) XX(elu1) XX(square)                \
+        XX(one_minus_exp)
 
 #define DEFINE(name)                                                                               \
     static void run_##name(const float *x, float *y, size_t n)                                     \
@@ -121,17 +139,68 @@ static void clamp(float low_, float high_, float *x, size_t n)
     }
 }
 
+static void mul(float factor_, const float *x, float *y, size_t n)
+{
+    const vf factor = v_set1(factor_);
+    size_t i = 0;
+
+    for (; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_mul(factor, v_load(x + i)));
+    if (i < n)
+        v_store_n(y + i, v_mul(factor, v_load_n(x + i, n - i)), n - i);
+}
+
+static void add(float factor_, const float *x, float *y, size_t n)
+{
+    const vf factor = v_set1(factor_);
+    size_t i = 0;
+
+    for (; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_add(v_load(y + i), v_mul(factor, v_load(x + i))));
+    if (i < n)
+        v_store_n(y + i, v_add(v_load_n(y + i, n - i), v_mul(factor, v_load_n(x + i, n - i))),
+                  n - i);
+}
+
+static void add_each(const float *factor, const float *x, float *y, size_t n)
+{
+    size_t i = 0;
+
+    for (; i + V_WIDTH <= n; i += V_WIDTH)
+        v_store(y + i, v_add(v_load(y + i), v_mul(v_load(factor + i), v_load(x + i))));
+    if (i < n) {
+        const vf product = v_mul(v_load_n(factor + i, n - i), v_load_n(x + i, n - i));
+
+        v_store_n(y + i, v_add(v_load_n(y + i, n - i), product), n - i);
+    }
+}
+
+static void combine(size_t k, const uint32_t *slot, const float *weight, const float *x,
+                    size_t ld_x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += V_WIDTH) {
+        const size_t left = n - i < V_WIDTH ? n - i : V_WIDTH;
+        vf sum = v_zero();
+
+        for (size_t j = 0; j < k; j++)
+            sum = v_add(sum, v_mul(v_set1(weight[j]), v_load_n(x + slot[j] * ld_x + i, left)));
+        v_store_n(y + i, sum, left);
+    }
+}
+
 /* ---- sums: four of them, so that errors grow with the logarithm and adds overlap ---- */
 
-V_INLINE vf term(vf a, vf mean, const int squared)
+typedef enum term { PLAIN, SQUARE, SIZE } term;
+
+V_INLINE vf term_of(vf a, vf mean, const term what)
 {
     const vf d = v_sub(a, mean);
 
-    return squared ? v_mul(d, d) : d;
+    return what == SQUARE ? v_mul(d, d) : what == SIZE ? v_abs(d) : d;
 }
 
-/* sum of (x - mean) or of its square */
-V_INLINE float sum_of(const float *x, size_t n, float mean_, const int squared)
+/* sum of x - mean, of its square or of its size */
+V_INLINE float sum_of(const float *x, size_t n, float mean_, const term what)
 {
     const vf mean = v_set1(mean_);
     vf s[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
@@ -140,14 +209,14 @@ V_INLINE float sum_of(const float *x, size_t n, float mean_, const int squared)
     for (; i + 4 * V_WIDTH <= n; i += 4 * V_WIDTH) {
         V_UNROLL
         for (size_t u = 0; u < 4; u++)
-            s[u] = v_add(s[u], term(v_load(x + i + u * V_WIDTH), mean, squared));
+            s[u] = v_add(s[u], term_of(v_load(x + i + u * V_WIDTH), mean, what));
     }
     for (; i + V_WIDTH <= n; i += V_WIDTH)
-        s[0] = v_add(s[0], term(v_load(x + i), mean, squared));
+        s[0] = v_add(s[0], term_of(v_load(x + i), mean, what));
     if (i < n) {
         float last[GLA_SIMD] = {0};
 
-        v_store_n(last, term(v_load_n(x + i, n - i), mean, squared), n - i);
+        v_store_n(last, term_of(v_load_n(x + i, n - i), mean, what), n - i);
         s[1] = v_add(s[1], v_load(last));
     }
     return v_hsum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
@@ -174,7 +243,7 @@ V_INLINE void scale_row(const gla_norm *n, const float *weight, const float *bia
 static void norm_rms(const gla_norm *n, const float *weight, const float *bias, const float *x,
                      float *y)
 {
-    const float mean = sum_of(x, n->width, 0.0f, 1) / (float)n->width;
+    const float mean = sum_of(x, n->width, 0.0f, SQUARE) / (float)n->width;
 
     scale_row(n, weight, bias, x, y, 0.0f, 1.0f / sqrtf(mean + n->eps));
 }
@@ -182,8 +251,8 @@ static void norm_rms(const gla_norm *n, const float *weight, const float *bias, 
 static void norm_layer(const gla_norm *n, const float *weight, const float *bias, const float *x,
                        float *y)
 {
-    const float mean = sum_of(x, n->width, 0.0f, 0) / (float)n->width;
-    const float var = sum_of(x, n->width, mean, 1) / (float)n->width;
+    const float mean = sum_of(x, n->width, 0.0f, PLAIN) / (float)n->width;
+    const float var = sum_of(x, n->width, mean, SQUARE) / (float)n->width;
 
     scale_row(n, weight, bias, x, y, mean, 1.0f / sqrtf(var + n->eps));
 }
@@ -191,19 +260,28 @@ static void norm_layer(const gla_norm *n, const float *weight, const float *bias
 static void norm_l2(const gla_norm *n, const float *weight, const float *bias, const float *x,
                     float *y)
 {
-    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / sqrtf(sum_of(x, n->width, 0.0f, 1) + n->eps));
+    scale_row(n, weight, bias, x, y, 0.0f,
+              1.0f / sqrtf(sum_of(x, n->width, 0.0f, SQUARE) + n->eps));
 }
 
 static void norm_sum(const gla_norm *n, const float *weight, const float *bias, const float *x,
                      float *y)
 {
-    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / (sum_of(x, n->width, 0.0f, 0) + n->eps));
+    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / (sum_of(x, n->width, 0.0f, PLAIN) + n->eps));
 }
 
 static void norm_l2_max(const gla_norm *n, const float *weight, const float *bias, const float *x,
                         float *y)
 {
-    const float length = sqrtf(sum_of(x, n->width, 0.0f, 1));
+    const float length = sqrtf(sum_of(x, n->width, 0.0f, SQUARE));
+
+    scale_row(n, weight, bias, x, y, 0.0f, 1.0f / (length < n->eps ? n->eps : length));
+}
+
+static void norm_l1_max(const gla_norm *n, const float *weight, const float *bias, const float *x,
+                        float *y)
+{
+    const float length = sum_of(x, n->width, 0.0f, SIZE);
 
     scale_row(n, weight, bias, x, y, 0.0f, 1.0f / (length < n->eps ? n->eps : length));
 }
@@ -222,7 +300,7 @@ static void norm_softmax(const gla_norm *n, const float *weight, const float *bi
 
         v_store_n(y + i, v_exp(v_sub(v_load_n(x + i, k), most)), k);
     }
-    scale_row(n, weight, bias, y, y, 0.0f, 1.0f / sum_of(y, n->width, 0.0f, 0));
+    scale_row(n, weight, bias, y, y, 0.0f, 1.0f / sum_of(y, n->width, 0.0f, PLAIN));
 }
 
 #define RUN(name) run_##name,
@@ -232,5 +310,9 @@ const gla__row_kernels GLA_KERNELS = {
     {ACTIVATIONS(GLU)},
     scale,
     clamp,
-    {NULL, norm_rms, norm_layer, norm_l2, norm_sum, norm_l2_max, norm_softmax},
+    mul,
+    add,
+    add_each,
+    combine,
+    {NULL, norm_rms, norm_layer, norm_l2, norm_sum, norm_l2_max, norm_softmax, norm_l1_max},
 };
