@@ -11,7 +11,6 @@
 #include "graph/validate.h"
 
 enum { MAX_WEIGHTS = 4096, MAX_STATES = 64, MAX_SCRATCH = 64, MAX_SHARED = 16, MAX_NAME = 255 };
-#define MAX_ELEMENTS (UINT64_C(1) << 40)
 
 /* What create() sees through its declare table. */
 typedef struct collector {
@@ -20,15 +19,6 @@ typedef struct collector {
     gla_status status; /* the first error sticks */
     gla_diag diag;
 } collector;
-
-uint64_t gla__n_elements(uint32_t ndim, const int64_t *dims)
-{
-    uint64_t n = 1;
-
-    for (uint32_t i = 0; i < ndim; i++)
-        n *= (uint64_t)dims[i];
-    return n;
-}
 
 /* ---- checks of what a layer declares ---- */
 
@@ -56,7 +46,7 @@ static gla_status check_dims(const char *what, const char *name, uint32_t ndim, 
         if (dims[i] < 1)
             return gla__fail(diag, GLA_E_PLUGIN, "%s '%s': dimension %" PRIu32 " is %" PRId64, what,
                              name, i, dims[i]);
-        if (!gla__mul_u64(n, (uint64_t)dims[i], &n) || n > MAX_ELEMENTS)
+        if (!gla__mul_u64(n, (uint64_t)dims[i], &n) || n > GLA__MAX_ELEMENTS)
             return gla__fail(diag, GLA_E_LIMIT, "%s '%s' has more than 2^40 numbers", what, name);
     }
     return GLA_OK;
@@ -200,7 +190,8 @@ static uint32_t declare_scratch(const gla_declare *d, size_t per_row, size_t per
     if (!make_room(c, (void **)&in->scratch, &c->scratch_capacity, in->n_scratch, MAX_SCRATCH,
                    sizeof(*in->scratch), "scratch buffers"))
         return 0;
-    if (per_row > MAX_ELEMENTS || per_sequence > MAX_ELEMENTS || fixed > MAX_ELEMENTS) {
+    if (per_row > GLA__MAX_ELEMENTS || per_sequence > GLA__MAX_ELEMENTS ||
+        fixed > GLA__MAX_ELEMENTS) {
         c->status =
             gla__fail(&c->diag, GLA_E_LIMIT, "scratch of %zu * rows + %zu * sequences + %zu",
                       per_row, per_sequence, fixed);
@@ -219,7 +210,7 @@ static uint32_t declare_shared(const gla_declare *d, const char *name, size_t pe
     if (!make_room(c, (void **)&in->shared, &c->shared_capacity, in->n_shared, MAX_SHARED,
                    sizeof(*in->shared), "shared rows"))
         return 0;
-    if (!good_name(name) || per_row < 1 || per_row > MAX_ELEMENTS) {
+    if (!good_name(name) || per_row < 1 || per_row > GLA__MAX_ELEMENTS) {
         c->status = gla__fail(&c->diag, GLA_E_PLUGIN, "shared rows '%s' of %zu numbers",
                               name ? name : "", per_row);
         return 0;

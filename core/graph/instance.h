@@ -14,6 +14,8 @@
 #include <gla/status.h>
 #include <stdbool.h>
 
+#include "base/tensor.h"
+
 typedef struct gla__scratch {
     size_t per_row, per_sequence, fixed; /* numbers */
 } gla__scratch;
@@ -53,8 +55,5 @@ gla_status gla__instance_create(const gla_layer_desc *desc, const char *name,
 /* weights: [n_weights]. */
 gla_status gla__instance_bind(gla__instance *in, const gla_tensor *weights, gla_diag *diag);
 void gla__instance_destroy(gla__instance *in); /* also a zeroed one */
-
-/* Product of the dimensions, which create() has checked. */
-uint64_t gla__n_elements(uint32_t ndim, const int64_t *dims);
 
 #endif
