@@ -11,6 +11,7 @@
 #ifndef GLA_GRAPH_INSTANCE_H
 #define GLA_GRAPH_INSTANCE_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 #include <stdbool.h>
 

@@ -14,6 +14,7 @@
 #define GLA_CHECK_H
 
 #include "cli/cli.h"
+#include <gla/plugin.h>
 
 enum {
     CHECK_VOCAB = 61,

@@ -2,6 +2,7 @@
  *
  * check_model.c - a small model with the layer in it
  */
+#include <gla/plugin.h>
 #include <string.h>
 
 #include "gla-check/check.h"

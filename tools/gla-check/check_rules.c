@@ -2,6 +2,7 @@
  *
  * check_rules.c - the checks
  */
+#include <gla/plugin.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
