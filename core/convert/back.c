@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "base/tensor.h"
 #include "convert/conversion.h"
 #include "formats/text/yaml.h"
 #include "formats/weights/safetensors.h"
@@ -53,11 +54,6 @@ typedef struct back {
     uint32_t n_changed; /* tensors whose numbers are no longer the published ones */
     gla_convert_report report;
 } back;
-
-static bool is_quantised(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_I8 || dtype == GLA_DTYPE_I4;
-}
 
 /* ---- the list of pieces -------------------------------------------------------------- */
 
@@ -120,7 +116,6 @@ static const origin *first_origin(const back *b, const char *published)
 static gla_status read_quantised(back *b, const gla_tensor_info *info, void **out)
 {
     const uint64_t cols = (uint64_t)info->dims[info->ndim - 1], rows = info->n_elements / cols;
-    const uint64_t bytes = info->dtype == GLA_DTYPE_I8 ? cols : cols / 2;
     char *raw = gla__alloc(info->raw_bytes);
     size_t n;
     gla_status st;
@@ -131,7 +126,8 @@ static gla_status read_quantised(back *b, const gla_tensor_info *info, void **ou
     else
         st = gla_weights_read(b->weights, info, raw, b->diag);
     if (!st)
-        st = gla__dequantise_rows(info->dtype, raw, raw + rows * bytes, rows, cols, *out, b->diag);
+        st = gla__dequantise_rows(info->dtype, raw, raw + rows * gla__row_bytes(info->dtype, cols),
+                                  rows, cols, *out, b->diag);
     gla__free(raw);
     return st;
 }
@@ -153,7 +149,7 @@ static gla_status get(back *b, const gla_tensor_info *info, const char **out)
     }
     gla__free(slot->data);
     *slot = (held){.used = b->clock};
-    if (is_quantised(info->dtype) && info->n_elements) {
+    if (gla__is_quantised(info->dtype) && info->n_elements) {
         st = read_quantised(b, info, &slot->data);
     } else {
         slot->data = gla__alloc(info->raw_bytes ? info->raw_bytes : 1);
@@ -171,14 +167,14 @@ static gla_status get(back *b, const gla_tensor_info *info, const char **out)
 /* Narrower than published: the lost digits do not come back. */
 static bool is_narrower(uint32_t ours, uint32_t theirs)
 {
-    return is_quantised(ours) ||
-           (ours != theirs && gla_dtype_bytes(ours, 1, 1) <= gla_dtype_bytes(theirs, 1, 1));
+    return gla__is_quantised(ours) ||
+           (ours != theirs && gla__dtype_width(ours) <= gla__dtype_width(theirs));
 }
 
 static gla_status write_numbers(back *b, const origin *o, const gla__st_entry *e, const char *data)
 {
-    const uint32_t from = is_quantised(o->info->dtype) ? GLA_DTYPE_F32 : o->info->dtype;
-    const uint64_t in = gla_dtype_bytes(from, 1, 1), out = gla_dtype_bytes(e->info.dtype, 1, 1);
+    const uint32_t from = gla__is_quantised(o->info->dtype) ? GLA_DTYPE_F32 : o->info->dtype;
+    const uint64_t in = gla__dtype_width(from), out = gla__dtype_width(e->info.dtype);
     gla_status st = GLA_OK;
 
     if (from == e->info.dtype)

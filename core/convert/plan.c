@@ -10,22 +10,12 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/diag.h"
+#include "base/tensor.h"
 #include "convert/conversion.h"
 
 #define SMALL_MATRIX 4096 /* numbers: below, quantising saves nothing worth having */
 
 /* ---- where the numbers come from ---------------------------------------------------- */
-
-static bool is_quantised(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_I8 || dtype == GLA_DTYPE_I4;
-}
-
-static bool is_float(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_F32 || dtype == GLA_DTYPE_BF16 || dtype == GLA_DTYPE_F16 ||
-           dtype == GLA_DTYPE_F64;
-}
 
 static gla__convert_item *add_item(gla__conversion *c, const char *name)
 {
@@ -103,18 +93,6 @@ static const char *missing_source(const gla__convert_item *item)
     return NULL;
 }
 
-/* "[512, 1024]" */
-static const char *shape_text(uint32_t ndim, const int64_t *dims, char *buf, size_t size)
-{
-    size_t used = (size_t)snprintf(buf, size, "[");
-
-    for (uint32_t i = 0; i < ndim && used < size; i++)
-        used += (size_t)snprintf(buf + used, size - used, "%s%" PRId64, i ? ", " : "", dims[i]);
-    if (used < size)
-        snprintf(buf + used, size - used, "]");
-    return buf;
-}
-
 static gla_status wrong_size(gla__conversion *c, const gla__convert_item *item, uint64_t want,
                              uint64_t have)
 {
@@ -124,12 +102,12 @@ static gla_status wrong_size(gla__conversion *c, const gla__convert_item *item, 
 
     if (item->n_read == 1)
         st = gla__fail(c->diag, GLA_E_SHAPE, "needs %s, but %s is %s",
-                       shape_text(item->out.ndim, item->out.dims, ours, sizeof(ours)), info->name,
-                       shape_text(info->ndim, info->dims, theirs, sizeof(theirs)));
+                       gla__shape_text(item->out.ndim, item->out.dims, ours, sizeof(ours)),
+                       info->name, gla__shape_text(info->ndim, info->dims, theirs, sizeof(theirs)));
     else
         st = gla__fail(c->diag, GLA_E_SHAPE,
                        "needs %s, %" PRIu64 " numbers, its %" PRIu32 " pieces have %" PRIu64,
-                       shape_text(item->out.ndim, item->out.dims, ours, sizeof(ours)), want,
+                       gla__shape_text(item->out.ndim, item->out.dims, ours, sizeof(ours)), want,
                        item->n_read, have);
     gla__at(c->diag, item->out.name);
     gla__at(c->diag, c->src);
@@ -159,7 +137,7 @@ static gla_status check_pieces(gla__conversion *c, gla__convert_item *item, uint
         if (!gla__add_u64(p->first, p->count, &end) || end > p->info->n_elements ||
             !gla__add_u64(have, p->count, &have) || (p->columns.width && !columns_fit(item)))
             return wrong_size(c, item, want, p->info->n_elements);
-        if (!is_float(p->info->dtype) && !is_quantised(p->info->dtype)) {
+        if (!gla__is_float(p->info->dtype) && !gla__is_quantised(p->info->dtype)) {
             gla__fail(c->diag, GLA_E_UNSUPPORTED, "%s has %s numbers, floating point is needed",
                       p->source, gla_dtype_name(p->info->dtype));
             gla__at(c->diag, c->src);
@@ -219,7 +197,7 @@ static uint32_t kept_dtype(const gla__convert_item *item)
     const bool exact = item->kept == GLA_KEPT_VECTOR || item->kept == GLA_KEPT_SENSITIVE ||
                        item->kept == GLA_KEPT_PATTERN;
 
-    if (is_quantised(item->stored))
+    if (gla__is_quantised(item->stored))
         return GLA_DTYPE_BF16;
     return exact || item->stored == GLA_DTYPE_F16 ? item->stored : GLA_DTYPE_BF16;
 }
@@ -232,7 +210,7 @@ static void choose_dtype(const gla__conversion *c, gla__convert_item *item,
     item->out.dtype = item->stored;
     if (!wanted)
         return;
-    if (!is_quantised(wanted)) {
+    if (!gla__is_quantised(wanted)) {
         /* vectors cost nothing: they are never made less exact */
         if (w->role == GLA_WEIGHT_MATRIX || wanted == GLA_DTYPE_F32)
             item->out.dtype = wanted;
@@ -244,7 +222,7 @@ static void choose_dtype(const gla__conversion *c, gla__convert_item *item,
         return;
     }
     item->out.dtype = wanted;
-    if (wanted == GLA_DTYPE_I4 && w->dims[w->ndim - 1] % 32)
+    if (wanted == GLA_DTYPE_I4 && w->dims[w->ndim - 1] % GLA__I4_GROUP)
         item->out.dtype = GLA_DTYPE_I8;
 }
 

@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "base/tensor.h"
 #include "convert/conversion.h"
 #include "formats/weights/safetensors.h"
 #include "math/quantise.h"
@@ -32,17 +33,6 @@ typedef struct stream {
     const gla_tensor_info *held; /* the tensor in `holding`, for files without ranges */
     void *holding;
 } stream;
-
-static bool is_quantised(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_I8 || dtype == GLA_DTYPE_I4;
-}
-
-/* Bytes of a number of a plain dtype. */
-static size_t width(uint32_t dtype)
-{
-    return (size_t)gla_dtype_bytes(dtype, 1, 1);
-}
 
 /* ---- reading ---------------------------------------------------------------------- */
 
@@ -65,7 +55,7 @@ static gla_status hold(stream *s, const gla_tensor_info *info)
 static gla_status read_raw(stream *s, const gla_tensor_info *info, uint64_t first, uint64_t count,
                            void *dst)
 {
-    const size_t size = width(info->dtype);
+    const size_t size = gla__dtype_width(info->dtype);
     gla_status st;
 
     if (gla__is_safetensors(s->c->weights))
@@ -80,9 +70,8 @@ static gla_status read_raw(stream *s, const gla_tensor_info *info, uint64_t firs
 static gla_status read_quantised(stream *s, const gla_tensor_info *info, uint64_t first,
                                  uint64_t count, float *dst)
 {
-    const uint64_t row = first / s->cols,
-                   per_row = info->dtype == GLA_DTYPE_I8 ? s->cols : s->cols / 2;
-    const uint64_t aux_per_row = info->dtype == GLA_DTYPE_I8 ? 4 : s->cols / 32 * 4;
+    const uint64_t row = first / s->cols, per_row = gla__row_bytes(info->dtype, s->cols);
+    const uint64_t aux_per_row = gla__row_scales(info->dtype, s->cols);
     const gla_status st = hold(s, info);
     const char *data = s->holding, *aux;
 
@@ -123,7 +112,7 @@ static gla_status read_wide(stream *s, uint64_t first, uint64_t count, float *ds
         at += p->count;
         if (!n)
             continue;
-        if (is_quantised(p->info->dtype)) {
+        if (gla__is_quantised(p->info->dtype)) {
             st = read_quantised(s, p->info, skip, n, dst);
         } else {
             st = read_raw(s, p->info, p->first + skip, n, s->raw);
@@ -157,7 +146,7 @@ static gla_status progress(stream *s, uint64_t bytes)
 /* The bytes go over as they are. */
 static gla_status copy_plain(stream *s)
 {
-    const size_t size = width(s->item->out.dtype);
+    const size_t size = gla__dtype_width(s->item->out.dtype);
     gla_status st = GLA_OK;
 
     for (uint32_t i = 0; i < s->item->n_read && !st; i++) {
@@ -189,15 +178,12 @@ static gla_status copy_quantised(stream *s)
 static gla_status write_part(stream *s, uint64_t row, uint64_t rows)
 {
     const uint32_t dtype = s->item->out.dtype;
-    const uint64_t n = rows * s->cols;
-    uint64_t bytes = gla_dtype_bytes(dtype, rows, s->cols), per_row = 0;
+    const uint64_t n = rows * s->cols, bytes = rows * gla__row_bytes(dtype, s->cols);
     gla_status st;
 
-    if (is_quantised(dtype)) {
-        per_row = dtype == GLA_DTYPE_I8 ? 4 : s->cols / 32 * 4;
-        bytes -= rows * per_row;
-        st = gla__quantise_rows(dtype, s->wide, rows, s->cols, s->made, s->aux + row * per_row,
-                                s->c->diag);
+    if (gla__is_quantised(dtype)) {
+        st = gla__quantise_rows(dtype, s->wide, rows, s->cols, s->made,
+                                s->aux + row * gla__row_scales(dtype, s->cols), s->c->diag);
         if (st == GLA_E_UNSUPPORTED)
             gla__hint(s->c->diag, "--keep '%s' leaves it as it is", s->item->out.name);
     } else {
@@ -220,10 +206,9 @@ static gla_status convert_numbers(stream *s)
         if (!st)
             st = progress(s, gla_dtype_bytes(s->item->stored, rows, s->cols));
     }
-    if (!st && is_quantised(s->item->out.dtype))
+    if (!st && gla__is_quantised(s->item->out.dtype))
         st = gla__glaw_write(s->writer, s->aux,
-                             s->rows * (s->item->out.dtype == GLA_DTYPE_I8 ? 4 : s->cols / 32 * 4),
-                             s->c->diag);
+                             s->rows * gla__row_scales(s->item->out.dtype, s->cols), s->c->diag);
     return st;
 }
 
@@ -242,7 +227,7 @@ static gla_status make_buffers(stream *s, bool converts)
 {
     const uint32_t dtype = s->item->out.dtype;
     const uint64_t n = s->rows * s->cols;
-    size_t aux = dtype == GLA_DTYPE_I8 ? 4 : s->cols / 32 * 4, size;
+    size_t aux = gla__row_scales(dtype, s->cols), size;
     bool ok = true;
 
     s->part = s->cols && s->cols < PART ? PART / s->cols * s->cols : s->cols;
@@ -255,9 +240,9 @@ static gla_status make_buffers(stream *s, bool converts)
     if (converts && ok) {
         s->wide = gla__alloc(size / 2);
         s->made = gla__alloc(size);
-        if (is_quantised(dtype))
+        if (gla__is_quantised(dtype))
             s->aux = gla__alloc(aux ? aux : 1);
-        ok = s->wide && s->made && (s->aux || !is_quantised(dtype));
+        ok = s->wide && s->made && (s->aux || !gla__is_quantised(dtype));
     }
     return s->raw && ok ? GLA_OK : gla__fail_nomem(s->c->diag, "parts of a tensor");
 }
@@ -282,7 +267,7 @@ static gla_status write_item(stream *s)
         st = gla__glaw_begin(s->writer, &item->out, s->c->diag);
     if (!st && converts)
         st = convert_numbers(s);
-    else if (!st && is_quantised(item->out.dtype))
+    else if (!st && gla__is_quantised(item->out.dtype))
         st = copy_quantised(s);
     else if (!st)
         st = copy_plain(s);
@@ -389,7 +374,7 @@ static gla_status write_weights(gla__conversion *c, gla__staged *staged)
     for (size_t i = 0; i < c->n_items && !st; i++) {
         s.item = &c->items[i];
         st = write_item(&s);
-        c->report.n_quantised += !s.item->unused && is_quantised(s.item->out.dtype);
+        c->report.n_quantised += !s.item->unused && gla__is_quantised(s.item->out.dtype);
     }
     if (!st)
         st = stage_small_files(c, staged);

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/diag.h"
 #include "base/struct.h"
+#include "base/tensor.h"
 #include "graph/explain.h"
 #include "graph/host.h"
 
@@ -19,8 +20,6 @@ enum {
     MAX_MADE = 4096,
     MAX_NAME = 255
 };
-#define MAX_ELEMENTS (UINT64_C(1) << 40)
-
 /* ---- checks of what a layer declares ---- */
 
 static bool good_name(const char *name)
@@ -47,7 +46,7 @@ static gla_status check_dims(const char *what, const char *name, uint32_t ndim, 
         if (dims[i] < 1)
             return gla__fail(diag, GLA_E_PLUGIN, "%s '%s': dimension %" PRIu32 " is %" PRId64, what,
                              name, i, dims[i]);
-        if (!gla__mul_u64(n, (uint64_t)dims[i], &n) || n > MAX_ELEMENTS)
+        if (!gla__mul_u64(n, (uint64_t)dims[i], &n) || n > GLA__MAX_ELEMENTS)
             return gla__fail(diag, GLA_E_LIMIT, "%s '%s' has more than 2^40 numbers", what, name);
     }
     return GLA_OK;
@@ -230,7 +229,8 @@ static uint32_t declare_scratch(const gla_declare *d, size_t per_row, size_t per
     if (!make_room(c, (void **)&in->scratch, &c->scratch_capacity, in->n_scratch, MAX_SCRATCH,
                    sizeof(*in->scratch), "scratch buffers"))
         return 0;
-    if (per_row > MAX_ELEMENTS || per_sequence > MAX_ELEMENTS || fixed > MAX_ELEMENTS) {
+    if (per_row > GLA__MAX_ELEMENTS || per_sequence > GLA__MAX_ELEMENTS ||
+        fixed > GLA__MAX_ELEMENTS) {
         c->status =
             gla__fail(&c->diag, GLA_E_LIMIT, "scratch of %zu * rows + %zu * sequences + %zu",
                       per_row, per_sequence, fixed);
@@ -248,7 +248,7 @@ static uint32_t add_shared(gla__declaring *c, const char *name, size_t per_row, 
     if (!make_room(c, (void **)&in->shared, &c->shared_capacity, in->n_shared, MAX_SHARED,
                    sizeof(*in->shared), "shared rows"))
         return 0;
-    if (!good_name(name) || per_row < 1 || per_row > MAX_ELEMENTS) {
+    if (!good_name(name) || per_row < 1 || per_row > GLA__MAX_ELEMENTS) {
         c->status = gla__fail(&c->diag, GLA_E_PLUGIN, "shared rows '%s' of %zu numbers",
                               name ? name : "", per_row);
         return 0;
@@ -286,7 +286,8 @@ static gla__made *add_made(gla__declaring *c, uint32_t kind, void *out)
     if (!make_room(c, (void **)&in->made, &c->made_capacity, in->n_made, MAX_MADE,
                    sizeof(*in->made), "maps, convolutions and numbers"))
         return NULL;
-    if (!in->desc->layer_bytes || at < first || at - first > in->desc->layer_bytes - sizeof(void *)) {
+    if (!in->desc->layer_bytes || at < first ||
+        at - first > in->desc->layer_bytes - sizeof(void *)) {
         c->status = gla__fail(&c->diag, GLA_E_PLUGIN,
                               "what it declares is to be written outside of the layer object");
         return NULL;
@@ -355,8 +356,8 @@ static gla_status add_part(gla__declaring *c, gla__made *m, const gla_part *p, d
     part->weight = add_weight(c, &w, true);
     if (c->status)
         return c->status;
-    if (p->view && (part->view.struct_size < GLA__FIRST(gla_view) ||
-                    !view_fits(&part->view, p->out, m->in)))
+    if (p->view &&
+        (part->view.struct_size < GLA__FIRST(gla_view) || !view_fits(&part->view, p->out, m->in)))
         return gla__fail(&c->diag, GLA_E_PLUGIN, "a part of weight '%s' reaches beyond it", name);
     if (!(p->flags & GLA_PART_BIAS) && !p->bias)
         return GLA_OK;
@@ -394,8 +395,8 @@ static void add_parts(gla__declaring *c, gla__made *m, const gla_part *parts, ui
         if (!p.out)
             continue;
         if (m->n_parts == GLA_MAX_PARTS) {
-            c->status = gla__fail(&c->diag, GLA_E_PLUGIN, "a map has more than %d parts",
-                                  GLA_MAX_PARTS);
+            c->status =
+                gla__fail(&c->diag, GLA_E_PLUGIN, "a map has more than %d parts", GLA_MAX_PARTS);
             break;
         }
         c->status = add_part(c, m, &p, active);
@@ -495,17 +496,17 @@ static void declare_numbers(const gla_declare *d, const gla_expr *given, const f
         return;
     e = &m->expr;
     gla__take(e, sizeof(*e), given, given->struct_size);
-    m->weight = add_weight(c,
-                           &(gla_weight_desc){.name = e->name,
-                                              .role = GLA_WEIGHT_VECTOR,
-                                              .ndim = e->ndim,
-                                              .dims = {e->dims[0], e->dims[1], e->dims[2],
-                                                       e->dims[3], e->dims[4], e->dims[5],
-                                                       e->dims[6], e->dims[7]},
-                                              .active = 1,
-                                              .flags = e->flags,
-                                              .init = e->init},
-                           true);
+    m->weight =
+        add_weight(c,
+                   &(gla_weight_desc){.name = e->name,
+                                      .role = GLA_WEIGHT_VECTOR,
+                                      .ndim = e->ndim,
+                                      .dims = {e->dims[0], e->dims[1], e->dims[2], e->dims[3],
+                                               e->dims[4], e->dims[5], e->dims[6], e->dims[7]},
+                                      .active = 1,
+                                      .flags = e->flags,
+                                      .init = e->init},
+                   true);
     e->name = NULL;
     e->init = NULL;
     if (c->status)
@@ -523,8 +524,7 @@ static void declare_numbers(const gla_declare *d, const gla_expr *given, const f
         e->out_dims[i] = 1;
         e->stride[i] = 0;
     }
-    if (e->out_ndim > 3 || !expr_size(e, &n, &last) ||
-        last >= gla__n_elements(e->ndim, e->dims)) {
+    if (e->out_ndim > 3 || !expr_size(e, &n, &last) || last >= gla__n_elements(e->ndim, e->dims)) {
         c->status = gla__fail(&c->diag, GLA_E_PLUGIN, "numbers made of '%s' reach beyond it",
                               c->in->weights[m->weight].name);
         return;
@@ -537,7 +537,8 @@ static void declare_numbers(const gla_declare *d, const gla_expr *given, const f
 static void declare_table(const gla_declare *d, size_t n, float **out)
 {
     gla__declaring *c = d->ctx;
-    gla__made *m = n <= MAX_ELEMENTS / sizeof(float) ? add_made(c, GLA__MADE_TABLE, out) : NULL;
+    gla__made *m =
+        n <= GLA__MAX_ELEMENTS / sizeof(float) ? add_made(c, GLA__MADE_TABLE, out) : NULL;
 
     if (!m) {
         if (!c->status)

@@ -11,6 +11,7 @@
 #ifndef GLA_GRAPH_HOST_H
 #define GLA_GRAPH_HOST_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 
 const gla_host *gla__host(void);

@@ -11,15 +11,6 @@
 #include "graph/validate.h"
 #include "graph/validate_bind.h"
 
-uint64_t gla__n_elements(uint32_t ndim, const int64_t *dims)
-{
-    uint64_t n = 1;
-
-    for (uint32_t i = 0; i < ndim; i++)
-        n *= (uint64_t)dims[i];
-    return n;
-}
-
 /* An array at the distance that the plugin was compiled with.  NULL when out of memory. */
 static void *restride(const void *from, size_t n, size_t ours, size_t theirs)
 {

@@ -11,6 +11,7 @@
 #ifndef GLA_GRAPH_INSTANCE_H
 #define GLA_GRAPH_INSTANCE_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 #include <stdbool.h>
 
@@ -58,8 +59,5 @@ gla_status gla__instance_create(const gla_layer_desc *desc, const char *name,
 /* weights: [n_weights].  For a layer with layer_bytes also again, after weights have changed. */
 gla_status gla__instance_bind(gla__instance *in, const gla_tensor *weights, gla_diag *diag);
 void gla__instance_destroy(gla__instance *in); /* also a zeroed one */
-
-/* Product of the dimensions, which create() has checked. */
-uint64_t gla__n_elements(uint32_t ndim, const int64_t *dims);
 
 #endif

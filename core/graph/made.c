@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/tensor.h"
 #include "graph/explain.h"
 #include "graph/host.h"
 
@@ -16,12 +17,6 @@ static const gla_math *math_table(void)
 
 /* ---- linear maps ---- */
 
-/* Bytes of a number that linear_create() takes parts of; 0: it does not. */
-static size_t float_bytes(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_F32 ? 4 : dtype == GLA_DTYPE_BF16 || dtype == GLA_DTYPE_F16 ? 2 : 0;
-}
-
 /* A part of a larger weight as a matrix of its own: a view where its rows (or columns) are dense,
  * which linear_create() copies; otherwise gathered into memory that the caller frees. */
 static gla_status view_part(const gla__made_part *p, uint32_t in, const gla_weight_desc *w,
@@ -29,12 +24,12 @@ static gla_status view_part(const gla__made_part *p, uint32_t in, const gla_weig
                             void **gathered)
 {
     const gla_view *v = &p->view;
-    const size_t size = float_bytes(whole->dtype);
+    const size_t size = gla__dtype_width(whole->dtype);
     const char *from = (const char *)whole->data + v->offset * size;
     size_t bytes;
     char *to;
 
-    if (!size) {
+    if (!gla__is_float(whole->dtype) || whole->dtype == GLA_DTYPE_F64) {
         gla__host_explain("%s is %s: parts of it are used one by one, which needs f32, bf16 or f16",
                           w->name, gla_dtype_name(whole->dtype));
         return GLA_E_UNSUPPORTED;

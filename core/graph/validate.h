@@ -14,6 +14,7 @@
 #ifndef GLA_GRAPH_VALIDATE_H
 #define GLA_GRAPH_VALIDATE_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 #include <stdbool.h>
 

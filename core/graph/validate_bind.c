@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "base/alloc.h"
+#include "base/tensor.h"
 #include "graph/explain.h"
 #include "graph/validate.h"
 

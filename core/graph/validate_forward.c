@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/tensor.h"
 #include "graph/explain.h"
 #include "graph/validate.h"
 #include "graph/validate_bind.h"

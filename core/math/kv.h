@@ -14,6 +14,7 @@
 #ifndef GLA_MATH_KV_H
 #define GLA_MATH_KV_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 
 #define GLA__KV_PAGE_TOKENS 64u

@@ -7,65 +7,11 @@
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/checked.h"
+#include "base/tensor.h"
 #include "math/linear_parts.h"
 #include "math/ops.h"
 
 /* ---- creation ---- */
-
-gla_status gla__tensor_bytes(uint32_t dtype, uint32_t ndim, const int64_t *dims, uint64_t *data,
-                             uint64_t *aux)
-{
-    static const uint8_t sizes[] = {
-        [GLA_DTYPE_F32] = 4, [GLA_DTYPE_BF16] = 2, [GLA_DTYPE_F16] = 2, [GLA_DTYPE_I8] = 1,
-        [GLA_DTYPE_I4] = 1,  [GLA_DTYPE_F64] = 8,  [GLA_DTYPE_I32] = 4, [GLA_DTYPE_U8] = 1,
-        [GLA_DTYPE_I64] = 8, [GLA_DTYPE_I16] = 2,  [GLA_DTYPE_BOOL] = 1};
-    const uint64_t size = dtype < sizeof(sizes) ? sizes[dtype] : 0;
-    uint64_t count = 1, rows = 1;
-
-    *data = *aux = 0;
-    if (!size || ndim > GLA_MAX_DIMS || ((dtype == GLA_DTYPE_I8 || dtype == GLA_DTYPE_I4) && !ndim))
-        return GLA_E_SHAPE;
-    for (uint32_t i = 0; i < ndim; i++) {
-        if (dims[i] < 0)
-            return GLA_E_SHAPE;
-        if (!gla__mul_u64(count, (uint64_t)dims[i], &count))
-            return GLA_E_LIMIT;
-        if (i + 1 < ndim)
-            rows = count;
-    }
-    if (!gla__mul_u64(count, size, data))
-        return GLA_E_LIMIT;
-    if (dtype == GLA_DTYPE_I8 && !gla__mul_u64(rows, sizeof(float), aux))
-        return GLA_E_LIMIT;
-    if (dtype == GLA_DTYPE_I4) {
-        if (dims[ndim - 1] % GLA__I4_GROUP)
-            return GLA_E_SHAPE;
-        *data = count / 2;
-        *aux = count / GLA__I4_GROUP * 4;
-    }
-    return GLA_OK;
-}
-
-static size_t row_bytes(uint32_t dtype, size_t in)
-{
-    switch (dtype) {
-    case GLA_DTYPE_F32:
-        return 4 * in;
-    case GLA_DTYPE_I8:
-        return in;
-    case GLA_DTYPE_I4:
-        return in / 2;
-    default:
-        return 2 * in;
-    }
-}
-
-static size_t aux_row_bytes(uint32_t dtype, size_t in)
-{
-    return dtype == GLA_DTYPE_I8   ? sizeof(float)
-           : dtype == GLA_DTYPE_I4 ? in / GLA__I4_GROUP * 4
-                                   : 0;
-}
 
 /* Explains through the host, where the layer's author and user will see it. */
 static gla_status refuse(const gla_host *h, gla_status st, const char *what, uint32_t i,
@@ -150,8 +96,8 @@ static void set_part(gla_linear *l, gla__linear_part *p, const gla_tensor *w, ui
     p->first_out = l->out;
     p->rows.data = w->data;
     p->rows.aux = w->aux;
-    p->rows.stride = row_bytes(w->dtype, l->in);
-    p->rows.aux_stride = aux_row_bytes(w->dtype, l->in);
+    p->rows.stride = gla__row_bytes(w->dtype, l->in);
+    p->rows.aux_stride = gla__row_scales(w->dtype, l->in);
     l->out += p->out;
     l->has[w->dtype] = true;
 }

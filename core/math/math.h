@@ -8,6 +8,7 @@
 #ifndef GLA_MATH_MATH_H
 #define GLA_MATH_MATH_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 
 /* The table that gla_host's "gla.host.math/1" gives out. */

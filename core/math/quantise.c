@@ -16,6 +16,7 @@
 #include "base/diag.h"
 #include "base/half.h"
 #include "base/parallel.h"
+#include "base/tensor.h"
 #include "math/kernels/quantise_kernels.h"
 
 #define GROUP  GLA__I4_GROUP
@@ -94,17 +95,11 @@ static uint32_t parts(uint64_t n)
     return (uint32_t)((n + PART - 1) / PART);
 }
 
-static bool is_float(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_F32 || dtype == GLA_DTYPE_BF16 || dtype == GLA_DTYPE_F16 ||
-           dtype == GLA_DTYPE_F64;
-}
-
 gla_status gla__to_f32(uint32_t dtype, const void *src, uint64_t n, float *dst, gla_diag *diag)
 {
     conversion c = {.dtype = dtype, .src = src, .dst = dst, .n = n};
 
-    if (!is_float(dtype) || n > (uint64_t)UINT32_MAX * PART)
+    if (!gla__is_float(dtype) || n > (uint64_t)UINT32_MAX * PART)
         return gla__fail(diag, GLA_E_UNSUPPORTED, "no way from dtype %" PRIu32 " to f32", dtype);
     gla__parallel_for(parts(n), part_to_f32, &c);
     return GLA_OK;
@@ -114,7 +109,7 @@ gla_status gla__from_f32(const float *src, uint64_t n, uint32_t dtype, void *dst
 {
     conversion c = {.dtype = dtype, .src = src, .dst = dst, .n = n};
 
-    if (!is_float(dtype) || n > (uint64_t)UINT32_MAX * PART)
+    if (!gla__is_float(dtype) || n > (uint64_t)UINT32_MAX * PART)
         return gla__fail(diag, GLA_E_UNSUPPORTED, "no way from f32 to dtype %" PRIu32, dtype);
     gla__parallel_for(parts(n), part_from_f32, &c);
     if (!atomic_load(&c.overflow))

@@ -3,7 +3,7 @@
  * quantise.h - numbers of one dtype into another, and matrices into int8 and int4
  *
  * Rows are handled one by one, so that any part of a matrix can be done by itself.  How quantised
- * rows lie in memory: math/linear.h.  Several threads are used.
+ * rows lie in memory: base/tensor.h.  Several threads are used.
  */
 #ifndef GLA_MATH_QUANTISE_H
 #define GLA_MATH_QUANTISE_H

@@ -3,6 +3,7 @@
  * build_info.c - what this library was built from and runs on, in one line
  */
 #include <gla/gla.h>
+#include <gla/plugin.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <zstd.h>

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/diag.h"
+#include "base/tensor.h"
 #include "runtime/model_parts.h"
 #include "runtime/program.h"
 #include "state/sequence.h"

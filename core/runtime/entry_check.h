@@ -7,6 +7,7 @@
 #ifndef GLA_RUNTIME_ENTRY_CHECK_H
 #define GLA_RUNTIME_ENTRY_CHECK_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 
 /* Magic, sizes, version: before init(). */

@@ -6,6 +6,7 @@
 #define GLA_RUNTIME_PARAMS_H
 
 #include <gla/arch.h>
+#include <gla/plugin.h>
 
 /* Every parameter of the layer is given, in the order of its table; errors have the line and
  * column of the architecture.  *values is released with gla__free(); lists point into `layer`. */

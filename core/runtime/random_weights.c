@@ -8,8 +8,8 @@
 
 #include "base/half.h"
 #include "base/parallel.h"
+#include "base/tensor.h"
 #include "graph/instance.h"
-#include "math/kernels/linear_kernels.h"
 
 enum { PIECE = 65536 };
 

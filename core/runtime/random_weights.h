@@ -8,6 +8,7 @@
 #ifndef GLA_RUNTIME_RANDOM_WEIGHTS_H
 #define GLA_RUNTIME_RANDOM_WEIGHTS_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 
 /* What a matrix can be stored as when `wanted` is asked for: rows of int4 are whole groups, and

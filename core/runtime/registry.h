@@ -8,6 +8,7 @@
 #define GLA_RUNTIME_REGISTRY_H
 
 #include <gla/model.h>
+#include <gla/plugin.h>
 
 gla_registry *gla__registry_ref(gla_registry *r);
 /* Without any layer, for tests. */

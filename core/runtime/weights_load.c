@@ -3,13 +3,14 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/blob.h"
 #include "base/checked.h"
 #include "base/diag.h"
 #include "base/half.h"
+#include "base/memory.h"
+#include "base/tensor.h"
 #include "graph/host.h"
 #include "runtime/random_weights.h"
 
@@ -28,36 +29,18 @@ typedef struct loader {
 
 /* ---- what the file must have ---- */
 
-/* "[512, 1024]" */
-static const char *shape_text(uint32_t ndim, const int64_t *dims, char *buf, size_t size)
-{
-    size_t used = 0;
-
-    for (uint32_t i = 0; i < ndim && used < size; i++)
-        used += (size_t)snprintf(buf + used, size - used, "%s%" PRId64, i ? ", " : "[", dims[i]);
-    if (used < size)
-        snprintf(buf + used, size - used, "%s", ndim ? "]" : "[]");
-    return buf;
-}
-
-static bool is_float(uint32_t dtype)
-{
-    return dtype == GLA_DTYPE_F32 || dtype == GLA_DTYPE_BF16 || dtype == GLA_DTYPE_F16 ||
-           dtype == GLA_DTYPE_F64;
-}
-
 static gla_status check_tensor(const gla_weight_desc *w, const gla_tensor_info *info,
                                gla_diag *diag)
 {
-    const bool quantised = info->dtype == GLA_DTYPE_I8 || info->dtype == GLA_DTYPE_I4;
+    const bool quantised = gla__is_quantised(info->dtype);
     char want[160], have[160];
     gla_status st = GLA_OK;
 
     if (info->ndim != w->ndim || memcmp(info->dims, w->dims, w->ndim * sizeof(w->dims[0])))
         st = gla__fail(diag, GLA_E_SHAPE, "the file has shape %s, the architecture needs %s",
-                       shape_text(info->ndim, info->dims, have, sizeof(have)),
-                       shape_text(w->ndim, w->dims, want, sizeof(want)));
-    else if (!is_float(info->dtype) && !(quantised && w->role == GLA_WEIGHT_MATRIX))
+                       gla__shape_text(info->ndim, info->dims, have, sizeof(have)),
+                       gla__shape_text(w->ndim, w->dims, want, sizeof(want)));
+    else if (!gla__is_float(info->dtype) && !(quantised && w->role == GLA_WEIGHT_MATRIX))
         st = gla__fail(diag, GLA_E_SHAPE, "%s numbers cannot be used for %s",
                        gla_dtype_name(info->dtype),
                        w->role == GLA_WEIGHT_MATRIX ? "a matrix" : "a vector");
@@ -134,13 +117,6 @@ static uint64_t weight_bytes(const loader *l, const gla__instance *in, const gla
                                         : gla__n_elements(w->ndim, w->dims) * sizeof(float);
 }
 
-static uint64_t default_limit(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-
-    return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 5 * 4 : UINT64_MAX;
-}
-
 /* Index among the shared tensors, n_shared if it is none. */
 static uint32_t find_shared(const loader *l, const char *name)
 {
@@ -154,7 +130,7 @@ static uint32_t find_shared(const loader *l, const char *name)
 static gla_status count_bytes(loader *l)
 {
     const uint64_t max = l->options->limits.max_bytes;
-    const uint64_t limit = max ? max : default_limit();
+    const uint64_t limit = max ? max : gla__most_of_memory();
 
     for (uint32_t i = 0; i < l->p->n_instances; i++) {
         const gla__instance *in = &l->p->instances[i];

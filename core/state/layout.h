@@ -8,6 +8,7 @@
 #ifndef GLA_STATE_LAYOUT_H
 #define GLA_STATE_LAYOUT_H
 
+#include <gla/plugin.h>
 #include <gla/status.h>
 
 typedef struct gla__state_entry {

@@ -3,13 +3,13 @@
 
 #include <gla/weights.h>
 #include <string.h>
-#include <unistd.h>
 #include <xxhash.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/checked.h"
 #include "base/diag.h"
+#include "base/memory.h"
 #include "state/chunks.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -438,19 +438,11 @@ static gla_status read_header(const gla__file *f, header *h, gla_diag *diag)
     return GLA_OK;
 }
 
-/* Most bytes a session may take: what gla_limits allows for weights. */
-static uint64_t memory_limit(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-
-    return pages > 0 && size > 0 ? (uint64_t)pages / 5 * 4 * (uint64_t)size : UINT64_MAX;
-}
-
 static gla_status too_large(const header *h, gla_diag *diag)
 {
     return gla__fail(diag, GLA_E_LIMIT,
                      "session of %" PRIu64 " tokens; at most %" PRIu64 " bytes allowed",
-                     h->position, memory_limit());
+                     h->position, gla__most_of_memory());
 }
 
 /* Whether the header fits the model and what the caller wants. */
@@ -483,7 +475,7 @@ static gla_status check_header(const gla__file *f, const header *h, const gla__s
                          "logits of %" PRIu32 " numbers after %" PRIu64
                          " tokens, the vocabulary has %" PRIu32,
                          h->n_logits, h->position, store->vocab);
-    if (!stream_bytes(l, h, NULL, &raw) || raw > memory_limit())
+    if (!stream_bytes(l, h, NULL, &raw) || raw > gla__most_of_memory())
         return too_large(h, diag);
     if (h->index_bytes > f->size - HEADER ||
         h->index_bytes / GLA__CHUNK_RECORD < gla__chunk_count(raw) ||
@@ -544,7 +536,7 @@ static gla_status check_index(const gla__file *f, const header *h, const gla__st
     st = read_snapshots(h, index + at, size - at, list, diag);
     if (st)
         return st;
-    if (!stream_bytes(l, h, *list, &raw) || raw > memory_limit())
+    if (!stream_bytes(l, h, *list, &raw) || raw > gla__most_of_memory())
         return too_large(h, diag);
     *table = at += h->n_snapshots * (size_t)SNAPSHOT;
     if (size - at != gla__chunk_count(raw) * GLA__CHUNK_RECORD)

@@ -3,14 +3,15 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <utf8proc.h>
 #include <xxhash.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/diag.h"
+#include "base/memory.h"
 #include "base/parallel.h"
+#include "base/tensor.h"
 
 /* ---- an open file ------------------------------------------------------------ */
 
@@ -58,15 +59,6 @@ void gla__at_file(gla_diag *diag, const char *path)
         gla__at(diag, path);
 }
 
-static uint64_t most_of_memory(void)
-{
-    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-
-    if (pages <= 0 || page <= 0)
-        return UINT64_MAX;
-    return (uint64_t)pages / 5 * 4 * (uint64_t)page;
-}
-
 gla_limits gla__limits(const gla_limits *limits)
 {
     gla_limits l = {0};
@@ -76,7 +68,7 @@ gla_limits gla__limits(const gla_limits *limits)
     if (!l.max_tensors)
         l.max_tensors = 65536;
     if (!l.max_bytes)
-        l.max_bytes = most_of_memory();
+        l.max_bytes = gla__most_of_memory();
     if (!l.max_layers)
         l.max_layers = 4096;
     return l; /* max_index_bytes differs by format */
@@ -111,11 +103,11 @@ gla_status gla__count_elements(gla_tensor_info *info, gla_diag *diag)
     for (uint32_t i = 0; i < info->ndim; i++) {
         const uint64_t d = (uint64_t)info->dims[i];
 
-        if (info->dims[i] < 0 || d >= GLA_MAX_ELEMENTS)
+        if (info->dims[i] < 0 || d >= GLA__MAX_ELEMENTS)
             return gla__fail(diag, GLA_E_LIMIT,
                              "a dimension of %" PRIu64 ", less than 2^40 allowed", d);
         empty |= !d;
-        if (d && (!gla__mul_u64(n, d, &n) || n > GLA_MAX_ELEMENTS))
+        if (d && (!gla__mul_u64(n, d, &n) || n > GLA__MAX_ELEMENTS))
             return gla__fail(diag, GLA_E_LIMIT, "more than 2^40 numbers");
     }
     info->n_elements = empty ? 0 : n;

@@ -14,7 +14,6 @@
 #include "base/io.h"
 
 #define GLA_MAX_TENSOR_NAME 255u
-#define GLA_MAX_ELEMENTS    (UINT64_C(1) << 40)
 
 typedef struct gla__weights_ops {
     /* info belongs to this file; dst has info->raw_bytes.  Names neither file nor tensor. */

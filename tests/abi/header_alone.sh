@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# header_alone.sh INCLUDE_DIR CC CXX - every public header compiles by itself, plugin.h also as C++;
-# without warnings.
+# header_alone.sh INCLUDE_DIR CC CXX - every public header compiles by itself, as C and as C++,
+# without warnings; those of a plugin need nothing beside them, and who uses a model sees none of them.
 set -eu
 include=$1 cc=$2 cxx=$3
 warn="-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror"
@@ -18,9 +18,12 @@ for h in "$include"/gla/*.h; do
     echo "$name: C11, C17, C++11, C++17"
 done
 
-# plugin.h needs nothing beside it.
 alone=$(mktemp -d)
 trap 'rm -rf "$alone"' EXIT
 mkdir "$alone/gla"
-cp "$include/gla/plugin.h" "$alone/gla/"
+cp "$include/gla/plugin.h" "$include/gla/types.h" "$alone/gla/"
 echo '#include <gla/plugin.h>' | "$cc" -std=c11 $warn -I"$alone" -x c -fsyntax-only -
+if echo '#include <gla/gla.h>' | "$cc" -std=c11 -I"$include" -x c -M - | grep plugin.h; then
+    echo "gla/gla.h includes the plugins' header"
+    exit 1
+fi

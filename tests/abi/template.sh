@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # template.sh SOURCE_DIR CC CMAKE RUNNER - a stranger copies plugins/template, has nothing of ours but
-# gla/plugin.h, builds it both ways; RUNNER loads the result and runs it in a model.
+# gla/plugin.h and gla/types.h, builds it both ways; RUNNER loads the result and runs it in a model.
 set -eu
 source=$1 cc=$2 cmake=$3 runner=$4
 dir=$(mktemp -d)
@@ -10,7 +10,7 @@ trap 'rm -rf "$dir"' EXIT
 umask 022
 
 mkdir -p "$dir/include/gla"
-cp "$source/core/include/gla/plugin.h" "$source/core/include/gla/blocks.h" "$dir/include/gla/"
+for h in plugin.h blocks.h types.h; do cp "$source/core/include/gla/$h" "$dir/include/gla/"; done
 cp -r "$source/plugins/template" "$dir/mine"
 
 make -s -C "$dir/mine" CC="$cc" GLA_INCLUDE="$dir/include"

@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/parallel.h"
+#include "base/tensor.h"
 #include "math/linear.h"
 #include "math/ops.h"
 

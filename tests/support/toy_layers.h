@@ -15,6 +15,7 @@
 #define GLA_TESTS_TOY_LAYERS_H
 
 #include <gla/gla.h>
+#include <gla/plugin.h>
 
 extern const gla_plugin_entry gla_plugin_entry_v1_toy;
 

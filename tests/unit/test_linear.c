@@ -5,6 +5,7 @@
 
 #include "base/blob.h"
 #include "base/cpu.h"
+#include "base/tensor.h"
 #include "math/linear.h"
 
 /* ---- weights of every dtype, with the numbers that they stand for ---- */

@@ -7,11 +7,11 @@
 #include <ctype.h>
 #include <string.h>
 
-#define MANUAL_DATE "November 22, 2026" /* of the last change of what the tables say */
+#define MANUAL_DATE "December 1, 2026" /* of the last change of what the tables say */
 #define COLUMNS     76
 
-static const char *const programs[] = {"gla-bench",   "gla-compare", "gla-convert", "gla-eval",
-                                       "gla-inspect", "gla-run",     NULL};
+static const char *const programs[] = {"gla-bench", "gla-check",   "gla-compare", "gla-convert",
+                                       "gla-eval",  "gla-inspect", "gla-run",     NULL};
 
 /* One word of text: nothing in it may act as a request, and - of an option is no hyphen. */
 static void print_word(FILE *f, const char *word, size_t n, bool begins_line)

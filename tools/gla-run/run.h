@@ -6,7 +6,6 @@
  *     run_batch.c     many texts are continued together (--sessions)
  *     chat_loop.c     turns from stdin, answers to stdout (--chat); run_chat.c is the chat itself,
  *                     run_chat_commands.c has /undo, ...
- *     run_check.c     a plugin is checked (--check-plugin)
  *     run_generate.c  what all of them do: read prompts, write tokens
  *
  * After ^C nothing fails: what was written so far stands, stop is "interrupted", sessions can be
@@ -76,8 +75,6 @@ gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, 
  */
 void run_print(const char *text, size_t size);
 
-/* Runs no model but the plugin's layers (--check-plugin). */
-int run_check_plugin(const char *file);
 /* The three ways; each returns the exit status. */
 int run_text(run *r);
 int run_batch(run *r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gla/gla.h - everything: language models that mix gated linear attention with softmax attention
+ * gla/gla.h - everything but the plugins' gla/plugin.h: language models that mix gated linear
+ * attention with softmax attention
  *
  *     gla_model *model;
  *     gla_session *s;
@@ -36,11 +37,11 @@
 #include <gla/convert.h>
 #include <gla/measure.h>
 #include <gla/model.h>
-#include <gla/plugin.h>
 #include <gla/sampler.h>
 #include <gla/session.h>
 #include <gla/status.h>
 #include <gla/tokenizer.h>
+#include <gla/types.h>
 #include <gla/weights.h>
 
 #ifdef __cplusplus

@@ -19,6 +19,7 @@ extern "C" {
 /* ---- registry ----------------------------------------------------------- */
 
 typedef struct gla_registry gla_registry;
+struct gla_layer_desc; /* what a layer type says of itself: gla/plugin.h */
 
 /* With all built-in layers. */
 GLA_API GLA_NODISCARD gla_status gla_registry_create(gla_registry **out, gla_diag *diag);
@@ -33,15 +34,16 @@ GLA_API GLA_NODISCARD gla_status gla_registry_load(gla_registry *r, const char *
  * is reported through the log and skipped.  [control] */
 GLA_API GLA_NODISCARD gla_status gla_registry_load_path(gla_registry *r, gla_diag *diag);
 GLA_API uint32_t gla_registry_count(const gla_registry *r);
-GLA_API const gla_layer_desc *gla_registry_get(const gla_registry *r, uint32_t i);
+GLA_API const struct gla_layer_desc *gla_registry_get(const gla_registry *r, uint32_t i);
 /* "gla", "gla.gla/1", "org.example.mixer" or "org.example.mixer/2"; NULL if unknown. */
-GLA_API const gla_layer_desc *gla_registry_find(const gla_registry *r, const char *type);
+GLA_API const struct gla_layer_desc *gla_registry_find(const gla_registry *r, const char *type);
 
 /* ---- what a model is, without running it -------------------------------- */
 
 typedef struct gla_weight_info {
-    char *name; /* full: "layers.3.mixer.q_proj.weight" */
-    uint32_t role, flags, ndim;
+    char *name;           /* full: "layers.3.mixer.q_proj.weight" */
+    uint32_t role, flags; /* gla_weight_role; GLA_WEIGHT_* */
+    uint32_t ndim;
     int64_t dims[GLA_MAX_DIMS];
     uint64_t n_elements;
     double active;                 /* share used by one token */

@@ -41,8 +41,7 @@
 #ifndef GLA_PLUGIN_H
 #define GLA_PLUGIN_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include <gla/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,51 +50,9 @@ extern "C" {
 #define GLA_ABI_MAJOR    1u
 #define GLA_ABI_MINOR    1u
 #define GLA_PLUGIN_MAGIC UINT32_C(0x50414c47) /* "GLAP", little-endian */
-#define GLA_MAX_DIMS     8
 #define GLA_MAX_PARTS    8 /* of one linear map or convolution */
 
 #define GLA_PLUGIN_EXPORT __attribute__((visibility("default")))
-#define GLA_NODISCARD     __attribute__((warn_unused_result))
-
-/* 0 is success, negative is an error.  Values are pinned and never reused. */
-typedef int32_t gla_status;
-#define GLA_STATUS_MAP(XX)                                                                         \
-    XX(INVALID, -1, "invalid argument")                                                            \
-    XX(UNSUPPORTED, -2, "not supported")                                                           \
-    XX(NOMEM, -10, "out of memory")                                                                \
-    XX(LIMIT, -11, "input exceeds a configured limit")                                             \
-    XX(IO, -20, "input/output error")                                                              \
-    XX(CORRUPT, -30, "file is damaged or not of this format")                                      \
-    XX(CHECKSUM, -31, "checksum does not match")                                                   \
-    XX(VERSION, -32, "version not supported")                                                      \
-    XX(SCHEMA, -40, "architecture file is not valid")                                              \
-    XX(NO_LAYER, -41, "no plugin provides this layer type")                                        \
-    XX(SHAPE, -42, "tensor shape or type does not fit")                                            \
-    XX(ABI, -50, "plugin was built for another ABI")                                               \
-    XX(PLUGIN, -51, "plugin failed or broke its contract")                                         \
-    XX(MISMATCH, -52, "state belongs to another model or layout")                                  \
-    XX(CANCELLED, -60, "cancelled")
-enum {
-    GLA_OK = 0,
-#define GLA_STATUS_ENUM(name, value, text) GLA_E_##name = value,
-    GLA_STATUS_MAP(GLA_STATUS_ENUM)
-#undef GLA_STATUS_ENUM
-};
-
-/* Values are stored in files: append only. */
-typedef enum gla_dtype {
-    GLA_DTYPE_F32 = 1,
-    GLA_DTYPE_BF16 = 2,
-    GLA_DTYPE_F16 = 3,
-    GLA_DTYPE_I8 = 4, /* int8, one f32 scale per row (output channel)                         */
-    GLA_DTYPE_I4 = 5, /* groups of 32 along a row: 4-bit values with f16 scale and f16 minimum */
-    GLA_DTYPE_F64 = 6,
-    GLA_DTYPE_I32 = 16,
-    GLA_DTYPE_U8 = 17,
-    GLA_DTYPE_I64 = 18,
-    GLA_DTYPE_I16 = 19,
-    GLA_DTYPE_BOOL = 20
-} gla_dtype;
 
 /* A view: owns nothing, row-major and dense (the last dimension is contiguous).  For quantised
  * dtypes data and aux are the host's business: hand the tensor to the math table as it is. */
@@ -108,15 +65,6 @@ typedef struct gla_tensor {
 } gla_tensor;
 
 /* ---- host ------------------------------------------------------------- */
-
-typedef enum gla_log_level {
-    GLA_LOG_DEBUG,
-    GLA_LOG_INFO,
-    GLA_LOG_WARN,
-    GLA_LOG_ERROR,
-    GLA_LOG_HOST_MISBEHAVING,
-    GLA_LOG_PLUGIN_MISBEHAVING
-} gla_log_level;
 
 typedef struct gla_host {
     uint32_t struct_size;
@@ -218,12 +166,6 @@ typedef struct gla_rope gla_rope;
 typedef struct gla_rope_spec gla_rope_spec;
 typedef struct gla_math gla_math;
 
-typedef enum gla_weight_role {
-    GLA_WEIGHT_MATRIX =
-        1, /* [out, in] or [E, out, in]; any dtype; opaque, goes to linear_create() */
-    GLA_WEIGHT_VECTOR = 2 /* any shape; the host gives it as dense f32 whatever the file holds    */
-} gla_weight_role;
-
 /* How a weight of a fresh model starts (gla-train); a, b, c by kind. */
 typedef enum gla_init_kind {
     GLA_INIT_DEFAULT = 0, /* matrices and taps N(0, the model's deviation); other numbers 0 */
@@ -254,10 +196,6 @@ typedef struct gla_weight_desc {
     uint32_t struct_size;       /* 0: version 1.0, which ends here */
     const gla_init *init;       /* since 1.1: how it starts; NULL: GLA_INIT_DEFAULT */
 } gla_weight_desc;
-
-#define GLA_WEIGHT_SENSITIVE                                                                       \
-    1u                       /* keep in high precision when quantising (gates, decays, routers) */
-#define GLA_WEIGHT_LOOKUP 2u /* read by row, not multiplied: costs no FLOPs (embedding) */
 
 typedef enum gla_state_kind {
     GLA_STATE_FIXED = 1,    /* f32, constant size per sequence, cannot be cut back by itself */
@@ -773,13 +711,6 @@ struct gla_math {
 /* ---- layer ------------------------------------------------------------- */
 
 typedef struct gla_layer gla_layer; /* defined by the plugin */
-
-#define GLA_LAYER_MIXER         (UINT64_C(1) << 0) /* may stand under mixer: */
-#define GLA_LAYER_FFN           (UINT64_C(1) << 1) /* may stand under ffn: */
-#define GLA_LAYER_NORM          (UINT64_C(1) << 2) /* may stand under norm: */
-#define GLA_LAYER_EMBEDDING     (UINT64_C(1) << 3) /* tokens -> rows */
-#define GLA_LAYER_HEAD          (UINT64_C(1) << 4) /* rows -> logits */
-#define GLA_LAYER_DETERMINISTIC (UINT64_C(1) << 8) /* bitwise equal for any number of threads */
 
 typedef struct gla_layer_desc {
     uint32_t struct_size;

@@ -3,7 +3,7 @@
  * gla/status.h - what went wrong, where, and why
  *
  * Every function that can fail returns a gla_status (0 = GLA_OK, negative = GLA_E_*, the list is in
- * gla/plugin.h) and, where it takes one, fills a gla_diag in the caller's storage, so that
+ * gla/types.h) and, where it takes one, fills a gla_diag in the caller's storage, so that
  * reporting needs no memory.  The deepest function writes the message, callers only add the place.
  *
  *     gla_diag diag;
@@ -13,13 +13,11 @@
 #ifndef GLA_STATUS_H
 #define GLA_STATUS_H
 
-#include <gla/plugin.h>
+#include <gla/types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define GLA_API __attribute__((visibility("default")))
 
 typedef struct gla_diag {
     gla_status status;

@@ -22,10 +22,10 @@
 #include <stdint.h>
 
 #include "base/cpu.h"
+#include "base/tensor.h"
 
 #define GLA__PANEL_COLUMNS 128u /* of an expanded panel [in, 128] */
 #define GLA__WEIGHT_DTYPES 6u   /* GLA_DTYPE_F32 .. GLA_DTYPE_I4 */
-#define GLA__I4_GROUP      32u  /* weights that share a scale */
 #define GLA__I8_BLOCK      512u /* inputs that share the scale of their activations */
 
 /* 256 activations for int4: 8 groups of 32, each with its scale.  Weights 0 .. 15 and 16 .. 31 of a

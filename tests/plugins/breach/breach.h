@@ -5,7 +5,7 @@
  *     h = 0.9 h + w x,  y = h          state h [D], weight w [D], scratch [rows, D]
  *
  * Each plugin of this folder defines the macro of the place where it goes wrong and includes this
- * file; tests/cli/check_plugin.sh knows what gla-run --check-plugin must say of it.
+ * file; tests/cli/check_plugin.sh knows what gla-check must say of it.
  */
 #ifndef GLA_TESTS_PLUGINS_BREACH_H
 #define GLA_TESTS_PLUGINS_BREACH_H
