@@ -123,15 +123,14 @@ void gla__random_matrix(const gla_weight_desc *w, uint32_t dtype, uint64_t seed,
 
 /* ---- vectors ---- */
 
+/* Round where they start in training: 1 for norms, 0 for biases. */
 void gla__random_vector(const gla_weight_desc *w, uint64_t seed, float *dst)
 {
     const uint64_t n = gla__n_elements(w->ndim, w->dims);
     const uint64_t key = seed_of(w, seed);
-    const bool bias = strstr(w->name, "bias") != NULL;
-    const bool norm = !bias && strstr(w->name, "norm") != NULL;
-    const float middle = norm ? 1.0f : 0.0f;
-    const float deviation = bias           ? 0.02f
-                            : norm         ? 0.05f
+    const bool constant = w->init && w->init->kind == GLA_INIT_CONSTANT;
+    const float middle = constant ? (float)w->init->a : 0.0f;
+    const float deviation = constant       ? (middle != 0 ? 0.05f : 0.02f)
                             : w->ndim >= 2 ? 1.0f / sqrtf((float)w->dims[w->ndim - 1])
                                            : 0.1f;
 

@@ -11,155 +11,158 @@
  *
  * H heads, K query and key channels of a head, P = 1 + K + K (K + 1) / 2 features, V = D / H.
  */
-#include "../../tests/support/blocks_v1_0.h"
+#include <gla/blocks.h>
 
 #include <math.h>
 
 enum { P_HEADS, P_KEY_DIM };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "heads"),
-    [P_KEY_DIM] = GLA_P_INT("key_dim", 8, 1, 32, "channels of a head's queries and keys"),
-};
+    [P_KEY_DIM] = GLA_P_INT("key_dim", 8, 1, 32, "channels of a head's queries and keys")};
+
+enum { Q, K, V, A, N_IN };
 
 struct gla_layer {
-    const gla_host *host;
-    const gla_math *math;
-    uint32_t d, heads, k_dim, v_dim, features;
-    uint32_t w_in[4], w_out, b_gate; /* weights, by declared index: q, k, v, gate */
-    uint32_t s_memory, s_sum;        /* states */
-    uint32_t t_in, t_q, t_k, t_o;    /* scratch */
-    gla_linear *in, *out;
+    uint32_t heads, k_dim, v_dim, features;
+    uint32_t s_memory, s_sum; /* states, by declared index */
+    uint32_t t_q, t_k, t_o;   /* scratch, likewise */
+    gla_in in;
+    gla_out out;
 };
 
-static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_layer **out)
+static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    gla_layer *l = gla_host_new(host, sizeof(*l));
+    const uint32_t d = c->d_in, heads = gla_u32(&c->params[P_HEADS]);
 
-    *out = l;
-    if (!l)
-        return GLA_E_NOMEM;
-    l->host = host;
-    l->math = gla_host_math(host);
-    l->d = cfg->d_in;
-    l->heads = (uint32_t)cfg->params[P_HEADS].i;
-    l->k_dim = (uint32_t)cfg->params[P_KEY_DIM].i;
-    l->v_dim = l->d / l->heads;
+    l->heads = heads;
+    l->k_dim = gla_u32(&c->params[P_KEY_DIM]);
+    l->v_dim = d / heads;
     l->features = 1 + l->k_dim + l->k_dim * (l->k_dim + 1) / 2;
-    if (l->v_dim * l->heads != l->d)
-        return gla_host_fail(host, GLA_E_INVALID, "heads do not divide d_model");
+    if (l->v_dim * heads != d)
+        return gla_host_fail(c->host, GLA_E_INVALID, "heads do not divide d_model");
 
-    const uint32_t keys = l->heads * l->k_dim, width = 2 * keys + l->d + l->heads;
-    const uint32_t all = l->heads * l->features;
+    const uint32_t all = heads * l->features;
+    const gla_in_part parts[] = {
+        [Q] = {"q_proj", heads * l->k_dim},
+        [K] = {"k_proj", heads * l->k_dim},
+        [V] = {"v_proj", d},
+        [A] = {"a_proj", heads, GLA_ACT_LOG_SIGMOID, GLA_PART_BIAS | GLA_PART_SENSITIVE}};
 
-    l->w_in[0] = gla_declare_matrix(cfg, "q_proj.weight", keys, l->d);
-    l->w_in[1] = gla_declare_matrix(cfg, "k_proj.weight", keys, l->d);
-    l->w_in[2] = gla_declare_matrix(cfg, "v_proj.weight", l->d, l->d);
-    l->w_in[3] = gla_declare_gate(cfg, "a_proj.weight", l->heads, l->d);
-    l->b_gate = gla_declare_vector(cfg, "a_proj.bias", l->heads);
-    l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->d);
-    l->s_memory =
-        gla_declare_fixed(cfg, "S", l->heads, l->features, l->v_dim, 4.0 * all * l->v_dim);
-    l->s_sum = gla_declare_fixed(cfg, "z", l->heads, l->features, 0, 4.0 * all);
-    l->t_in = gla_declare_rows(cfg, width); /* q, k, v, gate side by side */
-    l->t_q = gla_declare_rows(cfg, all);
-    l->t_k = gla_declare_rows(cfg, all);
-    l->t_o = gla_declare_rows(cfg, l->d);
+    gla_in_declare(c, &l->in, parts, N_IN, NULL);
+    gla_out_declare(c, &l->out, "o_proj", d, 0, NULL, NULL);
+    l->s_memory = gla_declare_fixed(c, "S", heads, l->features, l->v_dim, 4.0 * all * l->v_dim);
+    l->s_sum = gla_declare_fixed(c, "z", heads, l->features, 0, 4.0 * all);
+    l->t_q = gla_declare_rows(c, all);
+    l->t_k = gla_declare_rows(c, all);
+    l->t_o = gla_declare_rows(c, d);
     return GLA_OK;
 }
 
-static void destroy(gla_layer *l)
+/* One row: x [H, K] -> y [H, P], of which row r begins at r * ld. */
+typedef struct expansion {
+    uint32_t heads, k_dim;
+    size_t ld_x, ld_y;
+} expansion;
+
+/* phi of rows [first, last): the layer's own arithmetic, on several threads. */
+static void expand(const void *arg, float *const *at, uint32_t first, uint32_t last)
 {
-    if (!l)
-        return;
-    l->math->linear_destroy(l->in);
-    l->math->linear_destroy(l->out);
-    gla_host_delete(l->host, l);
-}
-
-static gla_status bind(gla_layer *l, const gla_tensor *weights)
-{
-    const uint32_t biases[4] = {GLA_ABSENT, GLA_ABSENT, GLA_ABSENT, l->b_gate};
-    gla_status st = gla_make_linear(l->host, weights, 4, l->w_in, biases, &l->in);
-
-    return st ? st : gla_make_linear(l->host, weights, 1, &l->w_out, NULL, &l->out);
-}
-
-/* phi of one head: x [K] -> y [P] */
-static void expand(const float *x, uint32_t k_dim, float *y)
-{
-    const float scale = 1 / sqrtf(sqrtf((float)k_dim)); /* q and k: together 1 / sqrt K */
-
-    *y++ = 1;
-    for (uint32_t i = 0; i < k_dim; i++)
-        *y++ = scale * x[i];
-    for (uint32_t i = 0; i < k_dim; i++)
-        for (uint32_t j = i; j < k_dim; j++)
-            *y++ = scale * scale * x[i] * x[j] * (i == j ? 0.70710678f : 1);
-}
-
-typedef struct work {
-    const gla_layer *l;
-    float *in, *q, *k; /* [rows, width], [rows, H * P] */
-} work;
-
-/* Rows [first, last): the layer's own arithmetic, on several threads. */
-static void expand_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const work *w = arg;
-    const gla_layer *l = w->l;
-    const size_t keys = (size_t)l->heads * l->k_dim, width = 2 * keys + l->d + l->heads;
+    const expansion *e = arg;
+    const float scale = 1 / sqrtf(sqrtf((float)e->k_dim)); /* q and k: together 1 / sqrt K */
 
     for (uint32_t r = first; r < last; r++) {
-        const size_t row = (size_t)r * l->heads * l->features;
-        float *x = w->in + r * width, *gate = x + 2 * keys + l->d;
+        const float *x = at[0] + r * e->ld_x;
+        float *y = at[1] + r * e->ld_y;
 
-        for (uint32_t h = 0; h < l->heads; h++) {
-            expand(x + h * l->k_dim, l->k_dim, w->q + row + h * l->features);
-            expand(x + keys + h * l->k_dim, l->k_dim, w->k + row + h * l->features);
-            gate[h] = -log1pf(expf(-gate[h])) / 16; /* log sigmoid */
+        for (uint32_t h = 0; h < e->heads; h++, x += e->k_dim) {
+            *y++ = 1;
+            for (uint32_t i = 0; i < e->k_dim; i++)
+                *y++ = scale * x[i];
+            for (uint32_t i = 0; i < e->k_dim; i++)
+                for (uint32_t j = i; j < e->k_dim; j++)
+                    *y++ = scale * scale * x[i] * x[j] * (i == j ? 0.70710678f : 1);
         }
     }
 }
 
+/* Its derivative: adds to the gradient of x what that of y says. */
+static void expand_vjp(const void *arg, const float *const *saved, const float *const *out,
+                       float *const *grad, uint32_t first, uint32_t last)
+{
+    const expansion *e = arg;
+    const float scale = 1 / sqrtf(sqrtf((float)e->k_dim));
+
+    (void)out;
+    for (uint32_t r = first; r < last; r++) {
+        const float *x = saved[0] + r * e->ld_x, *dy = grad[1] + r * e->ld_y;
+        float *dx = grad[0] + r * e->ld_x;
+
+        for (uint32_t h = 0; h < e->heads; h++, x += e->k_dim, dx += e->k_dim) {
+            dy++; /* of the 1 */
+            for (uint32_t i = 0; i < e->k_dim; i++)
+                dx[i] += scale * *dy++;
+            for (uint32_t i = 0; i < e->k_dim; i++)
+                for (uint32_t j = i; j < e->k_dim; j++, dy++) {
+                    const float g = scale * scale * (i == j ? 0.70710678f : 1) * *dy;
+
+                    dx[i] += g * x[j];
+                    dx[j] += g * x[i];
+                }
+        }
+    }
+}
+
+static void expand_rows(const gla_layer *l, const gla_batch *b, const float *x, size_t ld, float *y)
+{
+    const expansion e = {l->heads, l->k_dim, ld, (size_t)l->heads * l->features};
+    const gla_operand operands[] = {{x, ld, l->heads * l->k_dim, GLA_USE_READ},
+                                    {y, e.ld_y, (uint32_t)e.ld_y, GLA_USE_WRITE}};
+    const gla_rows rows = {.struct_size = (uint32_t)sizeof(rows),
+                           .operand_size = (uint32_t)sizeof(gla_operand),
+                           .operands = operands,
+                           .n_operands = 2,
+                           .rows = b->n_rows,
+                           .arg = &e,
+                           .arg_bytes = (uint32_t)sizeof(e),
+                           .fn = expand,
+                           .vjp = expand_vjp};
+
+    b->math->rows(b, &rows);
+}
+
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
-    const size_t keys = (size_t)l->heads * l->k_dim, width = 2 * keys + l->d + l->heads;
+    const gla_math *m = b->math;
     const size_t all = (size_t)l->heads * l->features;
-    float *in = b->scratch[l->t_in];
-    work w = {l, in, b->scratch[l->t_q], b->scratch[l->t_k]};
-    const gla_recurrence r = {
-        .struct_size = (uint32_t)sizeof(r),
-        .decay = GLA_DECAY_HEAD,
-        .write = GLA_WRITE_ADD,
-        .normaliser = GLA_NORMALISER_SUM,
-        .heads = l->heads,
-        .k_dim = l->features,
-        .v_dim = l->v_dim,
-        .state = l->s_memory,
-        .z_state = l->s_sum,
-        .scale = 1,
-        .q = w.q,
-        .ld_q = all,
-        .k = w.k,
-        .ld_k = all,
-        .v = in + 2 * keys,
-        .ld_v = width,
-        .log_decay = in + 2 * keys + l->d,
-        .ld_decay = width,
-        .o = b->scratch[l->t_o],
-        .ld_o = l->d,
-    };
-    gla_status st = m->linear(b, l->in, b->n_rows, b->x, l->d, in, width);
+    float *x[N_IN], *q = b->scratch[l->t_q], *k = b->scratch[l->t_k], *o = b->scratch[l->t_o];
+    const size_t ld = gla_in_run(m, b, &l->in, x);
+    const gla_recurrence r = {.struct_size = (uint32_t)sizeof(r),
+                              .decay = GLA_DECAY_HEAD,
+                              .write = GLA_WRITE_ADD,
+                              .normaliser = GLA_NORMALISER_SUM,
+                              .heads = l->heads,
+                              .k_dim = l->features,
+                              .v_dim = l->v_dim,
+                              .state = l->s_memory,
+                              .z_state = l->s_sum,
+                              .scale = 1,
+                              .q = q,
+                              .ld_q = all,
+                              .k = k,
+                              .ld_k = all,
+                              .v = x[V],
+                              .ld_v = ld,
+                              .log_decay = x[A],
+                              .ld_decay = ld,
+                              .o = o,
+                              .ld_o = l->out.width};
 
-    if (!st)
-        st = m->for_rows(b, b->n_rows, expand_rows, &w);
-    if (!st)
-        st = m->recurrence(b, &r);
-    if (!st)
-        st = m->linear(b, l->out, b->n_rows, r.o, l->d, b->y, l->d);
-    return st;
+    m->scale(b, 1.0f / 16, b->n_rows, l->heads, x[A], ld);
+    expand_rows(l, b, x[Q], ld, q);
+    expand_rows(l, b, x[K], ld, k);
+    m->recurrence(b, &r);
+    return gla_out_run(m, b, &l->out, o, NULL, 0);
 }
 
 GLA_LAYER_DEFINE(taylor, "org.example.taylor/1", 1, "gated second-order Taylor attention",
-                 GLA_LAYER_MIXER | GLA_LAYER_DETERMINISTIC);
+                 .flags = GLA_LAYER_MIXER | GLA_LAYER_DETERMINISTIC);

@@ -2,7 +2,7 @@
  *
  * gla/blocks.h - what most layers are made of, inline, on top of gla/plugin.h
  *
- * Compiled into the layer and no part of the ABI: what stands here may change at any time, and a
+ * For C.  Compiled into the layer and no part of the ABI: what stands here may change at any time, and a
  * plugin that was built with an older version runs as before.
  *
  *     struct gla_layer { gla_heads h; gla_in in; gla_out out; uint32_t s, t_o; };
@@ -28,10 +28,6 @@
 #define GLA_BLOCKS_H
 
 #include <gla/plugin.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 /* ---- descriptors -------------------------------------------------------- */
 
@@ -215,10 +211,10 @@ static inline void gla_declare_numbers(const gla_layer_config *c, const char *na
     c->declare->numbers(c->declare, &e, to);
 }
 
-/* scale act(w) of a weight [n]. */
-static inline void gla_declare_derived(const gla_layer_config *c, const char *name, int64_t n,
-                                       uint32_t act, float scale, const gla_init *init,
-                                       const float **to)
+/* shift + scale act(w) of a weight [n]. */
+static inline void gla_declare_affine(const gla_layer_config *c, const char *name, int64_t n,
+                                      uint32_t act, float scale, float shift, const gla_init *init,
+                                      const float **to)
 {
     const gla_expr e = {.struct_size = (uint32_t)sizeof(e),
                         .act = act,
@@ -226,9 +222,18 @@ static inline void gla_declare_derived(const gla_layer_config *c, const char *na
                         .ndim = 1,
                         .dims = {n},
                         .scale = scale,
+                        .shift = shift,
                         .init = init};
 
     c->declare->numbers(c->declare, &e, to);
+}
+
+/* scale act(w) of a weight [n]. */
+static inline void gla_declare_derived(const gla_layer_config *c, const char *name, int64_t n,
+                                       uint32_t act, float scale, const gla_init *init,
+                                       const float **to)
+{
+    gla_declare_affine(c, name, n, act, scale, 0, init, to);
 }
 
 /* ---- norms -------------------------------------------------------------- */
@@ -477,7 +482,4 @@ static inline gla_status gla_mlp_run(const gla_math *m, const gla_batch *b, cons
     return m->linear(b, f->out, n, inner, ld, y, f->d_out);
 }
 
-#ifdef __cplusplus
-}
-#endif
 #endif
