@@ -7,9 +7,7 @@
  *   S = diag(exp a) S + k v^T                  state [H, K, V]
  *   y = Wo ( rmsnorm(q^T S / sqrt K) * silu(Wg x) )
  *
- * With kv_heads < heads, k, v and a of one group serve heads / kv_heads query heads.
- *
- * Every published reading of the name is a switch away: the forget gate per channel or per head
+ * With kv_heads < heads, k, v and a of one group serve heads / kv_heads query heads.  Every published reading of the name is a switch away: the forget gate per channel or per head
  * from one map, or none; normalised over the heads; an input gate 1 - exp(a); a running normaliser;
  * the output gate as a sigmoid normalised over the heads; biases; no output norm. simple_gla is the
  * same with one forget gate a head.
@@ -22,67 +20,40 @@ static const char *const forgets[] = {"default", "low_rank", "channel", "head", 
 static const char *const normalisers[] = {"none", "sum", "max", NULL};
 enum { FORGET_DEFAULT, FORGET_LOW_RANK, FORGET_CHANNEL, FORGET_HEAD, FORGET_NONE };
 
+/* clang-format off */
 enum {
-    P_HEADS,
-    P_KV_HEADS,
-    P_K_DIM,
-    P_V_DIM,
-    P_EXPAND_K,
-    P_EXPAND_V,
-    P_CONV,
-    P_OUTPUT_GATE,
-    P_GATE_LOW_RANK,
-    P_GATE_NORMALIZER,
-    P_FEATURE_MAP,
-    P_CLAMP_MIN,
-    P_NORM_EPS,
-    P_FORGET,
-    P_FORGET_OVER_HEADS,
-    P_INPUT_GATE,
-    P_NORMALISER,
-    P_NORMALISER_EPS,
-    P_GATE_ACTIVATION,
-    P_GATE_OVER_HEADS,
-    P_OUTPUT_NORM,
-    P_NORM_WEIGHT,
-    P_BIAS,
-    P_CONV_BIAS,
-    P_SCALE
+    P_HEADS, P_EXPAND_K, P_EXPAND_V, P_SCALE, P_FEATURE_MAP, P_BIAS, P_FORGET, P_GATE_LOW_RANK,
+    P_GATE_NORMALIZER, P_CLAMP_MIN, P_FORGET_OVER_HEADS, P_INPUT_GATE, P_NORMALISER,
+    P_NORMALISER_EPS, P_OUTPUT_GATE, P_GATE_ACTIVATION, P_GATE_OVER_HEADS, P_OUTPUT_NORM, P_MORE
 };
+/* clang-format on */
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT("heads", 4, 1, 1024, "query heads"),
-    [P_KV_HEADS] = GLA_P_INT("kv_heads", 0, 0, 1024, "key and value heads; 0 = heads"),
-    [P_K_DIM] = GLA_P_INT("k_dim", 0, 0, 1 << 20, "all query channels; 0 = expand_k * d_model"),
-    [P_V_DIM] = GLA_P_INT("v_dim", 0, 0, 1 << 20, "all output channels; 0 = expand_v * d_model"),
     [P_EXPAND_K] = GLA_P_FLOAT("expand_k", 0.5, 0, 64, "query channels per model channel"),
     [P_EXPAND_V] = GLA_P_FLOAT("expand_v", 1.0, 0, 64, "output channels per model channel"),
-    [P_CONV] = GLA_P_INT("conv", 0, 0, 64, "width of the short convolution of q, k, v; 0 = none"),
-    [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "multiply by silu(Wg x)"),
+    [P_SCALE] = GLA_P_FLOAT("scale", 0, 0, 1e6, "of the queries; 0 = 1 / sqrt(K)"),
+    [P_FEATURE_MAP] =
+        GLA_P_ENUM("feature_map", GLA_ACT_NONE, gla_activation_names, "applied to q and k"),
+    [P_BIAS] = GLA_P_BOOL("bias", 0, "biases of q, k, v, the output gate and the output"),
+    [P_FORGET] = GLA_P_ENUM("forget", FORGET_DEFAULT, forgets,
+                            "forget gate: W1 W0 x per channel, W x per channel or head, none"),
     [P_GATE_LOW_RANK] =
         GLA_P_INT("gate_low_rank", 16, 1, 65536, "inner width of the decay's projection"),
     [P_GATE_NORMALIZER] = GLA_P_FLOAT("gate_normalizer", 16, 1e-6, 1e6, "divides the log decay"),
-    [P_FEATURE_MAP] =
-        GLA_P_ENUM("feature_map", GLA_ACT_NONE, gla_activation_names, "applied to q and k"),
     [P_CLAMP_MIN] =
         GLA_P_FLOAT("clamp_min", -INFINITY, -INFINITY, 0, "lower bound of the log decay"),
-    [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
-    [P_FORGET] = GLA_P_ENUM("forget", FORGET_DEFAULT, forgets,
-                            "forget gate: W1 W0 x per channel, W x per channel or head, none"),
     [P_FORGET_OVER_HEADS] =
         GLA_P_BOOL("forget_over_heads", 0, "forget gates sum to 1 over the heads"),
     [P_INPUT_GATE] = GLA_P_BOOL("input_gate", 0, "k times 1 - forget gate"),
     [P_NORMALISER] = GLA_P_ENUM("normaliser", GLA_NORMALISER_NONE, normalisers,
                                 "divide by z.q, or by max(|z.q|, eps)"),
     [P_NORMALISER_EPS] = GLA_P_FLOAT("normaliser_eps", 1e-10, 0, 1e6, "of the normaliser"),
+    [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "multiply by silu(Wg x)"),
     [P_GATE_ACTIVATION] =
         GLA_P_ENUM("gate_activation", GLA_ACT_SILU, gla_activation_names, "of the output gate"),
     [P_GATE_OVER_HEADS] =
         GLA_P_BOOL("gate_over_heads", 0, "output gates, sigmoids, sum to 1 over the heads"),
-    [P_OUTPUT_NORM] = GLA_P_BOOL("output_norm", 1, "rmsnorm of the output, per head"),
-    [P_NORM_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight"),
-    [P_BIAS] = GLA_P_BOOL("bias", 0, "biases of q, k, v, the output gate and the output"),
-    [P_CONV_BIAS] = GLA_P_BOOL("conv_bias", 0, "biases of the convolution"),
-    [P_SCALE] = GLA_P_FLOAT("scale", 0, 0, 1e6, "of the queries; 0 = 1 / sqrt(K)")};
+    [P_OUTPUT_NORM] = GLA_P_BOOL("output_norm", 1, "rmsnorm of the output, per head")};
 
 enum { Q, K, V, G, F, N_IN };
 
@@ -100,7 +71,7 @@ struct gla_layer {
 static void declare(gla_layer *l, const gla_layer_config *c)
 {
     const gla_heads *h = &l->h;
-    const gla_param_value *p = c->params;
+    const gla_param_value *p = c->params, *ph = p + P_MORE;
     const uint32_t bias = p[P_BIAS].i ? GLA_PART_BIAS : 0, low = l->forget == FORGET_LOW_RANK;
     const uint32_t phi = gla_u32(&p[P_FEATURE_MAP]);
     const gla_in_part parts[] = {
@@ -110,15 +81,16 @@ static void declare(gla_layer *l, const gla_layer_config *c)
         [G] = {"g_proj", p[P_OUTPUT_GATE].i ? h->oc : 0, GLA_ACT_NONE, bias},
         [F] = {low ? "gk_proj.0" : "gk_proj", low ? gla_u32(&p[P_GATE_LOW_RANK]) : l->ac,
                GLA_ACT_NONE, GLA_PART_SENSITIVE | (low ? 0 : GLA_PART_BIAS)}};
-    const gla_in_conv conv = {gla_u32(&p[P_CONV]), gla_u32(&p[P_CONV_BIAS]), GLA_ACT_SILU};
-    const gla_norm norm = gla_norm_of(GLA_NORM_RMS, h->heads, h->v, gla_eps(c, &p[P_NORM_EPS]));
+    const gla_in_conv conv = {gla_u32(&ph[GLA_H_CONV]), gla_u32(&ph[GLA_H_CONV_BIAS]),
+                              GLA_ACT_SILU};
+    const gla_norm norm = gla_norm_of(GLA_NORM_RMS, h->heads, h->v, gla_eps(c, &ph[GLA_H_EPS]));
 
     gla_in_declare(c, &l->in, parts, N_IN, &conv);
     if (low)
         gla_declare_linear(c, "gk_proj.1", l->ac, parts[F].out, GLA_PART_SENSITIVE | GLA_PART_BIAS,
                            &l->up);
     gla_out_declare(c, &l->out, "o_proj", h->oc, bias, p[P_OUTPUT_NORM].i ? &norm : NULL,
-                    p[P_NORM_WEIGHT].i ? "g_norm.weight" : NULL);
+                    ph[GLA_H_WEIGHT].i ? "g_norm.weight" : NULL);
     l->out.norm.gate_activation =
         l->gate_over_heads ? GLA_ACT_NONE : gla_u32(&p[P_GATE_ACTIVATION]);
     l->s_state = gla_heads_state(c, h, 5);
@@ -133,10 +105,8 @@ static void declare(gla_layer *l, const gla_layer_config *c)
 static gla_status make_gla(gla_layer *l, const gla_layer_config *c, uint32_t forget)
 {
     const gla_param_value *p = c->params;
-    const gla_status st =
-        gla_heads_of(c, gla_u32(&p[P_HEADS]), gla_u32(&p[P_KV_HEADS]),
-                     gla_u32_or(&p[P_K_DIM], (uint32_t)(p[P_EXPAND_K].f * c->d_in)),
-                     gla_u32_or(&p[P_V_DIM], (uint32_t)(p[P_EXPAND_V].f * c->d_in)), &l->h);
+    const gla_status st = gla_heads_read(c, gla_u32(&p[P_HEADS]), p + P_MORE, p[P_EXPAND_K].f,
+                                         p[P_EXPAND_V].f, &l->h);
 
     if (st)
         return st;
@@ -224,18 +194,8 @@ static void share_over_heads(const gla_batch *b, float *x, size_t ld, uint32_t h
                              uint32_t width, uint32_t log)
 {
     const share arg = {heads, width, log, ld};
-    const gla_operand operand = {x, ld, heads * width, GLA_USE_READ_WRITE};
-    const gla_rows rows = {.struct_size = (uint32_t)sizeof(rows),
-                           .operand_size = (uint32_t)sizeof(operand),
-                           .operands = &operand,
-                           .n_operands = 1,
-                           .rows = b->n_rows,
-                           .arg = &arg,
-                           .arg_bytes = (uint32_t)sizeof(arg),
-                           .fn = share_rows,
-                           .vjp = share_vjp};
 
-    b->math->rows(b, &rows);
+    GLA_ROWS(b, arg, share_rows, share_vjp, {x, ld, heads * width, GLA_USE_READ_WRITE});
 }
 
 /* a [rows, ac] = max(log_sigmoid(f) / normaliser, clamp_min) of the projected rows f */
@@ -258,39 +218,22 @@ static void decay(const gla_layer *l, const gla_batch *b, const float *f, size_t
         m->clamp(b, l->clamp_min, INFINITY, n, ac, a, ac);
 }
 
-/* k *= 1 - exp(a), a per channel or per head */
-static void gate_input(const gla_layer *l, const gla_batch *b, const float *a, float *k, size_t ld)
-{
-    const uint32_t n = b->n_rows, ac = l->ac;
-    float *write = b->scratch[l->t_write];
-    const gla_factor gate = {.struct_size = (uint32_t)sizeof(gate),
-                             .rows = n,
-                             .groups = ac,
-                             .width = l->h.kc / ac,
-                             .x = k,
-                             .f = write,
-                             .y = k,
-                             .ld_x = ld,
-                             .ld_f = ac,
-                             .ld_y = ld};
-
-    b->math->activation(b, GLA_ACT_ONE_MINUS_EXP, n, ac, a, ac, write, ac);
-    b->math->mul(b, &gate);
-}
-
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
     static const uint32_t decays[] = {0, GLA_DECAY_CHANNEL, GLA_DECAY_CHANNEL, GLA_DECAY_HEAD,
                                       GLA_DECAY_NONE};
     const gla_math *m = b->math;
-    float *x[N_IN], *a = b->scratch[l->t_decay], *o = b->scratch[l->t_o];
+    float *x[N_IN], *a = b->scratch[l->t_decay], *o = b->scratch[l->t_o],
+                    *write = b->scratch[l->t_write];
     const size_t ld = gla_in_run(m, b, &l->in, x);
     gla_recurrence r = gla_heads_recurrence(&l->h, l->s_state);
 
     if (l->ac)
         decay(l, b, x[F], ld, a);
-    if (l->input_gate)
-        gate_input(l, b, a, x[K], ld);
+    if (l->input_gate) { /* k *= 1 - exp(a), a per channel or per head */
+        m->activation(b, GLA_ACT_ONE_MINUS_EXP, b->n_rows, l->ac, a, l->ac, write, l->ac);
+        gla_mul_groups(b, l->ac, l->h.kc / l->ac, x[K], ld, write, l->ac);
+    }
     r.decay = decays[l->forget];
     r.normaliser = l->normaliser;
     r.z_state = l->s_z;
@@ -310,9 +253,9 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
 }
 
 GLA_LAYER_DESC(gla, "gla.gla/1", 1, "gated linear attention (arXiv 2312.06635)", make,
-               .flags = GLA_LAYER_MIXER);
+               .flags = GLA_LAYER_MIXER, GLA_MORE(gla_params_heads));
 GLA_LAYER_DESC(simple_gla, "gla.simple_gla/1", 1,
                "gated linear attention, one gate a head (arXiv 2312.06635)", make_simple,
-               .flags = GLA_LAYER_MIXER);
+               .flags = GLA_LAYER_MIXER, GLA_MORE(gla_params_heads));
 static const gla_layer_desc *const layers[] = {&gla_desc, &simple_gla_desc};
 GLA_PLUGIN_DEFINE(gla, "1.0", "Apache-2.0", NULL, NULL, layers);

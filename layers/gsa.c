@@ -9,8 +9,9 @@
  */
 #include <gla/blocks.h>
 
-enum { P_SLOTS, P_FEATURE_MAP, P_GATE_NORMALIZER, P_SCALE, P_HEADS };
+enum { P_HEADS, P_SLOTS, P_FEATURE_MAP, P_GATE_NORMALIZER, P_SCALE, P_MORE };
 static const gla_param_desc params[] = {
+    [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
     [P_SLOTS] = GLA_P_INT("slots", 64, 1, 4096, "slots of a head"),
     [P_FEATURE_MAP] = GLA_P_ENUM("feature_map", GLA_ACT_SILU, gla_activation_names, "of q and k"),
     [P_GATE_NORMALIZER] = GLA_P_FLOAT("gate_normalizer", 8, 1e-6, 1e6, "divides the log decay"),
@@ -28,9 +29,9 @@ struct gla_layer {
 
 static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    const gla_param_value *p = c->params, *ph = p + P_HEADS;
+    const gla_param_value *p = c->params, *ph = p + P_MORE;
     const uint32_t phi = gla_u32(&p[P_FEATURE_MAP]);
-    const gla_status st = gla_heads_read(c, ph, 1, 1, &l->h);
+    const gla_status st = gla_heads_read(c, gla_u32(&p[P_HEADS]), ph, 1, 1, &l->h);
     const gla_heads *h = &l->h;
 
     if (st)

@@ -15,8 +15,9 @@
 
 #include <math.h>
 
-enum { P_FEATURE_MAP, P_OUTPUT_GATE, P_ROPE_THETA, P_HEADS };
+enum { P_HEADS, P_FEATURE_MAP, P_OUTPUT_GATE, P_ROPE_THETA, P_MORE };
 static const gla_param_desc params[] = {
+    [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
     [P_FEATURE_MAP] = GLA_P_ENUM("feature_map", GLA_ACT_NONE, gla_activation_names,
                                  "applied to q and k (lightning: to q, k and v, silu)"),
     [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "gate the normed output"),
@@ -38,7 +39,7 @@ static void declare(gla_layer *l, const gla_layer_config *c, const gla_in_part *
                     uint32_t norm_groups, uint32_t gate)
 {
     const gla_heads *h = &l->h;
-    const gla_param_value *ph = c->params + P_HEADS;
+    const gla_param_value *ph = c->params + P_MORE;
     const gla_norm norm =
         gla_norm_of(GLA_NORM_RMS, norm_groups, h->oc / norm_groups, gla_eps(c, &ph[GLA_H_EPS]));
 
@@ -56,7 +57,7 @@ static void declare(gla_layer *l, const gla_layer_config *c, const gla_in_part *
 static gla_status make_retention(gla_layer *l, const gla_layer_config *c)
 {
     const gla_param_value *p = c->params;
-    const gla_status st = gla_heads_read(c, p + P_HEADS, 1, 2, &l->h);
+    const gla_status st = gla_heads_read(c, gla_u32(&p[P_HEADS]), p + P_MORE, 1, 2, &l->h);
     const gla_heads *h = &l->h;
     const uint32_t phi = gla_u32(&p[P_FEATURE_MAP]);
     const gla_in_part parts[] = {[Q] = {"q_proj", h->qc, phi, GLA_IN_CONV},
@@ -80,7 +81,7 @@ static gla_status make_lightning(gla_layer *l, const gla_layer_config *c)
 {
     const double depth = 1.0 - c->layer_index / (c->n_layers - 1 + 1e-5) + 1e-5;
     const gla_param_value *p = c->params;
-    const gla_status st = gla_heads_read(c, p + P_HEADS, 1, 1, &l->h);
+    const gla_status st = gla_heads_read(c, gla_u32(&p[P_HEADS]), p + P_MORE, 1, 1, &l->h);
     const gla_heads *h = &l->h;
     const uint32_t phi = p[P_FEATURE_MAP].is_set ? gla_u32(&p[P_FEATURE_MAP]) : GLA_ACT_SILU;
     const gla_in_part parts[] = {[Q] = {"q_proj", h->qc, phi, GLA_IN_CONV},

@@ -115,19 +115,9 @@ static void expand_vjp(const void *arg, const float *const *saved, const float *
 static void expand_rows(const gla_layer *l, const gla_batch *b, const float *x, size_t ld, float *y)
 {
     const expansion e = {l->heads, l->k_dim, ld, (size_t)l->heads * l->features};
-    const gla_operand operands[] = {{x, ld, l->heads * l->k_dim, GLA_USE_READ},
-                                    {y, e.ld_y, (uint32_t)e.ld_y, GLA_USE_WRITE}};
-    const gla_rows rows = {.struct_size = (uint32_t)sizeof(rows),
-                           .operand_size = (uint32_t)sizeof(gla_operand),
-                           .operands = operands,
-                           .n_operands = 2,
-                           .rows = b->n_rows,
-                           .arg = &e,
-                           .arg_bytes = (uint32_t)sizeof(e),
-                           .fn = expand,
-                           .vjp = expand_vjp};
 
-    b->math->rows(b, &rows);
+    GLA_ROWS(b, e, expand, expand_vjp, {x, ld, l->heads * l->k_dim, GLA_USE_READ},
+             {y, e.ld_y, (uint32_t)e.ld_y, GLA_USE_WRITE});
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)

@@ -67,8 +67,8 @@ static const gla_param_desc gla_params_norm[] = {
     GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
     GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight")};
 
+/* Beside the layer's own `heads`. */
 enum {
-    GLA_H_HEADS,
     GLA_H_KV_HEADS,
     GLA_H_K_DIM,
     GLA_H_V_DIM,
@@ -78,10 +78,10 @@ enum {
     GLA_H_WEIGHT
 };
 static const gla_param_desc gla_params_heads[] = {
-    GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
     GLA_P_INT("kv_heads", 0, 0, 1024, "key and value heads; 0 = heads"),
-    GLA_P_INT("k_dim", 0, 0, 1 << 20, "all query channels; 0 = d_model"),
-    GLA_P_INT("v_dim", 0, 0, 1 << 20, "all output channels; 0 = d_model (retention: twice that)"),
+    GLA_P_INT("k_dim", 0, 0, 1 << 20, "all query channels; 0 = d_model (gla: expand_k of it)"),
+    GLA_P_INT("v_dim", 0, 0, 1 << 20,
+              "all output channels; 0 = d_model (gla: expand_v of it, retention: twice)"),
     GLA_P_INT("conv", 0, 0, 64, "width of the short convolution of q, k, v; 0 = none"),
     GLA_P_BOOL("conv_bias", 0, "biases of the convolution"),
     GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
@@ -260,6 +260,32 @@ static inline void gla_norm_declare(const gla_layer_config *c, gla_norm *n, cons
         gla_declare_numbers(c, bias, size, 0, &zero, &n->bias);
 }
 
+/* ---- row work ----------------------------------------------------------- */
+
+/* x [r, g, i] *= f [r, g] for i < width, in place. */
+static inline gla_status gla_mul_groups(const gla_batch *b, uint32_t groups, uint32_t width,
+                                        float *x, size_t ld_x, const float *f, size_t ld_f)
+{
+    const gla_factor factor = {
+        (uint32_t)sizeof(factor), b->n_rows, groups, width, x, f, x, ld_x, ld_f, ld_x};
+
+    return b->math->mul(b, &factor);
+}
+
+/* fn and its vjp over the rows of a batch; arg is a struct of the layer's. */
+#define GLA_ROWS(b, arg_, fn_, vjp_, ...)                                                          \
+    ((b)->math->rows((b),                                                                          \
+                     &(gla_rows){.struct_size = (uint32_t)sizeof(gla_rows),                        \
+                                 .operand_size = (uint32_t)sizeof(gla_operand),                    \
+                                 .operands = (gla_operand[]){__VA_ARGS__},                         \
+                                 .n_operands = (uint32_t)(sizeof((gla_operand[]){__VA_ARGS__}) /   \
+                                                          sizeof(gla_operand)),                    \
+                                 .rows = (b)->n_rows,                                              \
+                                 .arg = &(arg_),                                                   \
+                                 .arg_bytes = (uint32_t)sizeof(arg_),                              \
+                                 .fn = (fn_),                                                      \
+                                 .vjp = (vjp_)}))
+
 /* ---- in: what reads x --------------------------------------------------- */
 
 typedef struct gla_in_part {
@@ -415,14 +441,14 @@ static inline gla_status gla_heads_of(const gla_layer_config *c, uint32_t heads,
     return GLA_OK;
 }
 
-/* From values of gla_params_heads; k_dim and v_dim are so many times D where the file says nothing.
- */
-static inline gla_status gla_heads_read(const gla_layer_config *c, const gla_param_value *p,
-                                        uint32_t expand_k, uint32_t expand_v, gla_heads *h)
+/* From values of gla_params_heads; k_dim and v_dim are so many times D where the file says nothing. */
+static inline gla_status gla_heads_read(const gla_layer_config *c, uint32_t heads,
+                                        const gla_param_value *p, double expand_k, double expand_v,
+                                        gla_heads *h)
 {
-    return gla_heads_of(c, gla_u32(&p[GLA_H_HEADS]), gla_u32(&p[GLA_H_KV_HEADS]),
-                        gla_u32_or(&p[GLA_H_K_DIM], expand_k * c->d_in),
-                        gla_u32_or(&p[GLA_H_V_DIM], expand_v * c->d_in), h);
+    return gla_heads_of(c, heads, gla_u32(&p[GLA_H_KV_HEADS]),
+                        gla_u32_or(&p[GLA_H_K_DIM], (uint32_t)(expand_k * c->d_in)),
+                        gla_u32_or(&p[GLA_H_V_DIM], (uint32_t)(expand_v * c->d_in)), h);
 }
 
 /* The state [H, K, V], flops per number of it and token. */
