@@ -19,4 +19,12 @@ typedef struct gla__cpu {
 const gla__cpu *gla__cpu_get(void);
 const char *gla__isa_name(gla__isa isa);
 
+/* The one of a kernel's three forms that is for this instruction set. */
+#if defined(__x86_64__)
+#define GLA__FOR_ISA(isa, c, avx2, avx512)                                                         \
+    ((isa) == GLA_ISA_AVX512 ? (avx512) : (isa) == GLA_ISA_AVX2 ? (avx2) : (c))
+#else
+#define GLA__FOR_ISA(isa, c, avx2, avx512) ((void)(isa), (c))
+#endif
+
 #endif

@@ -486,12 +486,6 @@ gla_status gla__attention(const gla_batch *b, const gla_attention *a)
 
 const gla__attention_kernels *gla__attention_kernels_for(gla__isa isa)
 {
-#if defined(__x86_64__)
-    if (isa == GLA_ISA_AVX512)
-        return &gla__k_attention__avx512;
-    if (isa == GLA_ISA_AVX2)
-        return &gla__k_attention__avx2;
-#endif
-    (void)isa;
-    return &gla__k_attention__c;
+    return GLA__FOR_ISA(isa, &gla__k_attention__c, &gla__k_attention__avx2,
+                        &gla__k_attention__avx512);
 }

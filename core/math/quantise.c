@@ -318,14 +318,7 @@ static gla_status run_rows(rows_task *t, void (*fn)(void *, uint32_t), gla_diag 
 
 const gla__quantise_kernels *gla__quantise_kernels_for(gla__isa isa)
 {
-#if defined(__x86_64__)
-    if (isa == GLA_ISA_AVX512)
-        return &gla_k_quantise__avx512;
-    if (isa == GLA_ISA_AVX2)
-        return &gla_k_quantise__avx2;
-#endif
-    (void)isa;
-    return &gla_k_quantise__c;
+    return GLA__FOR_ISA(isa, &gla_k_quantise__c, &gla_k_quantise__avx2, &gla_k_quantise__avx512);
 }
 
 gla_status gla__quantise_rows(uint32_t dtype, const float *src, uint64_t rows, uint64_t cols,

@@ -145,17 +145,8 @@ static void run_piece(void *arg, uint32_t i)
 
 static gla__rec_fn *kernel_of_this_cpu(void)
 {
-#if defined(__x86_64__)
-    switch (gla__cpu_get()->isa) {
-    case GLA_ISA_AVX512:
-        return gla_k_recurrence_f32__avx512;
-    case GLA_ISA_AVX2:
-        return gla_k_recurrence_f32__avx2;
-    default:
-        break;
-    }
-#endif
-    return gla_k_recurrence_f32__c;
+    return GLA__FOR_ISA(gla__cpu_get()->isa, gla_k_recurrence_f32__c, gla_k_recurrence_f32__avx2,
+                        gla_k_recurrence_f32__avx512);
 }
 
 size_t gla__recurrence_scratch(const gla__math_needs *needs)

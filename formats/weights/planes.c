@@ -5,12 +5,6 @@
 
 const gla__planes *gla__planes_get(void)
 {
-    switch (gla__cpu_get()->isa) {
-    case GLA_ISA_AVX512:
-        return &gla__planes_avx512;
-    case GLA_ISA_AVX2:
-        return &gla__planes_avx2;
-    default:
-        return &gla__planes_c;
-    }
+    return GLA__FOR_ISA(gla__cpu_get()->isa, &gla__planes_c, &gla__planes_avx2,
+                        &gla__planes_avx512);
 }

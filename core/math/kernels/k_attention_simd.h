@@ -41,7 +41,7 @@ static vf load_tail(uint32_t dtype, const void *p, size_t at, size_t n)
 
     for (size_t i = 0; i < n; i++)
         x[i] = dtype == GLA_DTYPE_F32    ? ((const float *)p)[at + i]
-               : dtype == GLA_DTYPE_BF16 ? v_bf16_to_f32(((const uint16_t *)p)[at + i])
+               : dtype == GLA_DTYPE_BF16 ? gla__bf16_f32(((const uint16_t *)p)[at + i])
                                          : (float)((const int8_t *)p)[at + i];
     return v_load(x);
 }

@@ -5,8 +5,8 @@
  * All three walk over the tokens with a few channels at a time, whose history stays in registers or
  * in the first-level cache.
  */
+#include "math/kernels/activations.h"
 #include "math/kernels/sequence_kernels.h"
-#include "math/kernels/simd.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define WIDE          (GLA_SIMD == 16 ? 4 : 2) /* vectors of channels at a time */
@@ -51,9 +51,7 @@ ALWAYS_INLINE void conv_columns(const gla__conv_run *r, size_t c, const size_t n
                 sum = v_fma(load_upto(r->taps + j * r->ld_taps + c + at, n), h[j][i], sum);
             for (size_t j = 0; j + 1 < width; j++)
                 h[j][i] = h[j + 1][i];
-            if (r->silu)
-                sum = v_mul(sum, v_sigmoid(sum));
-            store_upto(y + at, sum, n);
+            store_upto(y + at, act(r->activation, sum), n);
         }
     }
     for (size_t j = 0; j + 1 < width; j++)

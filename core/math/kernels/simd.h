@@ -41,34 +41,6 @@
 #define V_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-static inline float v_bf16_to_f32(uint16_t h)
-{
-    const uint32_t u = (uint32_t)h << 16;
-    float f;
-
-    memcpy(&f, &u, sizeof(f));
-    return f;
-}
-
-static inline float v_f16_to_f32(uint16_t h)
-{
-    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
-    const uint32_t magnitude = (uint32_t)(h & 0x7fffu);
-    uint32_t u;
-    float f;
-
-    if (magnitude >= 0x7c00u) { /* infinity, NaN */
-        u = sign | 0x7f800000u | (magnitude & 0x3ffu) << 13;
-    } else if (magnitude >= 0x400u) {
-        u = sign | ((magnitude << 13) + ((127u - 15u) << 23));
-    } else { /* denormal: magnitude * 2^-24 */
-        f = (float)magnitude * 0x1p-24f;
-        return sign ? -f : f;
-    }
-    memcpy(&f, &u, sizeof(f));
-    return f;
-}
-
 #if GLA_SIMD == 1
 
 typedef float vf;
@@ -97,16 +69,16 @@ static inline void v_store_n(float *p, vf a, size_t n)
 }
 static inline vf v_load_bf16(const uint16_t *p)
 {
-    return v_bf16_to_f32(*p);
+    return gla__bf16_f32(*p);
 }
 static inline vf v_load_f16(const uint16_t *p)
 {
-    return v_f16_to_f32(*p);
+    return gla__f16_f32(*p);
 }
 /* all lanes */
 static inline vf v_set1_f16(const uint16_t *p)
 {
-    return v_f16_to_f32(*p);
+    return gla__f16_f32(*p);
 }
 /* To the nearest number that f16 holds. */
 static inline vf v_round_f16(vf a)

@@ -91,7 +91,7 @@ static inline vi vi_zero_i8(vi sum, vb w)
  * that each 4 bytes of the j-th vector of such bytes belong to; j counts within 8 groups. */
 static inline vf v_i4_scales(const uint16_t *aux, size_t j)
 {
-    return v_f16_to_f32(aux[2 * (j / 4)]);
+    return gla__f16_f32(aux[2 * (j / 4)]);
 }
 
 #elif GLA_SIMD == 8
