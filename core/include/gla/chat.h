@@ -2,6 +2,8 @@
  *
  * gla/chat.h - from the messages of a chat to the text that a model was trained on
  *
+ * Implemented by formats/chat.
+ *
  * A chat template is the Jinja text that comes with a published model: chat_template.jinja, or
  * "chat_template" in tokenizer_config.json.  What of Jinja is not supported is refused by name and
  * line, when the template is opened or, where it depends on the messages, when it is rendered.

@@ -3,6 +3,9 @@
  * gla/gla.h - everything but the plugins' gla/plugin.h: language models that mix gated linear
  * attention with softmax attention
  *
+ * What is of the whole process is implemented by core/base, checking layers by core/graph, what the
+ * library was built with by core/runtime.
+ *
  *     gla_model *model;
  *     gla_session *s;
  *     gla_diag diag;

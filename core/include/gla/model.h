@@ -2,6 +2,8 @@
  *
  * gla/model.h - layer types, and models made of them
  *
+ * Implemented by core/runtime.
+ *
  * A registry knows the layer types: the built-in ones and those of loaded plugins.  A model is an
  * architecture with its weights packed for this machine.  It is immutable and may be shared by any
  * number of threads; what changes lives in sessions (gla/session.h).

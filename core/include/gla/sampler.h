@@ -2,6 +2,8 @@
  *
  * gla/sampler.h - from logits to the next token
  *
+ * Implemented by core/runtime.
+ *
  * Deterministic: the same logits, options and seed give the same token on every machine; the random
  * numbers and the exponential are the sampler's own.  The order is temperature, top_k, top_p.
  * Logits that are not finite are never chosen; among equal logits the smaller token comes first.

@@ -2,6 +2,8 @@
  *
  * gla/session.h - one sequence and all its states
  *
+ * Implemented by core/runtime.
+ *
  * A session is a position in a text: token history, KV caches (paged, shared between forks) and
  * recurrent states, over one immutable model.  Different sessions may be driven by different
  * threads at the same time; one session by one thread at a time.

@@ -2,6 +2,8 @@
  *
  * gla/tokenizer.h - text to token ids and back, from a Hugging Face tokenizer.json
  *
+ * Implemented by formats/tokenizer.
+ *
  * Byte-level BPE and BPE with byte fallback; normalisers, pre-tokenisers, decoders and added tokens
  * as GPT-2, Qwen, Llama 3 and Mistral use them.  What is not supported is refused by name when the
  * file is opened.  A tokenizer is immutable: any number of threads may use it.

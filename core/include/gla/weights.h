@@ -2,6 +2,8 @@
  *
  * gla/weights.h - files of named tensors: weights.glaw, safetensors (one file or sharded), gguf
  *
+ * Implemented by formats/weights; what is about dtypes by core/base.
+ *
  * Opening reads and checks the index only; tensors are read when asked for, each by itself, from
  * any number of threads.  Files are hostile: every number is checked against the file's size and
  * gla_limits before memory is taken.  Formats: docs/glaw.md.
