@@ -197,6 +197,6 @@ int main(int argc, char **argv)
         print_report(&report);
         status = cli_finish(0);
     }
-    gla_registry_unref(o.registry);
+    gla_registry_free(o.registry);
     return status;
 }

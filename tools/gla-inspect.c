@@ -433,6 +433,6 @@ int main(int argc, char **argv)
     }
     gla_description_free(d);
     gla_arch_free(arch);
-    gla_registry_unref(registry);
+    gla_registry_free(registry);
     return status;
 }

@@ -311,8 +311,8 @@ void gla__convert_deinit(gla__conversion *c)
     if (!c->import)
         gla_arch_free(c->arch);
     gla__import_close(c->import);
-    gla_weights_close(&c->weights);
-    gla_registry_unref(c->registry);
+    gla_weights_free(c->weights);
+    gla_registry_free(c->registry);
     for (size_t i = 0; i < sizeof(c->inner) / sizeof(c->inner[0]); i++)
         gla__free(c->inner[i].data);
     gla__free(c->config);

@@ -55,7 +55,7 @@ gla_status gla_registry_create(gla_registry **out, gla_diag *diag)
     for (size_t i = 0; builtin[i]; i++) {
         st = gla__registry_add(r, builtin[i], diag);
         if (st) {
-            gla_registry_unref(r);
+            gla_registry_free(r);
             return st;
         }
     }
@@ -147,7 +147,7 @@ static void release(in_use *used)
     pthread_mutex_unlock(&init_lock);
 }
 
-void gla_registry_unref(gla_registry *r)
+void gla_registry_free(gla_registry *r)
 {
     if (!r || atomic_fetch_sub(&r->refs, 1) > 1)
         return;

@@ -15,11 +15,10 @@
 
 /* ---- an open file ------------------------------------------------------------ */
 
-void gla_weights_close(gla_weights **w)
+void gla_weights_free(gla_weights *w)
 {
-    if (*w)
-        (*w)->ops->close(*w);
-    *w = NULL;
+    if (w)
+        w->ops->close(w);
 }
 
 uint32_t gla_weights_count(const gla_weights *w)

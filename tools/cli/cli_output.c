@@ -308,7 +308,7 @@ gla_status cli_registry(gla_registry **out, gla_diag *diag)
     for (uint32_t i = 0; !st && i < cli.plugins.n; i++)
         st = load_plugin(*out, cli.plugins.items[i], diag);
     if (st) {
-        gla_registry_unref(*out);
+        gla_registry_free(*out);
         *out = NULL;
     }
     return st;

@@ -50,9 +50,9 @@ gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool
 
 void cli_model_close(cli_model *m)
 {
-    gla_model_close(&m->model);
-    gla_tokenizer_close(&m->tokenizer);
-    gla_registry_unref(m->registry);
+    gla_model_free(m->model);
+    gla_tokenizer_free(m->tokenizer);
+    gla_registry_free(m->registry);
     memset(m, 0, sizeof(*m));
 }
 

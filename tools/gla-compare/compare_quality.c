@@ -146,7 +146,7 @@ static gla_status ablate(const comparison *c, const candidate *x, uint32_t i, co
     if (!st)
         st = window_nll(s, ids, n, logits, &x->quality.ablations[i].window_sum[c->windows], unused,
                         diag);
-    gla_session_destroy(s);
+    gla_session_free(s);
     return st;
 }
 
@@ -321,7 +321,7 @@ int compare_quality(comparison *c)
     if (!status)
         status = summarise(c, &w.text);
     for (uint32_t i = 0; i < c->n; i++)
-        gla_session_destroy(w.sessions[i]);
+        gla_session_free(w.sessions[i]);
     free(w.logits);
     free(w.text.ids);
     return status;

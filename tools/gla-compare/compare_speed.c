@@ -181,7 +181,7 @@ static int visit_candidate(comparison *c, candidate *x, const int32_t *noise, si
         x->memory_used = all.weights + all.workspace + own.kv + own.state;
     }
     c->interrupted = c->interrupted || cli_interrupted();
-    gla_session_destroy(v.session);
+    gla_session_free(v.session);
     free(tokens);
     free(v.logits);
     return status;

@@ -33,13 +33,13 @@ typedef struct gla_sampler gla_sampler;
 GLA_API GLA_NODISCARD gla_status gla_sampler_create(const gla_sampler_options *options,
                                                     uint32_t vocab, gla_sampler **out,
                                                     gla_diag *diag);
-GLA_API void gla_sampler_destroy(gla_sampler *s);
+GLA_API void gla_sampler_free(gla_sampler *s);
 /* logits: [vocab].  GLA_E_INVALID, and no random number used, if no logit is finite. */
 GLA_API GLA_NODISCARD gla_status gla_sampler_next(gla_sampler *s, const float *logits,
                                                   int32_t *token, gla_diag *diag);
-/* Leaves out the random numbers of the next n tokens.  A text whose every token is drawn after as many
- * numbers as stand before it, gla_session_position() of them, goes on after an interruption, a rewind
- * or in another process as if it had never stopped. */
+/* Leaves out the random numbers of the next n tokens.  A text whose every token is drawn after as
+ * many numbers as stand before it, gla_session_position() of them, goes on after an interruption, a
+ * rewind or in another process as if it had never stopped. */
 GLA_API void gla_sampler_skip(gla_sampler *s, uint64_t n);
 /* Negative log likelihood of `token` in nats: log sum exp(logits) - logits[token], in double.
  * NaN if the token is outside the vocabulary. */
