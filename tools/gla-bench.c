@@ -300,8 +300,10 @@ static gla_status measure(bench *b, gla_diag *diag)
     if (st)
         return st;
     b->memory = malloc(b->read_bytes);
-    if (!b->memory)
-        return cli_diag(diag, GLA_E_NOMEM, "", "memory to read; hint: give a smaller --read-bytes");
+    if (!b->memory) {
+        cli_diag(diag, GLA_E_NOMEM, "", "memory to read");
+        return cli_hint(diag, "give a smaller --read-bytes");
+    }
     memset(b->memory, 0x3c, b->read_bytes); /* untouched pages would all be the same one */
     while (b->done < b->rounds && !st && !cli_interrupted()) {
         st = measure_round(b, diag);

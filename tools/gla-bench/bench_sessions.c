@@ -143,8 +143,10 @@ static gla_status measure_files(bench *b, session_item *s, const gla_session *ba
 
     snprintf(path, sizeof(path), "%s/gla-bench-XXXXXX", dir && *dir ? dir : "/tmp");
     fd = mkstemp(path);
-    if (fd < 0)
-        return cli_diag(diag, GLA_E_IO, "", "no temporary file can be made; hint: set TMPDIR");
+    if (fd < 0) {
+        cli_diag(diag, GLA_E_IO, "", "no temporary file can be made");
+        return cli_hint(diag, "set TMPDIR");
+    }
     close(fd);
     for (uint32_t i = 0; i < b->rounds && !st && !cli_interrupted(); i++)
         st = measure_file(b, s, base, path, diag);

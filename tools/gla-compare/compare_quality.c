@@ -80,10 +80,15 @@ static int choose_window(comparison *c)
 
         if (!x->trained || !most)
             continue;
-        if (c->window > most)
-            return cli_error("--window %u: %s was made for contexts of %u tokens, longer ones do "
-                             "not compare; hint: --window %u",
-                             c->window, x->label, most, most);
+        if (c->window > most) {
+            char hint[32];
+
+            snprintf(hint, sizeof(hint), "--window %u", most);
+            return cli_error_hint(hint,
+                                  "--window %u: %s was made for contexts of %u tokens, longer "
+                                  "ones do not compare",
+                                  c->window, x->label, most);
+        }
         window = most < window ? most : window;
     }
     if (!c->window)
