@@ -269,7 +269,7 @@ static gla_status refuse_source(const char *src, gla_diag *diag)
     else {
         st = gla__fail(diag, GLA_E_UNSUPPORTED,
                        "a folder with config.json and the weights is needed");
-        gla__hint(diag, "for a config.json alone: --arch-only");
+        gla__hint(diag, "for a config.json alone: gla_convert_config()");
     }
     gla__at(diag, src);
     return st;

@@ -200,8 +200,8 @@ gla_status gla_model_open(const char *path, const gla_model_options *options, gl
         st = gla__fail(diag, GLA_E_IO, "a model folder is needed, and this is a file");
         if (!gla__arch_hint(path, diag))
             gla__hint(diag,
-                      "a bare architecture has no weights: gla-inspect, gla-compare and gla-bench "
-                      "--arch take it");
+                      "a bare architecture has no weights: gla_describe() and gla_model_random() "
+                      "take it");
         gla__at(diag, path);
         return st;
     }

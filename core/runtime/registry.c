@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "formats/arch/words.h"
 #include "graph/host.h"
 #include "graph/validate.h"
 #include "runtime/entry_check.h"
@@ -247,19 +248,19 @@ static void hint_nearest(const gla_registry *r, const char *type, gla_diag *diag
 {
     char(*names)[128] = gla__alloc_array(r->n_layers + 1u, sizeof(*names));
     const char **list = gla__alloc_array(r->n_layers + 1u, sizeof(*list));
-    const char *near = NULL;
+    const char *near = NULL, *how = "";
 
     if (names && list) {
         for (uint32_t i = 0; i < r->n_layers; i++) {
             short_name(r->layers[i]->type_id, names[i], sizeof(names[i]));
             list[i] = names[i];
         }
-        near = gla__nearest(type, list, r->n_layers);
+        near = gla__meant(type, list, r->n_layers, &how);
     }
     if (near)
-        gla__hint(diag, "did you mean '%s'?", near);
+        gla__hint(diag, "did you mean '%s'%s%s?", near, *how ? " with " : "", how);
     else
-        gla__hint(diag, "load the plugin that has it with --plugin or GLA_PLUGIN_PATH");
+        gla__hint(diag, "load the plugin that has it with gla_registry_load() or GLA_PLUGIN_PATH");
     gla__free(names);
     gla__free(list);
 }

@@ -467,7 +467,7 @@ Test(convert, replaces_a_model_only_when_asked)
 
     convert(REFERENCE "gla", in_dir("out"), 0);
     cr_expect_eq(gla_convert(REFERENCE "llama", in_dir("out"), &o, NULL, &diag), GLA_E_IO);
-    cr_expect(strstr(diag.hint, "--overwrite"));
+    cr_expect(strstr(diag.hint, "options.overwrite"));
     o.overwrite = 1;
     cr_expect_eq(gla_convert(REFERENCE "llama", in_dir("out"), &o, NULL, &diag), GLA_OK);
     cr_expect_eq(gla_convert(in_dir("out"), in_dir("out"), &o, NULL, &diag), GLA_E_INVALID);

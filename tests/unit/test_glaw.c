@@ -311,7 +311,7 @@ Test(glaw, obeys_the_limits)
     cr_expect_eq(gla_weights_open(path, &few, &w, &diag), GLA_E_LIMIT);
     cr_expect_null(w);
     cr_expect_eq(gla_weights_open(path, &small, &w, &diag), GLA_E_LIMIT);
-    cr_expect(strstr(diag.hint, "--max-bytes"));
+    cr_expect(strstr(diag.hint, "limits.max_bytes"));
     cr_expect_eq(gla_weights_open(path, &tiny_index, &w, &diag), GLA_E_LIMIT);
     OK(gla_weights_open(path, &enough, &w, &diag));
     gla_weights_free(w);

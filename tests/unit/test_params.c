@@ -57,7 +57,7 @@ Test(params, an_unknown_one_is_refused_with_its_place_and_the_nearest_name)
     cr_expect_str_eq(
         gla_diag_format(&diag, text, sizeof(text)),
         "toy.yaml:9:32: layer type 'test.params' has no parameter 'head'; hint: did you mean "
-        "'heads'?");
+        "'heads'? gla_registry_find() of test.params lists them");
 }
 
 static void expect_refusal(const char *params, const char *message)
