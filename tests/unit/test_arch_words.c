@@ -25,7 +25,7 @@ static void hint_for(const char *block, char hint[160])
               "%s is no mistake", block);
     snprintf(hint, 160, "%s", diag.hint);
     gla_arch_free(arch);
-    gla_registry_unref(registry);
+    gla_registry_free(registry);
 }
 
 static void expect_hint(const char *block, const char *wanted)
