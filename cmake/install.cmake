@@ -46,7 +46,7 @@ install(DIRECTORY plugins/template plugins/taylor DESTINATION ${_data}/plugins)
 install(FILES docs/arch.schema.json DESTINATION ${_data})
 install(FILES README.md CHANGELOG.md CONTRIBUTING.md PERFORMANCE.md SECURITY.md LICENSE
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
-install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN "*.5" EXCLUDE)
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} PATTERN "*.5" EXCLUDE PATTERN "*.sh" EXCLUDE)
 
 add_custom_target(uninstall COMMAND ${CMAKE_COMMAND}
   -D MANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake)

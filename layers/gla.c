@@ -7,9 +7,10 @@
  *   S = diag(exp a) S + k v^T                  state [H, K, V]
  *   y = Wo ( rmsnorm(q^T S / sqrt K) * silu(Wg x) )
  *
- * With kv_heads < heads, k, v and a of one group serve heads / kv_heads query heads.  Every published reading of the name is a switch away: the forget gate per channel or per head
- * from one map, or none; normalised over the heads; an input gate 1 - exp(a); a running normaliser;
- * the output gate as a sigmoid normalised over the heads; biases; no output norm. simple_gla is the
+ * With kv_heads < heads, k, v and a of one group serve heads / kv_heads query heads.  Every
+ * published reading of the name is a switch away: the forget gate per channel or per head from one
+ * map, or none; normalised over the heads; an input gate 1 - exp(a); a running normaliser; the
+ * output gate as a sigmoid normalised over the heads; biases; no output norm.  simple_gla is the
  * same with one forget gate a head.
  */
 #include <gla/blocks.h>

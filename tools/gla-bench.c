@@ -197,7 +197,7 @@ static gla_status open_model(bench *b, gla_diag *diag)
     b->load_seconds = cli_now() - b->load_seconds;
     cli_progress_clear();
     gla_arch_free(arch);
-    gla_registry_unref(o.registry);
+    gla_registry_free(o.registry);
     if (st)
         return st;
     b->random = args.arch != NULL;
@@ -237,7 +237,7 @@ static gla_status first_token(bench *b, gla_diag *diag)
     if (!st)
         st = gla_session_feed(s, b->tokens, 1, b->logits, diag);
     b->first_token_seconds = b->load_seconds + cli_now() - start;
-    gla_session_destroy(s);
+    gla_session_free(s);
     return st;
 }
 
@@ -300,8 +300,10 @@ static gla_status measure(bench *b, gla_diag *diag)
     if (st)
         return st;
     b->memory = malloc(b->read_bytes);
-    if (!b->memory)
-        return cli_diag(diag, GLA_E_NOMEM, "", "memory to read; hint: give a smaller --read-bytes");
+    if (!b->memory) {
+        cli_diag(diag, GLA_E_NOMEM, "", "memory to read");
+        return cli_hint(diag, "give a smaller --read-bytes");
+    }
     memset(b->memory, 0x3c, b->read_bytes); /* untouched pages would all be the same one */
     while (b->done < b->rounds && !st && !cli_interrupted()) {
         st = measure_round(b, diag);
@@ -317,8 +319,8 @@ static gla_status measure(bench *b, gla_diag *diag)
 static void finish(bench *b)
 {
     for (uint32_t i = 0; i < b->n_depths; i++)
-        gla_session_destroy(b->bases[i]);
-    gla_model_close(&b->model);
+        gla_session_free(b->bases[i]);
+    gla_model_free(b->model);
     free(b->tokens);
     free(b->logits);
     free(b->memory);

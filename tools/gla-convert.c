@@ -115,7 +115,8 @@ static int check_arch_output(const char *source)
     if (!args.output || stat(args.output, &to) || !S_ISREG(to.st_mode))
         return 0;
     if (!args.overwrite)
-        return cli_error("%s: there is a file already; hint: --overwrite replaces it", args.output);
+        return cli_error_hint("--overwrite replaces it", "%s: there is a file already",
+                              args.output);
     if (!stat(source, &from) && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
         return cli_error("%s: source and destination are the same file", args.output);
     return 0;
@@ -197,6 +198,6 @@ int main(int argc, char **argv)
         print_report(&report);
         status = cli_finish(0);
     }
-    gla_registry_unref(o.registry);
+    gla_registry_free(o.registry);
     return status;
 }

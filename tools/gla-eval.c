@@ -125,7 +125,7 @@ static gla_status text_nll(gla_model *model, const int32_t *ids, size_t n, uint3
         st = window_nll(s, ids + i, m, out, diag);
     }
     cli_progress_clear();
-    gla_session_destroy(s);
+    gla_session_free(s);
     return st;
 }
 
@@ -257,7 +257,7 @@ static gla_status golden_read(const char *path, golden *g, gla_diag *diag)
 
         g->spread = sqrt(square / count - mean * mean);
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 
@@ -279,7 +279,7 @@ static gla_status compare_fed(gla_model *model, const golden *g, size_t feed, fl
 
         st = gla_feed(&item, 1, NULL, NULL, diag);
     }
-    gla_session_destroy(s);
+    gla_session_free(s);
     memset(out, 0, sizeof(*out));
     for (size_t i = 0; i < g->n * g->vocab && !st; i++) {
         const double d = (double)logits[i] - g->logits[i];

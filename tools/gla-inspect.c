@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gla-inspect - what is this model: layers, parameters, FLOPs, and what a context costs in memory
+ * gla-inspect - what is this model: layers, parameters, FLOPs, and what a context costs in memory;
+ * and what there is to make models of
  */
-#include "cli/cli.h"
+#include "gla-inspect/inspect.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 static struct {
-    const char *context, *kv;
-    bool weights;
+    const char *context, *kv, *layer;
+    bool weights, layers;
 } args = {.context = "4096,32768,131072", .kv = "bf16"};
 
 enum { MAX_CONTEXTS = 16 };
@@ -18,11 +19,13 @@ static uint64_t contexts[MAX_CONTEXTS];
 static uint32_t n_contexts;
 
 static const char *const kv_choices[] = {"f32", "bf16", "int8", NULL};
-static const char *const usage[] = {"[OPTION]... DIR|arch.yaml", NULL};
+static const char *const usage[] = {"[OPTION]... DIR|arch.yaml", "--layers [--plugin FILE.so]",
+                                    "--layer TYPE [--plugin FILE.so]", NULL};
 static const char *const examples[] = {
     "gla-inspect models/tiny-hybrid",
     "gla-inspect configs/gla-1.3b-hybrid-3-1.yaml --context 16K,64K",
     "gla-inspect configs/qwen3-next-80b-a3b.yaml --json",
+    "gla-inspect --layer attention",
     NULL,
 };
 static const cli_option options[] = {
@@ -33,6 +36,10 @@ static const cli_option options[] = {
     {0, "kv", "TYPE", CLI_CHOICE, &args.kv, .help = "number type of the KV cache: f32, bf16, int8",
      .def = "bf16", .choices = kv_choices},
     {0, "weights", NULL, CLI_FLAG, &args.weights, .help = "list every tensor by name and shape"},
+    CLI_HEADING("Writing architectures"),
+    {0, "layers", NULL, CLI_FLAG, &args.layers, .help = "list the layer types that there are"},
+    {0, "layer", "TYPE", CLI_STRING, &args.layer,
+     .help = "list the parameters that a layer type takes"},
     CLI_COMMON_OPTIONS,
     CLI_MODEL_OPTIONS,
     CLI_END,
@@ -42,6 +49,8 @@ static const char *const description[] = {
     "Parameters, FLOPs, states and KV caches come from what the layers declare; no weights "
     "are read and nothing runs, so a model that is too large for this machine can be "
     "inspected on it.",
+    "With --layers and --layer there is no model: they say which layers an architecture can be "
+    "made of, and what each takes, a plugin's as well.",
     "A mistake in the file is reported with its line and column, and what was expected "
     "there.",
     NULL,
@@ -52,9 +61,7 @@ static const cli_program program = {
     .usage = usage,
     .options = options,
     .examples = examples,
-    .min_operands = 1,
     .max_operands = 1,
-    .operand = "DIR|arch.yaml",
     .description = description,
 };
 
@@ -409,6 +416,12 @@ int main(int argc, char **argv)
 
     if (cli_start(&program, argc, argv, &status))
         return status;
+    if ((args.layers || args.layer) && cli.operands.n)
+        return cli_usage_error("--layers and --layer TYPE go without a model");
+    if (args.layers || args.layer)
+        return inspect_layers(args.layer);
+    if (!cli.operands.n)
+        return cli_usage_error("DIR|arch.yaml is missing");
     if (!cli_parse_list(args.context, CLI_MOST_CONTEXT, contexts, MAX_CONTEXTS, &n_contexts))
         return cli_usage_error("--context: '%s' is no list of up to %d numbers up to 1T",
                                args.context, MAX_CONTEXTS);
@@ -433,6 +446,6 @@ int main(int argc, char **argv)
     }
     gla_description_free(d);
     gla_arch_free(arch);
-    gla_registry_unref(registry);
+    gla_registry_free(registry);
     return status;
 }

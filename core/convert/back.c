@@ -324,7 +324,7 @@ static void deinit(back *b)
     gla__free(b->wide);
     gla__free(b->made);
     gla__free(b->origins);
-    gla_weights_close(&b->weights);
+    gla_weights_free(b->weights);
 }
 
 gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_options *options,

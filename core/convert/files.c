@@ -71,7 +71,7 @@ static gla_status check_folder(const char *dst, const char *mark, bool overwrite
     if (overwrite)
         return GLA_OK;
     gla__fail(diag, GLA_E_IO, "there is a model in it already");
-    gla__hint(diag, "--overwrite replaces it");
+    gla__hint(diag, "options.overwrite replaces it");
     return GLA_E_IO;
 }
 

@@ -269,7 +269,7 @@ static gla_status refuse_source(const char *src, gla_diag *diag)
     else {
         st = gla__fail(diag, GLA_E_UNSUPPORTED,
                        "a folder with config.json and the weights is needed");
-        gla__hint(diag, "for a config.json alone: --arch-only");
+        gla__hint(diag, "for a config.json alone: gla_convert_config()");
     }
     gla__at(diag, src);
     return st;
@@ -311,8 +311,8 @@ void gla__convert_deinit(gla__conversion *c)
     if (!c->import)
         gla_arch_free(c->arch);
     gla__import_close(c->import);
-    gla_weights_close(&c->weights);
-    gla_registry_unref(c->registry);
+    gla_weights_free(c->weights);
+    gla_registry_free(c->registry);
     for (size_t i = 0; i < sizeof(c->inner) / sizeof(c->inner[0]); i++)
         gla__free(c->inner[i].data);
     gla__free(c->config);

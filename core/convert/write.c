@@ -185,7 +185,7 @@ static gla_status write_part(stream *s, uint64_t row, uint64_t rows)
         st = gla__quantise_rows(dtype, s->wide, rows, s->cols, s->made,
                                 s->aux + row * gla__row_scales(dtype, s->cols), s->c->diag);
         if (st == GLA_E_UNSUPPORTED)
-            gla__hint(s->c->diag, "--keep '%s' leaves it as it is", s->item->out.name);
+            gla__hint(s->c->diag, "options.keep '%s' leaves it as it is", s->item->out.name);
     } else {
         st = gla__from_f32(s->wide, n, dtype, s->made, s->c->diag);
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "graph/host.h"
 
-#include <gla/gla.h>
+#include <gla/status.h>
 #include <pthread.h>
 #include <string.h>
 

@@ -30,7 +30,7 @@ static void destroy(gla_model *m)
     gla__state_layout_free(&m->layout);
     gla_description_free(m->description);
     gla_arch_free(m->arch);
-    gla_registry_unref(m->registry);
+    gla_registry_free(m->registry);
     pthread_mutex_destroy(&m->lock);
     gla__free(m);
 }
@@ -41,16 +41,10 @@ gla_model *gla__model_ref(gla_model *m)
     return m;
 }
 
-void gla__model_unref(gla_model *m)
+void gla_model_free(gla_model *m)
 {
     if (m && atomic_fetch_sub(&m->refs, 1) == 1)
         destroy(m);
-}
-
-void gla_model_close(gla_model **model)
-{
-    gla__model_unref(*model);
-    *model = NULL;
 }
 
 /* ---- making one ---- */
@@ -158,7 +152,7 @@ static gla_status make(const gla_arch *arch, gla__weight_source *source,
     if (!st)
         st = build(m, source, o, diag);
     if (st) {
-        gla__model_unref(m);
+        gla_model_free(m);
         return st;
     }
     *out = m;
@@ -206,8 +200,8 @@ gla_status gla_model_open(const char *path, const gla_model_options *options, gl
         st = gla__fail(diag, GLA_E_IO, "a model folder is needed, and this is a file");
         if (!gla__arch_hint(path, diag))
             gla__hint(diag,
-                      "a bare architecture has no weights: gla-inspect, gla-compare and gla-bench "
-                      "--arch take it");
+                      "a bare architecture has no weights: gla_describe() and gla_model_random() "
+                      "take it");
         gla__at(diag, path);
         return st;
     }
@@ -219,7 +213,7 @@ gla_status gla_model_open(const char *path, const gla_model_options *options, gl
         if (st && diag && !strstr(diag->where, path))
             gla__at(diag, path);
     }
-    gla_weights_close(&weights);
+    gla_weights_free(weights);
     gla_arch_free(arch);
     return st;
 }

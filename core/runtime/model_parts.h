@@ -35,7 +35,6 @@ struct gla_model {
 };
 
 gla_model *gla__model_ref(gla_model *m);
-void gla__model_unref(gla_model *m);
 void gla__shared_free(gla__shared *shared); /* may be NULL */
 
 /* Borrows an arena (made on the first use by this many threads at once) and gives it back. */

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "formats/arch/words.h"
 
 static const char *kind_name(uint32_t arch_kind)
 {
@@ -116,19 +117,63 @@ uint32_t gla__param_index(const gla_layer_desc *desc, const char *name)
     return UINT32_MAX;
 }
 
+/* "a, b, c, ..." of the names that begin with this, without it. */
+static void list_names(const char *const *names, uint32_t n, const char *begin, char list[100])
+{
+    const size_t length = strlen(begin);
+    size_t used = 0;
+
+    list[0] = '\0';
+    for (uint32_t i = 0; i < n; i++) {
+        if (strncmp(names[i], begin, length) != 0)
+            continue;
+        if (used + strlen(names[i] + length) + sizeof(", , ...") > 100) {
+            snprintf(list + used, 100 - used, ", ...");
+            return;
+        }
+        used +=
+            (size_t)snprintf(list + used, 100 - used, "%s%s", used ? ", " : "", names[i] + length);
+    }
+}
+
+/* What there is instead. */
+static void hint_params(const char *type, const char *const *names, uint32_t n, const char *given,
+                        gla_diag *diag)
+{
+    static const char *const of_model[] = {"d_model", "layers", "max_positions", "tie_embeddings",
+                                           "weights"};
+    char begin[72], list[100];
+    const char *near, *how;
+
+    snprintf(begin, sizeof(begin), "%.64s.", given);
+    list_names(names, n, begin, list);
+    if (list[0]) {
+        gla__hint(diag, "it is a mapping of %s", list);
+        return;
+    }
+    near = gla__meant(given, names, n, &how);
+    if (near) {
+        gla__hint(diag, "did you mean '%s'? gla_registry_find() of %.40s lists them", near, type);
+        return;
+    }
+    near = gla__meant(given, of_model, sizeof(of_model) / sizeof(of_model[0]), &how);
+    list_names(names, n, "", list);
+    if (near)
+        gla__hint(diag, "'%s' says it, for the whole model", near);
+    else if (n)
+        gla__hint(diag, "it has %s; gla_registry_find() of %.40s lists them", list, type);
+}
+
 static gla_status unknown_param(const gla_layer_desc *desc, const gla_arch_layer *layer,
                                 const gla_arch_param *given, gla_diag *diag)
 {
     const char *names[256]; /* the registry allows no more */
-    const char *near;
 
     for (uint32_t i = 0; i < desc->n_params; i++)
         names[i] = desc->params[i].name;
     gla__fail(diag, GLA_E_SCHEMA, "layer type '%s' has no parameter '%s'", layer->type,
               given->name);
-    near = gla__nearest(given->name, names, desc->n_params);
-    if (near)
-        gla__hint(diag, "did you mean '%s'?", near);
+    hint_params(layer->type, names, desc->n_params, given->name, diag);
     return GLA_E_SCHEMA;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "formats/arch/words.h"
 #include "graph/explain.h"
 #include "graph/host.h"
 #include "graph/validate.h"
@@ -56,7 +57,7 @@ gla_status gla_registry_create(gla_registry **out, gla_diag *diag)
     for (size_t i = 0; builtin[i]; i++) {
         st = gla__registry_add(r, builtin[i], diag);
         if (st) {
-            gla_registry_unref(r);
+            gla_registry_free(r);
             return st;
         }
     }
@@ -159,7 +160,7 @@ static void forget_layers(gla_registry *r, uint32_t n)
     }
 }
 
-void gla_registry_unref(gla_registry *r)
+void gla_registry_free(gla_registry *r)
 {
     if (!r || atomic_fetch_sub(&r->refs, 1) > 1)
         return;
@@ -274,19 +275,19 @@ static void hint_nearest(const gla_registry *r, const char *type, gla_diag *diag
 {
     char(*names)[128] = gla__alloc_array(r->n_layers + 1u, sizeof(*names));
     const char **list = gla__alloc_array(r->n_layers + 1u, sizeof(*list));
-    const char *near = NULL;
+    const char *near = NULL, *how = "";
 
     if (names && list) {
         for (uint32_t i = 0; i < r->n_layers; i++) {
             short_name(r->layers[i]->type_id, names[i], sizeof(names[i]));
             list[i] = names[i];
         }
-        near = gla__nearest(type, list, r->n_layers);
+        near = gla__meant(type, list, r->n_layers, &how);
     }
     if (near)
-        gla__hint(diag, "did you mean '%s'?", near);
+        gla__hint(diag, "did you mean '%s'%s%s?", near, *how ? " with " : "", how);
     else
-        gla__hint(diag, "load the plugin that has it with --plugin or GLA_PLUGIN_PATH");
+        gla__hint(diag, "load the plugin that has it with gla_registry_load() or GLA_PLUGIN_PATH");
     gla__free(names);
     gla__free(list);
 }

@@ -43,7 +43,7 @@ static gla_status cut_and_replay(gla_session *s, uint64_t n, gla_diag *diag)
         s->ring = r->ring;
         r->ring = ring;
     }
-    gla_session_destroy(r);
+    gla_session_free(r);
     return st;
 }
 

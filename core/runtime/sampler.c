@@ -38,14 +38,14 @@ gla_status gla_sampler_create(const gla_sampler_options *options, uint32_t vocab
     s->tokens = gla__alloc_array(vocab, sizeof(*s->tokens));
     s->weight = gla__alloc_array(vocab, sizeof(*s->weight));
     if (!s->tokens || !s->weight) {
-        gla_sampler_destroy(s);
+        gla_sampler_free(s);
         return gla__fail_nomem(diag, "a sampler");
     }
     *out = s;
     return GLA_OK;
 }
 
-void gla_sampler_destroy(gla_sampler *s)
+void gla_sampler_free(gla_sampler *s)
 {
     if (!s)
         return;

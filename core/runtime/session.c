@@ -74,7 +74,7 @@ gla_status gla_session_create(gla_model *m, const gla_session_options *options, 
     st =
         gla__sequence_init(&s->seq, &s->shared->store, o.kv_dtype ? o.kv_dtype : m->kv_dtype, diag);
     if (st) {
-        gla_session_destroy(s);
+        gla_session_free(s);
         return st;
     }
     set_options(s, &o);
@@ -82,13 +82,13 @@ gla_status gla_session_create(gla_model *m, const gla_session_options *options, 
     return GLA_OK;
 }
 
-void gla_session_destroy(gla_session *s)
+void gla_session_free(gla_session *s)
 {
     if (!s)
         return;
     gla__ring_clear(&s->ring);
     gla__sequence_deinit(&s->seq);
-    gla__model_unref(s->model);
+    gla_model_free(s->model);
     gla__free(s);
 }
 
@@ -210,7 +210,7 @@ gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *d
     if (!st && !gla__ring_copy(&fork->ring, &s->ring))
         st = gla__fail_nomem(diag, "the snapshots of a fork");
     if (st) {
-        gla_session_destroy(fork);
+        gla_session_free(fork);
         return st;
     }
     *out = fork;
@@ -333,7 +333,7 @@ gla_status gla_session_load(gla_model *m, const char *path, const gla_session_op
     st = gla__session_file_load(&s->seq, &s->ring, &s->shared->store, m->hash, o.kv_dtype, path,
                                 diag);
     if (st) {
-        gla_session_destroy(s);
+        gla_session_free(s);
         return st;
     }
     if (!freeze(s, true, &snapshot, NULL)) /* without it, coming back takes longer */

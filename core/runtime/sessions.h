@@ -39,7 +39,7 @@ gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(v
 /* What all sessions of m share; made on the first call.  [thread-safe] */
 gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag);
 
-/* A session without its sequence; gla_session_destroy() takes it as it is. */
+/* A session without its sequence; gla_session_free() takes it as it is. */
 gla_status gla__session_new(gla_model *m, gla_session **out, gla_diag *diag);
 
 /* Room for n more tokens, and for the logits of the last; snapshots of the session give way before

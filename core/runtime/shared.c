@@ -68,6 +68,23 @@ void gla_model_cache_stats(gla_model *m, gla_cache_stats *out)
         gla__prefix_stats(shared->prefix, out);
 }
 
+const char *gla_cache_reason_text(uint32_t reason)
+{
+    static const char *const text[GLA_CACHE_REASON_COUNT] = {
+        "the prefix cache was not asked",
+        "resumed where the cached text ends",
+        "resumed at the last snapshot of the cached text",
+        "the prefix cache is empty",
+        "no cached text begins with these tokens",
+        "no snapshot was taken in the part that matches",
+        "the text was cached and gave way to newer ones",
+        "the text is cached with another KV dtype",
+        "no memory to take the cached text over",
+    };
+
+    return reason < GLA_CACHE_REASON_COUNT ? text[reason] : "unknown";
+}
+
 gla_status gla_model_cache_set_budget(gla_model *m, uint64_t bytes, gla_diag *diag)
 {
     gla__shared *shared;

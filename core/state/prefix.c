@@ -537,20 +537,3 @@ void gla__prefix_stats(gla__prefix *p, gla_cache_stats *out)
     *out = p->stats;
     pthread_mutex_unlock(&p->lock);
 }
-
-const char *gla_cache_reason_text(uint32_t reason)
-{
-    static const char *const text[GLA_CACHE_REASON_COUNT] = {
-        "the prefix cache was not asked",
-        "resumed where the cached text ends",
-        "resumed at the last snapshot of the cached text",
-        "the prefix cache is empty",
-        "no cached text begins with these tokens",
-        "no snapshot was taken in the part that matches",
-        "the text was cached and gave way to newer ones",
-        "the text is cached with another KV dtype",
-        "no memory to take the cached text over",
-    };
-
-    return reason < GLA_CACHE_REASON_COUNT ? text[reason] : "unknown";
-}

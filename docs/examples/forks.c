@@ -39,7 +39,7 @@ static void tell(gla_session *s, const gla_tokenizer *tok, int32_t token, int n,
     check(gla_tokenizer_decode(tok, gla_session_tokens(s) + start, n, 1, &text, &size, &diag));
     printf("%d:%s\n", (int)seed, text);
     gla_text_free(text);
-    gla_sampler_destroy(sampler);
+    gla_sampler_free(sampler);
     free(logits);
 }
 
@@ -62,11 +62,11 @@ int main(int argc, char **argv)
     for (uint64_t seed = 1; seed <= 3; seed++) {
         check(gla_session_fork(trunk, &branch, &diag)); /* ... and on from there each time */
         tell(branch, tok, ids[n - 1], 24, seed);
-        gla_session_destroy(branch);
+        gla_session_free(branch);
     }
-    gla_session_destroy(trunk);
+    gla_session_free(trunk);
     gla_ids_free(ids);
-    gla_tokenizer_close(&tok);
-    gla_model_close(&model);
+    gla_tokenizer_free(tok);
+    gla_model_free(model);
     return 0;
 }

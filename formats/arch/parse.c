@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "base/io.h"
 #include "formats/arch/form.h"
+#include "formats/arch/words.h"
 #include "formats/text/number.h"
 #include "formats/text/yaml.h"
 
@@ -87,10 +88,10 @@ static gla_status expected(const gla__yaml *n, const char *what, gla_diag *diag)
 
 static void suggest(const char *word, const char *const *known, size_t n, gla_diag *diag)
 {
-    const char *nearest = gla__nearest(word, known, n);
+    const char *how, *meant = gla__meant(word, known, n, &how);
 
-    if (nearest)
-        gla__hint(diag, "did you mean \"%s\"?", nearest);
+    if (meant)
+        gla__hint(diag, "did you mean \"%s\"?", meant);
 }
 
 /* A mapping whose keys are all known. */
@@ -191,9 +192,14 @@ static gla_status read_choice(const gla__yaml *n, const char *const *names, size
     st = expected(n, "one of the known words", diag);
     if (n->kind == GLA_YAML_SCALAR)
         suggest(n->text, names, count, diag);
-    if (diag && !diag->hint[0])
-        gla__hint(diag, "known are %s, %s, %s, %s, %s", names[0], names[1], names[2], names[3],
-                  names[4]);
+    if (diag && !diag->hint[0]) {
+        char list[sizeof(diag->hint)] = "";
+
+        for (size_t i = 0, used = 0; i < count && used < sizeof(list); i++)
+            used +=
+                (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
+        gla__hint(diag, "known are %s", list);
+    }
     return st;
 }
 
@@ -758,11 +764,11 @@ bool gla__arch_hint(const char *path, gla_diag *diag)
     if (diag && diag->hint[0])
         return true; /* there is a better one */
     if (is_checkpoint)
-        gla__hint(diag, "this is a published checkpoint: gla-convert makes a model folder of it");
+        gla__hint(diag, "this is a published checkpoint: gla_convert() makes a model folder of it");
     else if (ending && !strcmp(ending, ".gguf"))
-        gla__hint(diag, "gla-convert makes a model folder of a gguf file");
+        gla__hint(diag, "gla_convert() makes a model folder of a gguf file");
     else if (ending && (!strcmp(ending, ".json") || !strcmp(ending, ".safetensors")))
-        gla__hint(diag, "gla-convert makes a model folder of the folder that it is in");
+        gla__hint(diag, "gla_convert() makes a model folder of the folder that it is in");
     else
         return false;
     return true;

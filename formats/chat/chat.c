@@ -19,19 +19,16 @@ struct gla_chat_template {
 
 /* ---- opening ---- */
 
-void gla_chat_template_close(gla_chat_template **t)
+void gla_chat_template_free(gla_chat_template *t)
 {
-    gla_chat_template *c = t ? *t : NULL;
-
-    if (!c)
+    if (!t)
         return;
-    *t = NULL;
-    gla__arena_free(&c->arena);
-    gla__free(c->name);
-    gla__free(c->source);
-    gla__free(c->bos);
-    gla__free(c->eos);
-    gla__free(c);
+    gla__arena_free(&t->arena);
+    gla__free(t->name);
+    gla__free(t->source);
+    gla__free(t->bos);
+    gla__free(t->eos);
+    gla__free(t);
 }
 
 /* A copy with every line end as "\n", as Jinja reads it. */
@@ -82,7 +79,7 @@ gla_status gla_chat_template_parse(const char *source, size_t size, const char *
         st = gla__template_parse(&t->arena, t->source, size, &t->body, diag);
     if (st) {
         gla__at(diag, name);
-        gla_chat_template_close(&t);
+        gla_chat_template_free(t);
         return st;
     }
     *out = t;

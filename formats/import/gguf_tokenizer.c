@@ -434,7 +434,7 @@ static gla_status print(const reading *r, char **json, size_t *size)
     json_decref(root);
     if (!st)
         st = gla_tokenizer_parse(*json, *size, "tokenizer.ggml", &t, r->diag);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
     if (st) {
         gla__free(*json);
         *json = NULL;

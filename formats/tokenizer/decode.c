@@ -282,7 +282,7 @@ gla_status gla_detokenizer_create(const gla_tokenizer *tok, int skip_special, gl
     return GLA_OK;
 }
 
-void gla_detokenizer_destroy(gla_detokenizer *d)
+void gla_detokenizer_free(gla_detokenizer *d)
 {
     if (!d)
         return;
@@ -373,7 +373,7 @@ gla_status gla_tokenizer_decode(const gla_tokenizer *tok, const int32_t *ids, si
         *size = d->out.n;
         memset(&d->out, 0, sizeof(d->out));
     }
-    gla_detokenizer_destroy(d);
+    gla_detokenizer_free(d);
     return st == GLA_E_NOMEM ? gla__fail_nomem(diag, "decoded text")
            : st              ? gla__fail(diag, st, "the decoder's pattern needs too many steps")
                              : GLA_OK;

@@ -11,13 +11,10 @@
 
 /* ---- opening and closing ---- */
 
-void gla_tokenizer_close(gla_tokenizer **tok)
+void gla_tokenizer_free(gla_tokenizer *t)
 {
-    gla_tokenizer *t = tok ? *tok : NULL;
-
     if (!t)
         return;
-    *tok = NULL;
     for (uint32_t i = 0; i < t->n_normals; i++) {
         gla__free(t->normals[i].text);
         gla__regex_free(t->normals[i].regex);
@@ -51,7 +48,7 @@ static gla_status build(const json_t *root, const char *name, gla_tokenizer **ou
 
     if (st) {
         gla__at(diag, name);
-        gla_tokenizer_close(&t);
+        gla_tokenizer_free(t);
         return st;
     }
     *out = t;

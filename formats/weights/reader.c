@@ -15,11 +15,10 @@
 
 /* ---- an open file ------------------------------------------------------------ */
 
-void gla_weights_close(gla_weights **w)
+void gla_weights_free(gla_weights *w)
 {
-    if (*w)
-        (*w)->ops->close(*w);
-    *w = NULL;
+    if (w)
+        w->ops->close(w);
 }
 
 uint32_t gla_weights_count(const gla_weights *w)
@@ -128,7 +127,7 @@ gla_status gla__count_bytes(uint64_t bytes, const gla_limits *limits, uint64_t *
         gla__fail(diag, GLA_E_LIMIT,
                   "tensors of more than %" PRIu64 " bytes altogether, at most %" PRIu64 " allowed",
                   *total, limits->max_bytes);
-        gla__hint(diag, "use --max-bytes to allow more");
+        gla__hint(diag, "limits.max_bytes allows more");
         return GLA_E_LIMIT;
     }
     return GLA_OK;

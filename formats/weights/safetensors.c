@@ -470,8 +470,10 @@ static gla_status open_shards(const char *path, const json_t *map, const gla_lim
         st = finish_open(f, st, out, diag);
         if (!st)
             st = check_map(f, map, diag);
-        if (st)
-            gla_weights_close(out);
+        if (st) {
+            gla_weights_free(*out);
+            *out = NULL;
+        }
     }
     gla__free(names);
     gla__free(dir);

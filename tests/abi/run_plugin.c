@@ -62,7 +62,7 @@ int main(int argc, char **argv)
     options.registry = r;
     check(gla_arch_parse(arch_text, strlen(arch_text), "text", &arch, &diag), "arch");
     check(gla_model_random(arch, &options, &m, &diag), "model");
-    gla_registry_unref(r); /* the model keeps it */
+    gla_registry_free(r); /* the model keeps it */
 
     check(gla_session_create(m, NULL, &a, &diag), "session");
     check(gla_session_feed(a, tokens, TOKENS, whole, &diag), "feed");
@@ -75,10 +75,10 @@ int main(int argc, char **argv)
     same(whole, steps, "prefill and decode");
     same(steps, forked, "session and fork");
 
-    gla_session_destroy(a);
-    gla_session_destroy(b);
-    gla_session_destroy(c);
-    gla_model_close(&m);
+    gla_session_free(a);
+    gla_session_free(b);
+    gla_session_free(c);
+    gla_model_free(m);
     gla_arch_free(arch);
     printf("%s: runs\n", argv[1]);
     return 0;

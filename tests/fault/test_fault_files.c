@@ -32,7 +32,7 @@ static gla_status read_all(void *ctx, gla_diag *diag)
         st = gla_weights_read(w, info, dst, diag);
         free(dst);
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 
@@ -198,7 +198,7 @@ static void expect_unreadable(const char *path)
     gla__io_set(NULL);
     cr_expect_eq(gla_weights_read(w, gla_weights_info(w, 0), dst, NULL), GLA_OK);
     free(dst);
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }
 
 Test(fault_files, tensors_that_cannot_be_read_are_named)
@@ -235,8 +235,8 @@ Test(fault_files, a_tensor_of_another_file_is_none_of_this)
     cr_expect_eq(gla_weights_read(w, gla_weights_info(v, 0), byte, &diag), GLA_E_INVALID);
     cr_expect(strstr(diag.message, "tensor a is not of this file"), "%s", diag.message);
     cr_expect_null(gla_weights_info(w, 1));
-    gla_weights_close(&w);
-    gla_weights_close(&v);
+    gla_weights_free(w);
+    gla_weights_free(v);
     unlink(path);
     unlink(other);
 }
@@ -253,7 +253,7 @@ static gla_status read_texts(void *ctx, gla_diag *diag)
     if (!st)
         st = gla__gguf_strings(w, "list", &list, &n, diag);
     gla__free(list);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 

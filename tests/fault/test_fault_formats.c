@@ -122,7 +122,7 @@ static gla_status read_weights(void)
         st = gla_weights_read(w, info, dst, &diag);
         cr_assert(st || !memcmp(dst, data, (size_t)info->raw_bytes), "wrong bytes, status 0");
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 

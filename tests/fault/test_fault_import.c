@@ -165,7 +165,7 @@ static void with_folder(job *j)
     j->config = read_text(j->path, &j->size);
     every_allocation(j, import);
     gla__free(j->config);
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }
 
 Test(fault_import, of_every_family)
@@ -214,7 +214,7 @@ static void with_gguf(job *j)
     cr_assert_eq(gla__gguf_config(w, &j->config, &j->size, &diag), GLA_OK);
     every_allocation(j, import);
     gla__free(j->config);
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }
 
 Test(fault_import, of_gguf)

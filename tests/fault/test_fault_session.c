@@ -81,12 +81,12 @@ static void run_case(uint32_t which, action *act, const char *what, bool whole)
             if (st && whole)
                 cr_assert_eq(gla_session_position(f.s), before, "%s, allocation %ld", what, n);
             assert_usable(&f, what);
-            gla_session_destroy(f.s);
+            gla_session_free(f.s);
         } while (memory_failed());
         cr_assert_gt(n, 1, "%s allocates nothing: the case tests nothing", what);
     }
     unlink(f.path);
-    gla_model_close(&f.m);
+    gla_model_free(f.m);
     cr_assert_eq(memory_live(), 0, "%s: %ld allocations left", what, memory_live());
     memory_give_back();
 }
@@ -107,7 +107,7 @@ static gla_status first_prompt(faulty *f, gla_diag *diag)
     if (st)
         return st;
     st = gla_session_feed(s, f->tokens, 140, logits, diag);
-    gla_session_destroy(s);
+    gla_session_free(s);
     return st;
 }
 
@@ -126,7 +126,7 @@ static gla_status fork_it(faulty *f, gla_diag *diag)
     const gla_status st = gla_session_fork(f->s, &fork, diag);
 
     cr_assert_eq(st != GLA_OK, fork == NULL);
-    gla_session_destroy(fork);
+    gla_session_free(fork);
     return st;
 }
 
@@ -148,7 +148,7 @@ static gla_status save_it(faulty *f, gla_diag *diag)
 
     memory_disarm(); /* the file is the old one or the new one, and whole */
     must(gla_session_load(f->m, f->path, NULL, &back, &other), &other);
-    gla_session_destroy(back);
+    gla_session_free(back);
     return st;
 }
 
@@ -158,7 +158,7 @@ static gla_status load_it(faulty *f, gla_diag *diag)
     const gla_status st = gla_session_load(f->m, f->path, &options, &back, diag);
 
     cr_assert_eq(st != GLA_OK, back == NULL);
-    gla_session_destroy(back);
+    gla_session_free(back);
     return st;
 }
 

@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     gla__import_close(im);
     gla__free(json);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return 0;
 }
 

@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     w = fuzz_weights(gla__glaw_open, file, n, mode);
     if (w)
         look_beside(w);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     free(file);
     return 0;
 }

@@ -120,7 +120,7 @@ static void feed(gla_model *m, const int32_t *ids, uint32_t n, uint32_t piece, f
     PROMISE(!gla_session_create(m, NULL, &s, NULL));
     for (uint32_t i = 0; i < n; i += piece)
         PROMISE(!gla_session_feed(s, ids + i, n - i < piece ? n - i : piece, logits, NULL));
-    gla_session_destroy(s);
+    gla_session_free(s);
 }
 
 /* One run of the model that data describes. */
@@ -167,7 +167,7 @@ static double rounding_noise(const trial *t, const float *logits)
 
         feed(m, t->ids, t->n, 1, moved);
         most = fmax(most, distance(moved, logits));
-        gla_model_close(&m);
+        gla_model_free(m);
         gla_arch_free(arch);
     }
     return most;
@@ -226,8 +226,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         feed(other, t.ids, t.n, t.piece, pieces);
         compare(&t, whole, pieces);
     }
-    gla_model_close(&m);
-    gla_model_close(&other);
+    gla_model_free(m);
+    gla_model_free(other);
     gla_arch_free(arch);
     return 0;
 }

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     gla_weights *w = fuzz_weights(gla__safetensors_open, data, size, 0);
 
-    gla_weights_close(&w);
+    gla_weights_free(w);
     if (size > 8) { /* the header ends at its last brace */
         uint8_t *sealed = malloc(size);
         size_t end = size;
@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             end--;
         gla__store_u64(sealed, end - 8);
         w = fuzz_weights(gla__safetensors_open, sealed, size, 0);
-        gla_weights_close(&w);
+        gla_weights_free(w);
         free(sealed);
     }
     return 0;

@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         st = gla_session_feed(s, (const int32_t[]){3, 4}, 2, logits, &diag);
         fuzz_check_diag(st, &diag);
     }
-    gla_session_destroy(s);
+    gla_session_free(s);
     free(file);
     return 0;
 }
@@ -110,7 +110,7 @@ size_t fuzz_seed(uint32_t i, uint8_t *out, size_t capacity)
         PROMISE(!gla_session_feed(s, ids, 2, NULL, NULL));
     }
     PROMISE(!gla_session_save(s, "/fuzz/saved", NULL));
-    gla_session_destroy(s);
+    gla_session_free(s);
     file = fuzz_written(&n);
     PROMISE(n > HEADER);
     PROMISE(n < capacity);

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     PROMISE(!st == (text != NULL));
     PROMISE(st || text[n] == 0);
     gla_text_free(text);
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
     return 0;
 }
 

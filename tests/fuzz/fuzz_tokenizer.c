@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; i < gla_tokenizer_vocab_size(t) && i < 64; i++)
         if (gla_tokenizer_token(t, (int32_t)i))
             fuzz_decode(t, (const int32_t[]){(int32_t)i, (int32_t)i}, 2, 0);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
     return 0;
 }
 

@@ -82,7 +82,7 @@ static inline void fuzz_decode(const gla_tokenizer *t, const int32_t *ids, size_
     }
     PROMISE(used == size && !memcmp(stream, text, size));
     free(stream);
-    gla_detokenizer_destroy(d);
+    gla_detokenizer_free(d);
     gla_text_free(text);
 }
 

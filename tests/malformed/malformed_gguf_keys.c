@@ -52,7 +52,7 @@ static void expect_tokenizer(gguf_out *o, gla_status status, const char *where, 
     cr_expect(strstr(diag.where, where), "\"%s\" is not in \"%s\"", where, diag.where);
     cr_expect(status != GLA_E_UNSUPPORTED || strstr(diag.hint, "beside the file"), "%s", diag.hint);
     gla__free(json);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
     gguf_free(o);
 }
@@ -314,7 +314,7 @@ static gla_status open_parts(const parts *c, bool second, gla_diag *diag)
     cr_expect_eq(st != GLA_OK, w == NULL);
     if (w)
         cr_expect_eq(gla_weights_count(w), 4);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path[0]);
     unlink(path[1]);
     return st;

@@ -104,7 +104,7 @@ static gla_status load(const char *path, const bytes *b, size_t n, gla_diag *dia
         cr_assert_leq(gla_weights_info(w, i)->raw_bytes, sizeof(dst));
         st = gla_weights_read(w, gla_weights_info(w, i), dst, diag);
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 

@@ -51,7 +51,7 @@ static uint8_t *make_model(const char *path, size_t *size)
     cr_assert_eq(gla__glaw_finish(w, &diag), GLA_OK, "%s", diag.message);
     gla__glaw_close(&w);
     cr_assert_eq(gla_weights_open(path, NULL, &r, &diag), GLA_OK, "%s", diag.message);
-    gla_weights_close(&r);
+    gla_weights_free(r);
     return read_file(path, size);
 }
 
@@ -76,7 +76,7 @@ static gla_status load(const char *path, const uint8_t *data, size_t n, gla_diag
         if (!st && memcmp(dst, raw[i], info->raw_bytes))
             st = GLA_E_INVALID;
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 

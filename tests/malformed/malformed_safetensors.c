@@ -115,7 +115,7 @@ static gla_status open_bytes(const char *path, const void *data, size_t n, gla_d
     cr_assert(write_file(path, data, n));
     st = gla_weights_open(path, NULL, &w, diag);
     cr_expect_eq(st != GLA_OK, w == NULL);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 
@@ -211,14 +211,14 @@ Test(malformed_safetensors, limits_the_number_of_tensors)
     cr_assert(write_file(temp_path(path, "many.safetensors"), b.data, b.size));
     cr_expect_eq(gla_weights_open(path, &two, &w, &diag), GLA_E_LIMIT);
     cr_expect_eq(gla_weights_open(path, &three, &w, &diag), GLA_OK);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     snprintf(header, sizeof(header), "{\"__metadata__\":{},%s,%s}", T("a", "U8", "[0]", "0", "0"),
              T("b", "U8", "[0]", "0", "0"));
     build(&b, header, 0);
     cr_assert(write_file(path, b.data, b.size));
     cr_expect_eq(gla_weights_open(path, &two, &w, &diag), GLA_OK, "metadata are no tensor: %s",
                  diag.message);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
 }
 

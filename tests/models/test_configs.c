@@ -21,7 +21,7 @@ static gla_description *describe(gla_arch *arch, const char *name)
     cr_assert_eq(gla_registry_create(&r, NULL), GLA_OK);
     cr_assert_eq(gla_describe(arch, r, &d, &diag), GLA_OK, "%s: %s: %s", name, diag.where,
                  diag.message);
-    gla_registry_unref(r);
+    gla_registry_free(r);
     gla_arch_free(arch);
     return d;
 }

@@ -45,7 +45,7 @@ static double error_of_file(const char *path, const golden *g, char notes[4096])
     cr_assert_eq(gla_model_open(folder, &options, &m, &diag), GLA_OK, "%s: %s", diag.where,
                  diag.message);
     error = golden_error(m, g, 7);
-    gla_model_close(&m);
+    gla_model_free(m);
     model_folder_remove(folder);
     return error;
 }
@@ -69,8 +69,8 @@ static void take_logits(const char *path, golden *g)
 
         cr_assert_eq(gla_feed(&item, 1, NULL, NULL, &diag), GLA_OK, "%s", diag.message);
     }
-    gla_session_destroy(s);
-    gla_model_close(&m);
+    gla_session_free(s);
+    gla_model_free(m);
     model_folder_remove(folder);
 }
 
@@ -403,7 +403,7 @@ Test(gguf_models, bring_tokenizer_and_chat_template_unless_others_lie_beside)
     expect_file(out, "tokenizer_config.json", "\"eos_token\":\"</s>\"");
     expect_file(out, "arch.yaml", "bos_token: 1\neos_tokens: [2]\n");
     cr_expect_eq(gla_chat_template_open(out, &chat, &diag), GLA_OK, "%s", diag.message);
-    gla_chat_template_close(&chat);
+    gla_chat_template_free(chat);
     cr_assert(write_file(beside, other, strlen(other)));
     model_folder_make(file, NULL, out2);
     expect_file(out2, "tokenizer.json", other);

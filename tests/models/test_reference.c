@@ -66,7 +66,7 @@ ParameterizedTest(struct reference_case *c, reference, agrees_with_its_authors)
             cr_expect_leq(error, tolerance, "%s: chunk %u, fed %zu at a time: error %.3g over %.3g",
                           c->name, chunks[i], feeds[k], error, tolerance);
         }
-        gla_model_close(&m);
+        gla_model_free(m);
     }
     model_folder_remove(folder);
     golden_free(&g);

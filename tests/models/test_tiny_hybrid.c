@@ -27,7 +27,7 @@ static void open_model(void)
 
 static void close_model(void)
 {
-    gla_model_close(&model);
+    gla_model_free(model);
     json_decref(reference);
 }
 
@@ -72,7 +72,7 @@ Test(tiny_hybrid, likelihood_of_a_story)
         sum += gla_nll(logits + i * vocab, vocab, ids[i + 1]);
     cr_assert_float_eq(sum / (double)n, expected, 1e-3, "nll %.6f, reference %.6f", sum / (double)n,
                        expected);
-    gla_session_destroy(s);
+    gla_session_free(s);
     free(logits);
 }
 
@@ -109,7 +109,7 @@ Test(tiny_hybrid, greedy_continuations)
             compared++;
             cr_assert_eq(gla_session_feed(s, &expected[k], 1, logits, &diag), GLA_OK);
         }
-        gla_session_destroy(s);
+        gla_session_free(s);
     }
     cr_assert_gt(compared, 60, "only %zu tokens could be compared", compared);
     free(logits);
@@ -146,8 +146,8 @@ Test(tiny_hybrid, likelihood_of_the_validation_text)
     }
     cr_assert_float_eq(sum / (double)predicted, expected, 0.01, "nll %.4f, training said %.4f",
                        sum / (double)predicted, expected);
-    gla_session_destroy(s);
-    gla_tokenizer_close(&tokenizer);
+    gla_session_free(s);
+    gla_tokenizer_free(tokenizer);
     gla_ids_free(ids);
     free(data);
     free(logits);

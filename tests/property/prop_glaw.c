@@ -129,7 +129,7 @@ Test(glaw_law, reading_gives_what_was_written)
             free(data);
             free(list[i].data);
         }
-        gla_weights_close(&w);
+        gla_weights_free(w);
         free(file);
         free(again);
     }

@@ -148,7 +148,7 @@ static void feed(gla_model *m, gla_session *s, const int32_t *ids, size_t n, siz
         cr_assert_eq(gla_feed(&item, 1, NULL, NULL, &diag), GLA_OK, "%s: %s", diag.where,
                      diag.message);
     }
-    gla_session_destroy(own);
+    gla_session_free(own);
 }
 
 static double spread_of(const float *logits, size_t n)
@@ -195,7 +195,7 @@ static void chunked_is_recurrent(const struct mixer_case *c, const int32_t *ids,
         expect_close(c, "fed at once", logits, expected, TOKENS);
         feed(m, NULL, ids, TOKENS, 1 + i * 7, logits);
         expect_close(c, "fed in pieces", logits, expected, TOKENS);
-        gla_model_close(&m);
+        gla_model_free(m);
     }
 }
 
@@ -234,7 +234,7 @@ static void batch_is_single_runs(const struct mixer_case *c, gla_model *m, const
     for (size_t i = 0; i < 4; i++) {
         feed(m, NULL, items[i].tokens, items[i].n_tokens, items[i].n_tokens, single);
         expect_close(c, "in a batch", batched[i], single, items[i].n_tokens);
-        gla_session_destroy(items[i].session);
+        gla_session_free(items[i].session);
     }
 }
 
@@ -263,9 +263,9 @@ static void forks_cuts_and_files(const struct mixer_case *c, gla_model *m, const
     cr_assert_eq(gla_session_truncate(s, 30, &diag), GLA_OK, "%s", diag.message);
     feed(m, s, ids + 30, TOKENS - 30, TOKENS - 30, again);
     expect_close(c, "cut back and fed anew", again, expected + 30 * VOCAB_SIZE, TOKENS - 30);
-    gla_session_destroy(loaded);
-    gla_session_destroy(fork);
-    gla_session_destroy(s);
+    gla_session_free(loaded);
+    gla_session_free(fork);
+    gla_session_free(s);
 }
 
 ParameterizedTest(struct mixer_case *c, mixers, keep_the_laws)
@@ -281,10 +281,10 @@ ParameterizedTest(struct mixer_case *c, mixers, keep_the_laws)
     feed(recurrent, NULL, ids, TOKENS, 1,
          expected); /* token by token: the reference of all the others */
     cr_assert_gt(spread_of(expected, TOKENS), 1e-3, "%s: the logits say nothing", c->name);
-    gla_model_close(&recurrent);
+    gla_model_free(recurrent);
     chunked_is_recurrent(c, ids, expected);
     is_causal(c, m, ids);
     batch_is_single_runs(c, m, ids);
     forks_cuts_and_files(c, m, ids, expected);
-    gla_model_close(&m);
+    gla_model_free(m);
 }

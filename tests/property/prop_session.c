@@ -126,7 +126,7 @@ static void fork_one(walk *w)
 
     if (from == to)
         return;
-    gla_session_destroy(to->session);
+    gla_session_free(to->session);
     must(gla_session_fork(from->session, &to->session, &diag), &diag);
     memcpy(to->text, from->text, sizeof(to->text));
     to->n = from->n;
@@ -147,7 +147,7 @@ static void save_and_load(walk *w)
     gla_diag diag;
 
     must(gla_session_save(one->session, w->path, &diag), &diag);
-    gla_session_destroy(one->session);
+    gla_session_free(one->session);
     must(gla_session_load(w->m, w->path, &w->o, &one->session, &diag), &diag);
 }
 
@@ -173,7 +173,7 @@ static void step_walk(walk *w)
         one = pick(w);
         if (one->n < MAX_TEXT / 2)
             break;
-        gla_session_destroy(one->session);
+        gla_session_free(one->session);
         one->session = NULL;
         break;
     default:
@@ -203,12 +203,12 @@ ParameterizedTest(walk_param *p, prop_session, says_what_a_fresh_run_says, .time
     for (int i = 0; i < 120; i++)
         step_walk(&w);
     for (size_t i = 0; i < MAX_SESSIONS; i++)
-        gla_session_destroy(w.all[i].session);
+        gla_session_free(w.all[i].session);
     gla_model_memory(w.m, &memory);
     cr_assert_eq(memory.kv, 0);
     cr_assert_eq(memory.state, 0);
     unlink(w.path);
-    gla_model_close(&w.m);
+    gla_model_free(w.m);
 }
 
 /* ---- bit for bit ---- */
@@ -275,11 +275,11 @@ ParameterizedTest(walk_param *p, prop_session, a_fork_changes_nothing_in_its_par
     must(gla_session_truncate(f, rng_below(&r, 50), &diag), &diag);
     feed(f, tokens, 70, NULL);
     assert_bytes(s, before, n, p->name);
-    gla_session_destroy(f);
+    gla_session_free(f);
     assert_bytes(s, before, n, p->name);
     free(before);
-    gla_session_destroy(s);
-    gla_model_close(&m);
+    gla_session_free(s);
+    gla_model_free(m);
 }
 
 /* What the two say next, if it was asked. */
@@ -327,10 +327,10 @@ ParameterizedTest(walk_param *p, prop_session, resumed_is_never_stopped, .timeou
         bytes_of(s, &data, &n);
         assert_bytes(back, data, n, p->name);
         free(data);
-        gla_session_destroy(s);
+        gla_session_free(s);
         s = back;
     }
-    gla_session_destroy(s);
+    gla_session_free(s);
     unlink(path);
-    gla_model_close(&m);
+    gla_model_free(m);
 }

@@ -64,7 +64,7 @@ static const gla_layer_desc flaky_desc = {.struct_size = sizeof(gla_layer_desc),
 static const gla_layer_desc *const flaky_layers[] = {&flaky_desc};
 GLA_PLUGIN_DEFINE(test_flaky, "1.0", "Apache-2.0", NULL, NULL, flaky_layers);
 
-/* The built-in layers and this one; gla_registry_unref(). */
+/* The built-in layers and this one; gla_registry_free(). */
 static inline gla_registry *flaky_registry(void)
 {
     gla_registry *r;
@@ -72,7 +72,7 @@ static inline gla_registry *flaky_registry(void)
     if (gla_registry_create(&r, NULL))
         return NULL;
     if (gla__registry_add(r, &GLA_PLUGIN_SYMBOL(test_flaky), NULL)) {
-        gla_registry_unref(r);
+        gla_registry_free(r);
         return NULL;
     }
     return r;

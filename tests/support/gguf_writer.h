@@ -271,7 +271,7 @@ static inline void gguf_load(gguf_out *o, const char *path, const char *without)
         for (uint64_t k = info->n_elements; k-- && info->dtype != GLA_DTYPE_F32;)
             wide[k] = info->dtype == GLA_DTYPE_F16 ? gla__f16_f32(half[k]) : gla__bf16_f32(half[k]);
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }
 
 static inline void pad_blob(gguf_blob *b)

@@ -36,7 +36,7 @@ static inline golden golden_read(const char *path)
     g.logits = malloc((size_t)logits->raw_bytes);
     cr_assert_eq(gla_weights_read(w, ids, g.ids, &diag), GLA_OK);
     cr_assert_eq(gla_weights_read(w, logits, g.logits, &diag), GLA_OK);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     for (size_t i = 0; i < g.n * g.vocab; i++) {
         sum += g.logits[i];
         square += (double)g.logits[i] * g.logits[i];
@@ -73,7 +73,7 @@ static inline double golden_error(gla_model *m, const golden *g, size_t feed)
 
         worst = d > worst || isnan(d) ? (isnan(d) ? INFINITY : d) : worst;
     }
-    gla_session_destroy(s);
+    gla_session_free(s);
     free(logits);
     return worst;
 }

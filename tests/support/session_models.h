@@ -124,7 +124,7 @@ static inline void fresh_logits(gla_model *m, const gla_session_options *o, cons
     plain.prefix_cache = 0;
     s = mix_session(m, &plain);
     feed(s, tokens, n, logits);
-    gla_session_destroy(s);
+    gla_session_free(s);
 }
 
 static inline void assert_within(const float *a, const float *b, size_t n, double nmse,

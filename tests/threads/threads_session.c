@@ -53,12 +53,12 @@ static void one_session(rng *r, const char *path)
     must(gla_session_mark(fork, &diag), &diag);
     must(gla_session_truncate(s, LENGTH - 1, &diag), &diag);
     must(gla_session_save(s, path, &diag), &diag);
-    gla_session_destroy(s);
+    gla_session_free(s);
     must(gla_session_load(model, path, &options, &s, &diag), &diag);
     feed(s, texts[text] + LENGTH - 1, 1, logits);
     check(logits, text, "loaded");
-    gla_session_destroy(fork);
-    gla_session_destroy(s);
+    gla_session_free(fork);
+    gla_session_free(s);
 }
 
 /* Several at once, in one batch. */
@@ -78,7 +78,7 @@ static void some_sessions(rng *r)
     must(gla_feed(items, N, NULL, NULL, &diag), &diag);
     for (int i = 0; i < N; i++) {
         check(logits[i], text[i], "batch");
-        gla_session_destroy(items[i].session);
+        gla_session_free(items[i].session);
     }
 }
 
@@ -164,6 +164,6 @@ int main(void)
     SESSION_CHECK(!memory.kv && !memory.state && !memory.cache, "%llu, %llu, %llu bytes left",
                   (unsigned long long)memory.kv, (unsigned long long)memory.state,
                   (unsigned long long)memory.cache);
-    gla_model_close(&model);
+    gla_model_free(model);
     return 0;
 }

@@ -180,9 +180,9 @@ Test(arch_parse, reads_the_file_of_a_model_folder)
     cr_assert_null(a);
     cr_assert(strstr(diag.where, "no-such-folder"));
     cr_assert_eq(gla_arch_read(GLA_SOURCE_DIR "/tests/reference/gla", &a, &diag), GLA_E_IO);
-    cr_assert(strstr(diag.hint, "gla-convert"), "%s", diag.hint);
+    cr_assert(strstr(diag.hint, "gla_convert()"), "%s", diag.hint);
     cr_assert_eq(gla_arch_read(GLA_SOURCE_DIR "/tests", &a, &diag), GLA_E_IO);
-    cr_assert_not(strstr(diag.hint, "gla-convert"), "%s", diag.hint);
+    cr_assert_not(strstr(diag.hint, "gla_convert()"), "%s", diag.hint);
 }
 
 Test(arch_build, replaces_parameters_and_copies_deeply)

@@ -176,21 +176,31 @@ static bool one_of(const char *words, const char *word)
     return at && (at == words || at[-1] == ' ') && (!at[n] || at[n] == ' ');
 }
 
+/* "#/$defs/layers/mixer" */
+static json_t *referred(const char *path)
+{
+    json_t *found = schema;
+
+    for (const char *name = path + strlen("#/"); found && name; name = strchr(name, '/')) {
+        name += *name == '/';
+        found = json_object_getn(found, name, strcspn(name, "/"));
+    }
+    return found;
+}
+
 static bool check(const char *word, json_t *rule, json_t *rules, json_t *v)
 {
     size_t i, n = 0;
     json_t *item;
 
-    if (one_of("$schema title description default $defs", word))
+    if (one_of("$schema title description default $defs then", word))
         return true;
     if (one_of("properties required patternProperties additionalProperties minProperties", word))
         return check_object(word, rule, rules, v);
     if (one_of("items minItems maxItems", word))
         return check_array(word, rule, v);
     if (!strcmp(word, "$ref"))
-        return valid(json_object_get(json_object_get(schema, "$defs"),
-                                     json_string_value(rule) + strlen("#/$defs/")),
-                     v);
+        return valid(referred(json_string_value(rule)), v);
     if (!strcmp(word, "type"))
         return one_type(rule, v);
     if (!strcmp(word, "const"))
@@ -203,6 +213,12 @@ static bool check(const char *word, json_t *rule, json_t *rules, json_t *v)
         return count_valid(rule, v) == 1;
     if (!strcmp(word, "anyOf"))
         return count_valid(rule, v) > 0;
+    if (!strcmp(word, "allOf"))
+        return count_valid(rule, v) == json_array_size(rule);
+    if (!strcmp(word, "not"))
+        return !valid(rule, v);
+    if (!strcmp(word, "if"))
+        return !valid(rule, v) || valid(json_object_get(rules, "then"), v);
     if (!strcmp(word, "minimum"))
         return !json_is_number(v) || json_number_value(v) >= json_number_value(rule);
     if (!strcmp(word, "maximum"))
@@ -252,6 +268,24 @@ static bool gla_accepts(const char *text)
     gla_diag diag;
     const bool ok = !gla_arch_parse(text, strlen(text), "x", &arch, &diag);
 
+    gla_arch_free(arch);
+    return ok;
+}
+
+/* The layers too. */
+static bool gla_describes(const char *text)
+{
+    gla_description *d = NULL;
+    gla_registry *registry;
+    gla_arch *arch;
+    gla_diag diag;
+    bool ok;
+
+    cr_assert_eq(gla_arch_parse(text, strlen(text), "x", &arch, &diag), GLA_OK, "%s", text);
+    cr_assert_eq(gla_registry_create(&registry, &diag), GLA_OK);
+    ok = !gla_describe(arch, registry, &d, &diag);
+    gla_description_free(d);
+    gla_registry_free(registry);
     gla_arch_free(arch);
     return ok;
 }
@@ -306,7 +340,7 @@ Test(arch_schema, accepts_what_importers_write)
 }
 
 #define HEAD   "gla: 1\nvocab_size: 10\nd_model: 4\n"
-#define BLOCK  "blocks: {a: {mixer: x}}\n"
+#define BLOCK  "blocks: {a: {mixer: x.y}}\n"
 #define LAYERS "layers: a\n"
 
 Test(arch_schema, refuses_what_gla_refuses)
@@ -334,22 +368,22 @@ Test(arch_schema, refuses_what_gla_refuses)
         HEAD BLOCK LAYERS "weights: int7\n",
         HEAD BLOCK LAYERS "norm: [rmsnorm]\n",
         HEAD BLOCK LAYERS "final_norm: {eps: 1}\n",
-        HEAD BLOCK LAYERS "norm: {type: x, \"a b\": 1}\n",
-        HEAD BLOCK LAYERS "norm: {type: x, eps: null}\n",
-        HEAD BLOCK LAYERS "norm: {type: x, rope: {}}\n",
-        HEAD BLOCK LAYERS "norm: {type: x, l: [1, two]}\n",
+        HEAD BLOCK LAYERS "norm: {type: x.y, \"a b\": 1}\n",
+        HEAD BLOCK LAYERS "norm: {type: x.y, eps: null}\n",
+        HEAD BLOCK LAYERS "norm: {type: x.y, rope: {}}\n",
+        HEAD BLOCK LAYERS "norm: {type: x.y, l: [1, two]}\n",
         HEAD LAYERS "blocks: [a]\n",
         HEAD LAYERS "blocks: {}\n",
         HEAD LAYERS "blocks: {a: gla}\n",
         HEAD LAYERS "blocks: {a: {norm_at: pre}}\n",
-        HEAD LAYERS "blocks: {\"a b\": {mixer: x}}\n",
+        HEAD LAYERS "blocks: {\"a b\": {mixer: x.y}}\n",
         HEAD LAYERS "blocks: {a: {mixr: x}}\n",
         HEAD LAYERS "blocks: {a: {mixer: {heads: 4}}}\n",
-        HEAD LAYERS "blocks: {a: {mixer: x, norm_at: before}}\n",
-        HEAD LAYERS "blocks: {a: {mixer: [x, x, x, x, x]}}\n",
+        HEAD LAYERS "blocks: {a: {mixer: x.y, norm_at: before}}\n",
+        HEAD LAYERS "blocks: {a: {mixer: [x.y, x.y, x.y, x.y, x.y]}}\n",
         HEAD LAYERS "blocks: {a: {mixer: []}}\n",
-        HEAD LAYERS "blocks: {a: {mixer: {type: x, in_multiplier: big}}}\n",
-        HEAD LAYERS "blocks: {a: {mixer: x, skip_multiplier: {mix: 1}}}\n",
+        HEAD LAYERS "blocks: {a: {mixer: {type: x.y, in_multiplier: big}}}\n",
+        HEAD LAYERS "blocks: {a: {mixer: x.y, skip_multiplier: {mix: 1}}}\n",
         HEAD BLOCK "layers: 3*\n",
         HEAD BLOCK "layers: 3 a\n",
         HEAD BLOCK "layers: \"a, a\"\n",
@@ -365,6 +399,50 @@ Test(arch_schema, refuses_what_gla_refuses)
     cr_expect(schema_accepts(untyped, untyped) && gla_accepts(untyped));
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         cr_expect(!gla_accepts(bad[i]), "gla accepts:\n%s", bad[i]);
+        cr_expect(!schema_accepts(bad[i], bad[i]), "the schema accepts:\n%s", bad[i]);
+    }
+}
+
+/* What a layer takes is declared by the layer; the schema has it from there. */
+Test(arch_schema, knows_the_parameters_of_layers)
+{
+#define LAYER(text) "gla: 1\nvocab_size: 10\nd_model: 64\nlayers: a\nblocks: {a: {" text "}}\n"
+    static const char *const good[] = {
+        LAYER("mixer: gla"),
+        LAYER("mixer: gla.gla/1"),
+        LAYER("mixer: {type: gla.attention, heads: 4, rope.theta: 1.0e4}"),
+        LAYER("mixer: {type: attention, heads: 4, rope: {theta: 1.0e4, type: linear, factor: 2}}"),
+        LAYER("mixer: {type: gla, heads: 4, in_multiplier: 0.5}"),
+        LAYER("ffn: {type: mlp, d_ff: 64, activation: gelu}"),
+        LAYER("mixer: gla, norm: {type: layernorm, bias: true}") "norm: {eps: 0.5}\n",
+        LAYER("mixer: gla") "final_norm: none\nembedding_norm: layernorm\nhead: {bias: true}\n",
+    };
+    static const char *const bad[] = {
+        LAYER("mixer: GLA"),
+        LAYER("mixer: swiglu"),
+        LAYER("mixer: attention"),
+        LAYER("mixer: {type: attention, head_dim: 16}"),
+        LAYER("mixer: {type: attention, heads: 4, sliding_window: 4}"),
+        LAYER("mixer: {type: attention, heads: \"6\"}"),
+        LAYER("mixer: {type: attention, heads: 0}"),
+        LAYER("mixer: {type: attention, heads: 4.5}"),
+        LAYER("mixer: {type: attention, heads: 4, rope: {base: 1}}"),
+        LAYER("mixer: {type: attention, heads: 4, rope.base: 1}"),
+        LAYER("mixer: {type: attention, heads: 4, rope: {type: spiral}}"),
+        LAYER("mixer: {type: attention, heads: 4, qkv_bias: 1}"),
+        LAYER("ffn: {type: mlp, d_ff: 64, activation: geglu}"),
+        LAYER("ffn: {type: gla, heads: 4}"),
+        LAYER("mixer: gla, norm: {type: layernorm, epsilon: 1}"),
+        LAYER("mixer: gla") "norm: {epsilon: 1}\n",
+        LAYER("mixer: gla") "head: {type: rmsnorm}\n",
+    };
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        cr_expect(gla_describes(good[i]), "gla refuses:\n%s", good[i]);
+        cr_expect(schema_accepts(good[i], good[i]), "the schema refuses:\n%s", good[i]);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        cr_expect(!gla_describes(bad[i]), "gla accepts:\n%s", bad[i]);
         cr_expect(!schema_accepts(bad[i], bad[i]), "the schema accepts:\n%s", bad[i]);
     }
 }

@@ -57,7 +57,7 @@ static int check(const json_t *vector)
                    : json_dumps(json_stringn(text, size), JSON_ENCODE_ANY),
                 want ? json_dumps(want, JSON_ENCODE_ANY) : "an error");
     gla_text_free(text);
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
     return bad;
 }
 
@@ -111,7 +111,7 @@ Test(chat, bounds_nesting)
         if (!st)
             st = gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL);
         cr_expect_neq(st, GLA_OK, "%s", parts[i][1]);
-        gla_chat_template_close(&t);
+        gla_chat_template_free(t);
         free(source);
     }
 }
@@ -157,7 +157,7 @@ Test(chat, finds_the_template_beside_the_tokenizer)
     cr_expect_eq(gla_chat_template_render(t, broken, 2, 0, NULL, &text, &size, &diag),
                  GLA_E_INVALID);
     cr_expect_str_eq(diag.message, "message 1 is not UTF-8");
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
 
     snprintf(path, sizeof(path), "%s/chat_template.jinja", dir);
     write_file(path, "{{ eos_token }}{{ messages | length }}\n\n"); /* the file wins */
@@ -165,7 +165,7 @@ Test(chat, finds_the_template_beside_the_tokenizer)
     cr_assert_eq(gla_chat_template_render(t, chat, 1, 0, NULL, &text, &size, &diag), GLA_OK);
     cr_expect_str_eq(text, "</s>1\n");
     gla_text_free(text);
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
     cr_expect_eq(unlink(path), 0);
     snprintf(path, sizeof(path), "%s/tokenizer_config.json", dir);
     cr_expect_eq(unlink(path), 0);
@@ -211,11 +211,11 @@ Test(chat, looks_for_the_default_template_only)
         else
             cr_expect_str_eq(diag.where, path);
         gla_text_free(text);
-        gla_chat_template_close(&t);
+        gla_chat_template_free(t);
     }
     cr_expect_eq(unlink(path), 0);
     cr_expect_eq(rmdir(dir), 0);
-    gla_chat_template_close(NULL);
+    gla_chat_template_free(NULL);
 }
 
 static void expect_rendered(const char *source, size_t n, const char *want)
@@ -229,7 +229,7 @@ static void expect_rendered(const char *source, size_t n, const char *want)
     cr_assert_eq(gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL), GLA_OK);
     cr_expect_str_eq(text, want, "%s: \"%s\"", source, text);
     gla_text_free(text);
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
 }
 
 /* Line ends are one, as Jinja reads a text; the last is dropped.  A generation block, which

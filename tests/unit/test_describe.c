@@ -25,7 +25,7 @@ static gla_description *describe(int tied, uint32_t window)
                  diag.message);
     cr_assert_eq(gla_describe(arch, r, &d, &diag), GLA_OK, "%s: %s", diag.where, diag.message);
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
     return d;
 }
 

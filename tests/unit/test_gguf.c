@@ -122,7 +122,7 @@ Test(gguf, reads_values_of_every_kind)
     gla__free(list);
     cr_assert_str_eq(gla__gguf_key(w, 0), "flag");
     cr_assert_null(gla__gguf_key(w, 6));
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
 }
 
@@ -144,7 +144,7 @@ Test(gguf, answers_no_for_values_of_another_kind)
     cr_assert_not(gla__gguf_length(w, "tokens", &u));
     cr_assert_eq(gla__gguf_strings(w, "heads", &list, &u, &diag), GLA_E_CORRUPT);
     cr_assert_null(list);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
 }
 
@@ -162,7 +162,7 @@ Test(gguf, answers_no_of_a_file_of_another_kind)
     cr_assert_not(gla__gguf_has(w, "general.architecture"));
     cr_assert_not(gla__gguf_u64(w, "general.alignment", &u));
     cr_assert_null(gla__gguf_key(w, 0));
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
 }
 
@@ -172,7 +172,7 @@ Test(gguf, obeys_the_limit_of_its_head)
     char path[TEMP_PATH];
     gla_weights *w = open_built(3, path);
 
-    gla_weights_close(&w);
+    gla_weights_free(w);
     cr_assert_eq(gla_weights_open(path, &small, &w, &diag), GLA_E_LIMIT);
     cr_assert(strstr(diag.message, "a head of more than 100 bytes"), "%s", diag.message);
     unlink(path);
@@ -200,7 +200,7 @@ Test(gguf, expands_quantised_blocks_and_turns_dimensions_round)
         cr_expect_eq(x[i], 2.0f * (float)(i - 8));
         cr_expect_eq(x[i + 16], 2.0f * (float)(15 - i - 8));
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
 }
 
@@ -226,5 +226,5 @@ Test(gguf, expands_every_quantised_type_as_ggml_does)
             cr_assert(ours[i] == theirs[i], "%s: number %zu is %g, not %g", types[t], i,
                       (double)ours[i], (double)theirs[i]);
     }
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }

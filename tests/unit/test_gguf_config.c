@@ -54,7 +54,7 @@ static gla_status config_of(const gguf_out *o, char **json, gla_diag *diag)
     cr_assert_eq(gla_weights_open(path, NULL, &w, diag), GLA_OK, "%s", diag->message);
     unlink(path);
     st = gla__gguf_config(w, json, &n, diag);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return st;
 }
 

@@ -47,7 +47,7 @@ static void teardown(fixture *f)
     gla__graph_destroy(f->graph);
     gla__state_layout_free(&f->layout);
     gla_arch_free(f->arch);
-    gla_registry_unref(f->registry);
+    gla_registry_free(f->registry);
 }
 
 /* Runs tokens of up to three sequences; logits of every row into out[row][N] */

@@ -444,7 +444,7 @@ static void close_mapping(gla__import *im)
     gla_weights *w = (gla_weights *)(uintptr_t)im->source;
 
     gla__import_close(im);
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }
 
 Test(import, prefixes_lead_to_published_names)

@@ -215,7 +215,7 @@ Test(import_tensors, names_are_found_in_every_spelling)
             cr_expect_str_eq(m->pieces[0].source, names[i].source, "%s of %s: %s", names[i].ours,
                              names[i].family, m->pieces[0].source);
         gla__import_close(im);
-        gla_weights_close(&w);
+        gla_weights_free(w);
     }
 }
 
@@ -231,7 +231,7 @@ Test(import_tensors, a_tensor_stored_twice_is_ignored_when_it_is_tied)
     im = open_import("linear_attn", "", w);
     cr_expect(!gla__mapping_ignores(im->map, twice));
     gla__import_close(im);
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }
 
 /* ---- sizes ---- */
@@ -324,7 +324,7 @@ Test(import_tensors, decide_where_the_config_differs_and_it_is_said)
         cr_expect(strstr(yaml, sizes[i].yaml), "\"%s\" is not in\n%s", sizes[i].yaml, yaml);
         gla_text_free(yaml);
         gla__import_close(im);
-        gla_weights_close(&w);
+        gla_weights_free(w);
     }
 }
 
@@ -347,7 +347,7 @@ Test(import_tensors, of_another_quantisation_are_refused)
     expect_refusal(json, w, "c: quantization");
     cr_expect_eq(gla__import_open(json, sizeof(json) - 1, "c", NULL, &im, NULL), GLA_OK);
     gla__import_close(im);
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }
 
 Test(import_tensors, that_mlx_has_multiplied_are_refused)
@@ -356,5 +356,5 @@ Test(import_tensors, that_mlx_has_multiplied_are_refused)
     gla_weights *w = make_source(tensors);
 
     expect_refusal("{\"model_type\": \"falcon_h1\"}", w, "c: model_type");
-    gla_weights_close(&w);
+    gla_weights_free(w);
 }

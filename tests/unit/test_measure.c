@@ -81,9 +81,9 @@ Test(measure, feeding_computes_the_same_and_counts_every_kind)
             cr_assert_gt(seconds[i], 0, "%s", gla_work_name(i));
     cr_assert_eq(seconds[GLA_WORK_CONV], 0);
     cr_assert_str_eq(gla_work_name(GLA_WORK_COUNT), "?");
-    gla_session_destroy(a);
-    gla_session_destroy(b);
-    gla_model_close(&model);
+    gla_session_free(a);
+    gla_session_free(b);
+    gla_model_free(model);
 }
 
 Test(measure, a_model_says_what_its_weights_are_a_description_does_not)
@@ -112,8 +112,8 @@ Test(measure, a_model_says_what_its_weights_are_a_description_does_not)
     for (uint32_t i = 0; i < bare->n_weights; i++)
         cr_assert_eq(bare->weights[i].dtype, 0);
     gla_description_free(bare);
-    gla_registry_unref(registry);
-    gla_model_close(&model);
+    gla_registry_free(registry);
+    gla_model_free(model);
 }
 
 Test(measure, a_filled_session_stands_where_it_was_put)
@@ -144,14 +144,14 @@ Test(measure, a_filled_session_stands_where_it_was_put)
         cr_assert_eq(gla_session_feed(s, &token, 1, logits, NULL), GLA_OK);
         cr_assert_eq(gla_session_feed(t, &token, 1, other, NULL), GLA_OK);
         cr_expect(logits[0] == logits[0] && logits[0] != other[0]); /* finite, and of the noise */
-        gla_session_destroy(s);
-        gla_session_destroy(t);
+        gla_session_free(s);
+        gla_session_free(t);
     }
     cr_assert_eq(
         gla_session_create(model, &(gla_session_options){.prefix_cache = 1}, &cached, NULL),
         GLA_OK);
     cr_expect_eq(gla_measure_fill(cached, 10, &diag), GLA_E_INVALID);
     cr_expect_eq(gla_session_position(cached), 0);
-    gla_session_destroy(cached);
-    gla_model_close(&model);
+    gla_session_free(cached);
+    gla_model_free(model);
 }

@@ -51,7 +51,7 @@ static void logits_of(gla_model *m, float *out)
     cr_assert_eq(gla_session_create(m, NULL, &s, &diag), GLA_OK, "%s", diag.message);
     cr_assert_eq(gla_session_feed(s, tokens, 11, out, &diag), GLA_OK, "%s: %s", diag.where,
                  diag.message);
-    gla_session_destroy(s);
+    gla_session_free(s);
 }
 
 Test(model, the_seed_decides_everything)
@@ -69,10 +69,9 @@ Test(model, the_seed_decides_everything)
     cr_expect_neq(gla_model_hash(a), gla_model_hash(c));
     for (int i = 0; i < N; i++)
         cr_expect(isfinite(x[i]) && fabsf(x[i]) < 100, "%g", (double)x[i]);
-    gla_model_close(&a);
-    gla_model_close(&b);
-    gla_model_close(&c);
-    cr_expect_null(a);
+    gla_model_free(a);
+    gla_model_free(b);
+    gla_model_free(c);
 }
 
 Test(model, every_dtype_of_weights_runs_and_is_counted)
@@ -95,7 +94,7 @@ Test(model, every_dtype_of_weights_runs_and_is_counted)
         last = memory.weights;
         cr_expect_gt(memory.weights, gla_model_description(m)->params / 2);
         cr_expect_lt(memory.weights, gla_model_description(m)->params * 5);
-        gla_model_close(&m);
+        gla_model_free(m);
     }
 }
 
@@ -110,8 +109,8 @@ Test(model, a_tied_embedding_is_in_memory_once)
     gla_model_memory(tied, &a);
     gla_model_memory(free_, &b);
     cr_expect_geq(b.weights - a.weights, N * D * sizeof(float));
-    gla_model_close(&tied);
-    gla_model_close(&free_);
+    gla_model_free(tied);
+    gla_model_free(free_);
 }
 
 Test(model, sessions_keep_a_closed_model_alive)
@@ -122,9 +121,9 @@ Test(model, sessions_keep_a_closed_model_alive)
     const int32_t token = 3;
 
     cr_assert_eq(gla_session_create(m, NULL, &s, NULL), GLA_OK);
-    gla_model_close(&m);
+    gla_model_free(m);
     cr_expect_eq(gla_session_feed(s, &token, 1, x, NULL), GLA_OK);
-    gla_session_destroy(s);
+    gla_session_free(s);
 }
 
 static int cancel_third(void *ctx, const char *what, uint64_t done, uint64_t total)
@@ -198,10 +197,10 @@ static gla_status open_over(const char *header, size_t data_bytes, gla_diag *dia
     write_tensors(path, header, data_bytes);
     cr_assert_eq(gla_weights_open(path, NULL, &w, diag), GLA_OK, "%s", diag->message);
     st = gla_model_create(arch, w, &o, &m, diag);
-    gla_model_close(&m);
-    gla_weights_close(&w);
+    gla_model_free(m);
+    gla_weights_free(w);
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
     unlink(path);
     return st;
 }

@@ -36,11 +36,11 @@ static gla_status everything(void *ctx, gla_diag *diag)
         st = gla_session_create(m, NULL, &s, diag);
     if (!st)
         st = gla_session_feed(s, tokens, 3, logits, diag);
-    gla_session_destroy(s);
-    gla_model_close(&m);
+    gla_session_free(s);
+    gla_model_free(m);
     gla_description_free(d);
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
     return st;
 }
 

@@ -20,7 +20,7 @@ static gla_status describe(const char *params, gla_diag *diag)
     st = gla_describe(arch, r, &d, diag);
     gla_description_free(d);
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
     return st;
 }
 
@@ -57,7 +57,7 @@ Test(params, an_unknown_one_is_refused_with_its_place_and_the_nearest_name)
     cr_expect_str_eq(
         gla_diag_format(&diag, text, sizeof(text)),
         "toy.yaml:9:32: layer type 'test.params' has no parameter 'head'; hint: did you mean "
-        "'heads'?");
+        "'heads'? gla_registry_find() of test.params lists them");
 }
 
 static void expect_refusal(const char *params, const char *message)
@@ -96,7 +96,7 @@ Test(params, an_unknown_type_is_refused_with_the_nearest_one)
     cr_expect_str_eq(diag.hint, "did you mean 'test.sum'?");
     cr_expect_eq(diag.line, 9);
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 Test(params, a_type_must_fit_its_place)
@@ -109,5 +109,5 @@ Test(params, a_type_must_fit_its_place)
     cr_assert_eq(gla_describe(arch, r, &d, &diag), GLA_E_SCHEMA);
     cr_expect_str_eq(diag.message, "'test.params' cannot be a mixer");
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }

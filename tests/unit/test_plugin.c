@@ -49,7 +49,7 @@ Test(plugin, every_refusal_names_what_is_wrong)
         cr_expect(strstr(diag.where, cases[i].path), "%s", diag.where);
     }
     cr_expect_eq(gla_registry_count(r), n);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 Test(plugin, a_good_one_and_one_of_the_next_minor_are_accepted)
@@ -62,7 +62,7 @@ Test(plugin, a_good_one_and_one_of_the_next_minor_are_accepted)
     cr_assert_eq(gla_registry_load(r, PLUGIN("plugin_next_minor"), &diag), GLA_OK, "%s",
                  diag.message);
     cr_expect_not_null(gla_registry_find(r, "test.next_minor"));
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 Test(plugin, a_second_registry_loads_the_same_file_again)
@@ -73,8 +73,8 @@ Test(plugin, a_second_registry_loads_the_same_file_again)
     cr_assert_eq(gla_registry_load(b, PLUGIN("plugin_good"), NULL), GLA_OK);
     cr_expect_eq(gla_registry_find(a, "test.plugin")->forward,
                  gla_registry_find(b, "test.plugin")->forward);
-    gla_registry_unref(a);
-    gla_registry_unref(b);
+    gla_registry_free(a);
+    gla_registry_free(b);
 }
 
 Test(plugin, an_existing_type_is_not_replaced)
@@ -84,7 +84,7 @@ Test(plugin, an_existing_type_is_not_replaced)
 
     cr_assert_eq(gla_registry_load(r, PLUGIN("plugin_duplicate_id"), NULL), GLA_OK);
     cr_expect_eq(gla_registry_find(r, "gla"), gla);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 /* A copy of a plugin with this mode. */
@@ -112,7 +112,7 @@ Test(plugin, a_file_that_others_may_write_is_refused)
     cr_assert_eq(chmod(path, 0755), 0);
     cr_expect_eq(gla_registry_load(r, path, &diag), GLA_OK, "%s", diag.message);
     unlink(path);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 static char logged[2048];
@@ -137,5 +137,5 @@ Test(plugin, the_search_path_takes_folders_and_files_and_skips_the_bad)
     cr_expect(strstr(logged, "plugin_null_fn.so: misbehaving: test.plugin/1: function forward"),
               "%s", logged);
     cr_expect(strstr(logged, "/no/such/file.so: cannot open"), "%s", logged);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }

@@ -52,7 +52,7 @@ static void expect_program(const char *block, const char *layers, const char *te
     cr_expect_str_eq(buf, text);
     gla__program_free(&p);
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 Test(program, pre_norm)
@@ -129,5 +129,5 @@ Test(program, a_failing_layer_is_named)
     cr_expect(strstr(diag.where, "toy.yaml: layers.0.mixer (gla.gla/1)"), "%s", diag.where);
     cr_expect_eq(diag.line, 9);
     gla_arch_free(arch);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }

@@ -20,7 +20,7 @@ Test(registry, finds_by_short_full_and_foreign_names)
     cr_expect_null(gla_registry_find(r, ""));
     cr_expect_not_null(gla_registry_find(r, "test.sum"));
     cr_expect_null(gla_registry_find(r, "sum"));
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 /* A copy of test.sum to spoil, in an entry to spoil. */
@@ -36,7 +36,7 @@ static void copy(spoiled *s)
     gla_registry *r = toy_registry();
 
     s->desc = *gla_registry_find(r, "test.sum");
-    gla_registry_unref(r);
+    gla_registry_free(r);
     s->layers[0] = s->layers[1] = &s->desc;
     s->entry = gla_plugin_entry_v1_toy;
     s->entry.layers = s->layers;
@@ -55,7 +55,7 @@ static void expect(const spoiled *s, gla_status status, const char *message)
     cr_expect_eq(gla__registry_add(r, &s->entry, &diag), status, "%s", message);
     cr_expect(strstr(diag.message, message), "'%s' has no '%s'", diag.message, message);
     cr_expect_eq(gla_registry_count(r), status ? 0 : 1);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }
 
 #define SPOIL(change, status, message)                                                             \
@@ -153,9 +153,9 @@ Test(registry, starts_a_plugin_once_and_ends_it_with_its_last_registry)
         cr_assert_eq(gla__registry_add(first, &s.entry, NULL), GLA_OK);
         cr_assert_eq(gla__registry_add(second, &s.entry, NULL), GLA_OK);
         cr_assert_eq(gla__registry_add(second, &s.entry, NULL), GLA_OK);
-        gla_registry_unref(second);
+        gla_registry_free(second);
         cr_expect_eq(n_deinit, round - 1);
-        gla_registry_unref(first);
+        gla_registry_free(first);
         cr_expect_eq(n_init, round);
         cr_expect_eq(n_deinit, round);
     }
@@ -193,5 +193,5 @@ Test(registry, the_first_of_two_equal_types_stays)
     cr_expect_eq(gla_registry_find(r, "test.sum"), first);
     cr_expect_eq(gla_registry_count(r), n);
     cr_expect(strstr(logged, "test.sum/1 exists already"), "%s", logged);
-    gla_registry_unref(r);
+    gla_registry_free(r);
 }

@@ -55,7 +55,7 @@ Test(safetensors, reads_tensors_and_keeps_the_header)
     cr_assert(strstr(gla__safetensors_file(w, 0, &header, &size), "x.safetensors"));
     cr_assert_str_eq(header, two);
     cr_assert_eq(size, sizeof(two) - 1);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
 }
 
@@ -111,7 +111,7 @@ Test(safetensors, reads_a_sharded_checkpoint_as_one)
     cr_assert_eq(byte[0], 'Y');
     cr_assert_eq(gla__safetensors_n_files(w), 2);
     cr_assert_str_eq(gla__safetensors_file(w, 0, &header, &size), "a.safetensors");
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
     snprintf(path, sizeof(path), "%s/a.safetensors", folder);
     unlink(path);

@@ -28,7 +28,7 @@ static void count(gla_sampler *s, unsigned draws, unsigned counts[N])
         cr_assert(t >= 0 && t < N);
         counts[t]++;
     }
-    gla_sampler_destroy(s);
+    gla_sampler_free(s);
 }
 
 Test(sampler, greedy_takes_the_first_of_the_largest)
@@ -38,7 +38,7 @@ Test(sampler, greedy_takes_the_first_of_the_largest)
 
     cr_assert_eq(gla_sampler_next(s, logits, &t, NULL), GLA_OK);
     cr_assert_eq(t, 1);
-    gla_sampler_destroy(s);
+    gla_sampler_free(s);
 }
 
 Test(sampler, draws_with_the_probabilities_of_the_softmax)
@@ -104,7 +104,7 @@ Test(sampler, is_the_same_on_every_machine)
         cr_assert_eq(gla_sampler_next(s, logits, &t, NULL), GLA_OK);
         cr_expect_eq(t, expected[i], "draw %d: %d", i, t);
     }
-    gla_sampler_destroy(s);
+    gla_sampler_free(s);
 }
 
 Test(sampler, a_seed_decides)
@@ -122,9 +122,9 @@ Test(sampler, a_seed_decides)
         differ += ta != tc;
     }
     cr_assert(differ);
-    gla_sampler_destroy(a);
-    gla_sampler_destroy(b);
-    gla_sampler_destroy(c);
+    gla_sampler_free(a);
+    gla_sampler_free(b);
+    gla_sampler_free(c);
 }
 
 Test(sampler, goes_on_where_another_stopped)
@@ -141,8 +141,8 @@ Test(sampler, goes_on_where_another_stopped)
         cr_assert_eq(gla_sampler_next(later, logits, &u, NULL), GLA_OK);
         cr_assert_eq(t, u, "token %d after the 17th", i);
     }
-    gla_sampler_destroy(whole);
-    gla_sampler_destroy(later);
+    gla_sampler_free(whole);
+    gla_sampler_free(later);
 }
 
 Test(sampler, refuses_what_is_not_a_distribution)
@@ -166,7 +166,7 @@ Test(sampler, refuses_what_is_not_a_distribution)
     cr_assert_eq(t, -1);
     cr_assert_eq(gla_sampler_next(s, one, &t, NULL), GLA_OK);
     cr_assert_eq(t, 4);
-    gla_sampler_destroy(s);
+    gla_sampler_free(s);
 }
 
 Test(sampler, a_tiny_temperature_is_greedy_and_does_not_overflow)

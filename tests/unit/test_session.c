@@ -49,9 +49,9 @@ Test(session, feeds_and_reports_its_position_and_tokens)
     cr_assert_eq(gla_session_position(s), 0);
     feed(s, t.tokens, 200, logits);
     assert_same(logits, last, VOCAB, "after reset");
-    gla_session_destroy(s);
+    gla_session_free(s);
     assert_empty(t.m);
-    gla_model_close(&t.m);
+    gla_model_free(t.m);
 }
 
 Test(session, gives_the_logits_of_the_last_tokens_whatever_the_batches)
@@ -70,8 +70,8 @@ Test(session, gives_the_logits_of_the_last_tokens_whatever_the_batches)
         if (i >= 60)
             assert_close(many + (i - 60) * VOCAB, one, VOCAB, "row");
     }
-    gla_session_destroy(s);
-    gla_model_close(&t.m);
+    gla_session_free(s);
+    gla_model_free(t.m);
 }
 
 Test(session, feeds_many_sessions_as_one_batch)
@@ -96,9 +96,9 @@ Test(session, feeds_many_sessions_as_one_batch)
             fresh_logits(t.m, NULL, items[i].tokens, items[i].n_tokens, alone);
             assert_close(logits[i], alone, VOCAB, "in a batch");
         }
-        gla_session_destroy(items[i].session);
+        gla_session_free(items[i].session);
     }
-    gla_model_close(&t.m);
+    gla_model_free(t.m);
 }
 
 Test(session, refuses_what_makes_no_sense_and_changes_nothing)
@@ -129,10 +129,10 @@ Test(session, refuses_what_makes_no_sense_and_changes_nothing)
     feed(s, t.tokens, 0, NULL);
     feed(s, t.tokens, 3, NULL);
     cr_assert_eq(gla_session_position(s), 8);
-    gla_session_destroy(s);
-    gla_session_destroy(o);
-    gla_model_close(&t.m);
-    gla_model_close(&other.m);
+    gla_session_free(s);
+    gla_session_free(o);
+    gla_model_free(t.m);
+    gla_model_free(other.m);
 }
 
 static int stop_after(void *ctx)
@@ -154,8 +154,8 @@ Test(session, stops_between_batches_and_goes_on)
     feed(s, t.tokens + 96, 104, logits);
     fresh_logits(t.m, NULL, t.tokens, 200, fresh);
     assert_same(logits, fresh, VOCAB, "after a pause");
-    gla_session_destroy(s);
-    gla_model_close(&t.m);
+    gla_session_free(s);
+    gla_model_free(t.m);
 }
 
 Test(session, a_fork_and_its_parent_do_not_meet_again)
@@ -179,12 +179,12 @@ Test(session, a_fork_and_its_parent_do_not_meet_again)
     memmove(t.tokens + 300, t.tokens + 500, 100 * sizeof(int32_t));
     fresh_logits(t.m, NULL, t.tokens, 400, fresh);
     assert_close(b, fresh, VOCAB, "fork");
-    gla_session_destroy(s);
+    gla_session_free(s);
     feed(f, t.tokens + 400, 10, b);
     fresh_logits(t.m, NULL, t.tokens, 410, fresh);
     assert_close(b, fresh, VOCAB, "fork alone");
-    gla_session_destroy(f);
-    gla_model_close(&t.m);
+    gla_session_free(f);
+    gla_model_free(t.m);
 }
 
 Test(session, truncates_to_any_position_of_any_mix)
@@ -219,8 +219,8 @@ Test(session, truncates_to_any_position_of_any_mix)
             assert_close(logits, fresh, VOCAB, mixes[which].name);
             must(gla_session_truncate(s, n, &diag), &diag);
         }
-        gla_session_destroy(s);
-        gla_model_close(&t.m);
+        gla_session_free(s);
+        gla_model_free(t.m);
     }
 }
 
@@ -243,8 +243,8 @@ Test(session, without_snapshots_it_replays_from_the_beginning)
     feed(s, t.tokens + 500, 1, logits);
     fresh_logits(t.m, &o, t.tokens, 501, fresh);
     assert_close(logits, fresh, VOCAB, "replayed");
-    gla_session_destroy(s);
-    gla_model_close(&t.m);
+    gla_session_free(s);
+    gla_model_free(t.m);
 }
 
 /* vLLM's case: what is reused must not depend on where the shared part ends. */
@@ -278,7 +278,7 @@ Test(session, prompts_that_share_a_beginning_compute_it_once)
                 }
                 if (i && which == MIX_SOFTMAX)
                     cr_assert_eq(stats.tokens_reused, shared[k]);
-                gla_session_destroy(s);
+                gla_session_free(s);
             }
             gla_model_cache_stats(t.m, &stats);
             cr_assert_eq(stats.lookups, 16);
@@ -287,7 +287,7 @@ Test(session, prompts_that_share_a_beginning_compute_it_once)
             cr_assert_eq(memory.kv, 0);
             cr_assert_gt(memory.cache, 0);
             assert_empty(t.m);
-            gla_model_close(&t.m);
+            gla_model_free(t.m);
         }
 }
 
@@ -315,9 +315,9 @@ Test(session, prompts_of_one_call_share_too)
 
         fresh_logits(t.m, &o, texts[i], 530, fresh);
         assert_close(logits[i], fresh, VOCAB, "shared in one call");
-        gla_session_destroy(items[i].session);
+        gla_session_free(items[i].session);
     }
-    gla_model_close(&t.m);
+    gla_model_free(t.m);
 }
 
 Test(session, a_turn_that_was_marked_is_found_whole)
@@ -334,14 +334,14 @@ Test(session, a_turn_that_was_marked_is_found_whole)
         feed(s, t.tokens + i, 1, NULL);
     must(gla_session_mark(s, &diag), &diag);
     feed(s, t.tokens + 230, 50, a);
-    gla_session_destroy(s);
+    gla_session_free(s);
     again = mix_session(t.m, &o);
     feed(again, t.tokens, 280, b);
     gla_session_cache_stats(again, &stats);
     cr_assert_eq(stats.tokens_reused, 230);
     assert_same(a, b, VOCAB, "second turn");
-    gla_session_destroy(again);
-    gla_model_close(&t.m);
+    gla_session_free(again);
+    gla_model_free(t.m);
 }
 
 Test(session, over_the_budget_the_cache_gives_way_and_then_the_call_fails)
@@ -358,7 +358,7 @@ Test(session, over_the_budget_the_cache_gives_way_and_then_the_call_fails)
     gla_status st;
 
     feed(s, t.tokens, 600, NULL);
-    gla_session_destroy(s);
+    gla_session_free(s);
     gla_model_memory(t.m, &memory);
     must(gla_model_set_budget(t.m, memory.cache + 1000, &diag), &diag);
     while (!(st = gla_session_create(t.m, &o, &more[n], &diag)) && n < 63)
@@ -383,8 +383,8 @@ Test(session, over_the_budget_the_cache_gives_way_and_then_the_call_fails)
     fresh_logits(t.m, &o, gla_session_tokens(s), position + 10, fresh);
     assert_close(logits, fresh, VOCAB, "after the limit");
     while (n)
-        gla_session_destroy(more[--n]);
-    gla_model_close(&t.m);
+        gla_session_free(more[--n]);
+    gla_model_free(t.m);
 }
 
 Test(session, a_layer_that_fails_leaves_it_at_a_snapshot)
@@ -419,9 +419,9 @@ Test(session, a_layer_that_fails_leaves_it_at_a_snapshot)
     feed(s, tokens + 200, 150, logits);
     fresh_logits(m, &o, tokens, 350, fresh);
     assert_close(logits, fresh, VOCAB, "after a failure");
-    gla_session_destroy(s);
-    gla_model_close(&m);
-    gla_registry_unref(registry);
+    gla_session_free(s);
+    gla_model_free(m);
+    gla_registry_free(registry);
 }
 
 Test(session, saved_and_loaded_it_goes_on_bit_for_bit)
@@ -452,10 +452,10 @@ Test(session, saved_and_loaded_it_goes_on_bit_for_bit)
                 assert_same(a, b, VOCAB, mixes[which].name);
             }
             must(gla_session_truncate(back, 300, &diag), &diag);
-            gla_session_destroy(s);
-            gla_session_destroy(back);
+            gla_session_free(s);
+            gla_session_free(back);
             unlink(path);
-            gla_model_close(&t.m);
+            gla_model_free(t.m);
         }
 }
 
@@ -483,10 +483,10 @@ Test(session, keeps_the_logits_of_its_last_token_until_it_changes)
     assert_same(gla_session_logits(fork), logits, VOCAB, "still");
     gla_session_reset(fork);
     cr_assert_null(gla_session_logits(fork));
-    gla_session_destroy(s);
-    gla_session_destroy(fork);
+    gla_session_free(s);
+    gla_session_free(fork);
     assert_empty(t.m);
-    gla_model_close(&t.m);
+    gla_model_free(t.m);
 }
 
 /* /undo after --resume: turn ends are in the file. */
@@ -514,17 +514,17 @@ Test(session, comes_back_to_turn_ends_of_before_it_was_saved)
         feed(back, t.tokens + 605, 40, logits);
         fresh_logits(t.m, NULL, t.tokens, 645, fresh);
         assert_close(logits, fresh, VOCAB, mixes[which].name);
-        gla_session_destroy(back);
+        gla_session_free(back);
         /* without them: from the beginning */
         must(gla_session_load(t.m, path, &none, &back, &diag), &diag);
         must(gla_session_save(back, path, &diag), &diag);
-        gla_session_destroy(back);
+        gla_session_free(back);
         must(gla_session_load(t.m, path, NULL, &back, &diag), &diag);
         cr_assert_eq(gla_session_replay(back, 605), which == MIX_SOFTMAX ? 0 : 605);
-        gla_session_destroy(back);
-        gla_session_destroy(s);
+        gla_session_free(back);
+        gla_session_free(s);
         unlink(path);
-        gla_model_close(&t.m);
+        gla_model_free(t.m);
     }
 }
 
@@ -543,7 +543,7 @@ Test(session, is_loaded_with_options_and_shared)
     close(mkstemp(path));
     feed(s, t.tokens, 200, NULL);
     must(gla_session_save(s, path, &diag), &diag);
-    gla_session_destroy(s);
+    gla_session_free(s);
     must(gla_model_cache_set_budget(t.m, 0, &diag), &diag); /* forgets all */
     must(gla_model_cache_set_budget(t.m, 1 << 20, &diag), &diag);
     cr_assert_eq(gla_session_load(t.m, path, &wrong, &back, &diag), GLA_E_MISMATCH);
@@ -566,10 +566,10 @@ Test(session, is_loaded_with_options_and_shared)
     cr_assert_eq(stats.tokens_reused, 192); /* a snapshot of the file */
     fresh_logits(t.m, NULL, t.tokens, 195, b);
     assert_close(a, b, VOCAB, "a part of it");
-    gla_session_destroy(other);
-    gla_session_destroy(back);
+    gla_session_free(other);
+    gla_session_free(back);
     unlink(path);
-    gla_model_close(&t.m);
+    gla_model_free(t.m);
 }
 
 Test(session, a_file_of_another_model_is_refused)
@@ -586,10 +586,10 @@ Test(session, a_file_of_another_model_is_refused)
     cr_assert_null(back);
     cr_assert_eq(gla_session_load(t.m, "/nowhere/at/all", NULL, &back, &diag), GLA_E_IO);
     cr_assert_eq(gla_session_save(s, "/nowhere/at/all", &diag), GLA_E_IO);
-    gla_session_destroy(s);
+    gla_session_free(s);
     unlink(path);
-    gla_model_close(&t.m);
-    gla_model_close(&other.m);
+    gla_model_free(t.m);
+    gla_model_free(other.m);
 }
 
 /* What gla_describe() says a session takes is what it takes. */
@@ -627,8 +627,8 @@ Test(session, takes_the_memory_that_the_description_says)
                 cr_assert_eq(all.state, predicted.state);
                 cr_assert_eq(all.history, predicted.history);
             }
-            gla_session_destroy(s);
-            gla_model_close(&t.m);
+            gla_session_free(s);
+            gla_model_free(t.m);
         }
 }
 
@@ -657,11 +657,11 @@ Test(session, a_bypassed_mixer_gives_nothing_whoever_shares_the_batch)
     feed(fork, t.tokens + 149, 1, again);
     assert_close(again, b, VOCAB, "forked and cut back");
     cr_expect_eq(gla_session_save(without, path, &diag), GLA_E_INVALID);
-    gla_session_destroy(fork);
-    gla_session_destroy(without);
-    gla_session_destroy(whole);
+    gla_session_free(fork);
+    gla_session_free(without);
+    gla_session_free(whole);
     o.bypass = 5; /* there are four */
     cr_expect_eq(gla_session_create(t.m, &o, &without, &diag), GLA_E_INVALID);
     cr_expect_null(without);
-    gla_model_close(&t.m);
+    gla_model_free(t.m);
 }

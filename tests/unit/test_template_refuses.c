@@ -171,6 +171,6 @@ Test(template_refuses, by_name_and_line)
         cr_expect_eq(diag.line, cases[i].line, "%s: line %u", cases[i].source, diag.line);
         cr_expect_str_eq(diag.where, "t.jinja");
         cr_expect_null(text);
-        gla_chat_template_close(&t);
+        gla_chat_template_free(t);
     }
 }

@@ -94,7 +94,7 @@ static gla_status tokenize(void)
         gla_text_free(text);
     }
     gla_ids_free(ids);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
     return st;
 }
 
@@ -125,7 +125,7 @@ static gla_status render(void)
         cr_expect_str_eq(text, "A B\xc3\xa9\xc3\xa9\xc3\xa9{\n \"role\": \"user\",\n \"content\": "
                                "\"a b\"\n}a-b11.5</z>");
     gla_text_free(text);
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
     return st;
 }
 
@@ -177,7 +177,7 @@ static gla_status render_padded(void)
     if (!st)
         cr_expect_str_eq(text, expected);
     gla_text_free(text);
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
     return st;
 }
 
@@ -244,7 +244,7 @@ static gla_status render_published(void)
     if (!st)
         cr_expect_str_eq(text, expected);
     gla_text_free(text);
-    gla_chat_template_close(&t);
+    gla_chat_template_free(t);
     return st;
 }
 
@@ -301,7 +301,7 @@ static gla_status tokenize_published(void)
         gla_text_free(text);
     }
     gla_ids_free(ids);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
     return st;
 }
 
@@ -417,7 +417,7 @@ Test(text_memory, tokenizers_in_gguf)
         fail_every_allocation(read_from_gguf, 15);
         fail_every(read_from_gguf, 60, true);
         free(expected);
-        gla_weights_close(&w);
+        gla_weights_free(w);
         unlink(file);
         gguf_free(&o);
     }
@@ -428,7 +428,7 @@ static gla_status open_tiny_hybrid(void)
     gla_tokenizer *t;
     gla_status st = gla_tokenizer_open(GLA_SOURCE_DIR "/models/tiny-hybrid", &t, NULL);
 
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
     return st;
 }
 
@@ -461,9 +461,9 @@ Test(text_memory, detokenizer)
             cr_expect(!lost || size == 0);
         }
         cr_expect_eq(gla_detokenizer_end(d, &text, &size) == GLA_OK, !lost && !memory_failed());
-        gla_detokenizer_destroy(d);
+        gla_detokenizer_free(d);
     } while (memory_failed());
     memory_give_back();
     cr_expect_gt(n, 5); /* there was no n-th */
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }

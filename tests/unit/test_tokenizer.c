@@ -115,7 +115,7 @@ static int check_decode(const gla_tokenizer *t, const char *name, const json_t *
         total += piece_size;
     }
     cr_assert(total == size && !memcmp(stream, text, size), "%s: streamed text differs", name);
-    gla_detokenizer_destroy(d);
+    gla_detokenizer_free(d);
     gla_text_free(text);
     free(stream);
     free(ids);
@@ -152,8 +152,7 @@ static void check_real(const char *name)
     vectors = read_json_zst(file);
     check_vectors(t, name, vectors);
     json_decref(vectors);
-    gla_tokenizer_close(&t);
-    cr_assert_null(t);
+    gla_tokenizer_free(t);
 }
 
 Test(tokenizer, agrees_with_the_package_on_gpt2)
@@ -189,7 +188,7 @@ Test(tokenizer, agrees_with_the_package_on_other_forms)
         gla_tokenizer *t = parse(json, strlen(json), name);
 
         check_vectors(t, name, json_object_get(variant, "vectors"));
-        gla_tokenizer_close(&t);
+        gla_tokenizer_free(t);
         free(json);
     }
     json_decref(all);
@@ -243,7 +242,7 @@ static void check_published(const char *name, const char *const *models, size_t 
     cr_expect_eq(bad, 0);
     json_decref(all);
     free(text);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 Test(tokenizer, agrees_with_published_vectors)
@@ -291,7 +290,7 @@ static void check_cases(const char *name)
     cr_assert_geq(n, 40, "%s: %zu cases", name, n);
     free(texts);
     free(lines);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 Test(tokenizer, agrees_with_published_cases)
@@ -318,7 +317,7 @@ Test(tokenizer, looks_tokens_up)
     cr_expect_not(gla_tokenizer_is_special(t, 151667)); /* <think>: added, but not special */
     cr_expect_not(gla_tokenizer_is_special(t, 9707));
     cr_expect_not(gla_tokenizer_is_special(t, INT32_MAX));
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 Test(tokenizer, refuses_text_that_is_not_utf8)
@@ -343,7 +342,7 @@ Test(tokenizer, refuses_text_that_is_not_utf8)
         cr_expect_null(ids);
         cr_expect_eq(n, 0);
     }
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 static double seconds(void)
@@ -387,7 +386,7 @@ Test(tokenizer, long_words_take_no_more_than_their_share)
             gla_text_free(decoded);
             gla_ids_free(ids);
         }
-        gla_tokenizer_close(&t);
+        gla_tokenizer_free(t);
     }
     free(text);
 }
@@ -414,9 +413,9 @@ Test(tokenizer, streams_two_texts_one_after_the_other)
         cr_assert_eq(gla_detokenizer_end(d, &text, &size), GLA_OK);
         cr_expect_str_eq(text, "\xef\xbf\xbd");
     }
-    gla_detokenizer_destroy(d);
-    gla_detokenizer_destroy(NULL);
-    gla_tokenizer_close(&t);
+    gla_detokenizer_free(d);
+    gla_detokenizer_free(NULL);
+    gla_tokenizer_free(t);
 }
 
 Test(tokenizer, decodes_an_empty_token)
@@ -433,7 +432,7 @@ Test(tokenizer, decodes_an_empty_token)
     cr_assert_eq(gla_tokenizer_decode(t, ids, 3, 0, &text, &n, NULL), GLA_OK);
     cr_expect_str_eq(text, " a");
     gla_text_free(text);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 static gla_tokenizer *parse_text(const char *json)
@@ -464,7 +463,7 @@ Test(tokenizer, decodes_byte_tokens)
     expect_decoded(t, bytes, 2, "\xc3\xa9");
     expect_decoded(t, cut, 2, "\xef\xbf\xbd\xef\xbf\xbd");
     expect_decoded(t, words, 5, "<0xZ9><0x4g><0x41)<0y41>~");
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 Test(tokenizer, says_when_a_decoder_never_ends)
@@ -482,9 +481,8 @@ Test(tokenizer, says_when_a_decoder_never_ends)
     cr_expect_eq(gla_tokenizer_decode(t, ids, 2, 0, &text, &size, &diag), GLA_E_LIMIT);
     cr_expect_str_eq(diag.message, "the decoder's pattern needs too many steps");
     cr_expect_null(text);
-    gla_tokenizer_close(&t);
-    gla_tokenizer_close(&t);
-    gla_tokenizer_close(NULL);
+    gla_tokenizer_free(t);
+    gla_tokenizer_free(NULL);
 }
 
 /* Forms of older files: features that are off, a version among the merges, no flags. */
@@ -511,7 +509,7 @@ Test(tokenizer, reads_older_forms)
         cr_assert_eq(gla_tokenizer_encode(t, "ab<x>b", 6, 0, &ids, &n, NULL), GLA_OK);
         cr_expect(n == 3 && ids[0] == 2 && ids[1] == 4 && ids[2] == 1, "%s", models[i]);
         gla_ids_free(ids);
-        gla_tokenizer_close(&t);
+        gla_tokenizer_free(t);
     }
 }
 
@@ -526,5 +524,5 @@ Test(tokenizer, bounds_the_text)
                  GLA_E_LIMIT); /* before it looks at it */
     cr_expect_null(ids);
     cr_expect_not(gla_tokenizer_is_special(t, -1));
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }

@@ -136,7 +136,7 @@ static char *read_back(const gguf_out *o, size_t *size, char **config)
                  diag.message);
     cr_assert_eq(gla__gguf_tokenizer_config(w, config, size, &diag), GLA_OK);
     *size = strlen(json);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
     return json;
 }
@@ -189,8 +189,8 @@ static void expect_same_tokens(const source *s, const char *name, const gguf_out
     }
     cr_expect_gt(n, 50, "%s", name);
     cr_expect(strstr(config, config_part), "%s", config);
-    gla_tokenizer_close(&ours);
-    gla_tokenizer_close(&theirs);
+    gla_tokenizer_free(ours);
+    gla_tokenizer_free(theirs);
     json_decref(vectors);
     free(published);
     gla__free(back);
@@ -271,7 +271,7 @@ static void expect_ids(gguf_out *o, const char *text, const int32_t *want, size_
                  GLA_OK);
     cr_expect(n == n_want && !memcmp(ids, want, n * sizeof(*ids)), "%s: %zu ids", text, n);
     gla_ids_free(ids);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
     gla__free(json);
     gla__free(config);
     gguf_free(o);
@@ -345,7 +345,7 @@ Test(tokenizer_gguf, is_absent_where_the_file_has_none)
     cr_expect_null(json);
     cr_expect_eq(gla__gguf_tokenizer_config(w, &json, &n, NULL), GLA_OK);
     cr_expect_null(json);
-    gla_weights_close(&w);
+    gla_weights_free(w);
     unlink(path);
     gguf_free(&o);
 }

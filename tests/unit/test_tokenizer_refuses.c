@@ -245,7 +245,7 @@ Test(tokenizer_refuses, files_that_are_wrong_or_not_supported)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
         expect_refused(cases[i].json, cases[i].status, cases[i].message);
     cr_assert_eq(gla_tokenizer_parse("{" MODEL "}", strlen("{" MODEL "}"), "t", &t, NULL), GLA_OK);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 static const struct {
@@ -422,7 +422,7 @@ Test(tokenizer_refuses, patterns_that_never_end)
                  GLA_E_LIMIT);
     cr_expect_not_null(strstr(diag.message, "match limit exceeded"), "%s", diag.message);
     cr_expect_null(ids);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }
 
 Test(tokenizer_refuses, unknown_characters_without_a_token_for_them)
@@ -441,5 +441,5 @@ Test(tokenizer_refuses, unknown_characters_without_a_token_for_them)
     cr_expect_not_null(strstr(diag.message, "unk_token"));
     cr_expect_eq(gla_tokenizer_encode(t, "a", 1, 0, &ids, &n, &diag), GLA_OK);
     gla_ids_free(ids);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
 }

@@ -68,7 +68,7 @@ static int check_case(const json_t *plain, const json_t *c, const json_t *texts)
                    json_array_get(json_object_get(c, "decoded"), i));
     if (bad)
         fprintf(stderr, "%s: %d texts\n", json_string_value(json_object_get(c, "name")), bad);
-    gla_tokenizer_close(&t);
+    gla_tokenizer_free(t);
     free(json);
     json_decref(root);
     return bad;

@@ -68,11 +68,12 @@ typedef struct cli_option {
     const char *def;            /* shown as [default: ...] */
     double min, max;            /* numbers; 0, 0 = any */
     const char *const *choices; /* NULL-terminated; .help must name them (a test checks) */
+    bool *given;                /* set when the option is; may be NULL */
 } cli_option;
 
 // clang-format off
 #define CLI_HEADING(text) {.help = text}
-#define CLI_END           {0, NULL, NULL, CLI_SECTION, NULL, NULL, NULL, 0, 0, NULL}
+#define CLI_END           {0, NULL, NULL, CLI_SECTION, NULL, NULL, NULL, 0, 0, NULL, NULL}
 // clang-format on
 
 typedef struct cli_program {
@@ -104,7 +105,7 @@ extern cli_common cli;
     {0, "json", NULL, CLI_FLAG, &cli.json, .help = "print the result as one JSON object"},         \
     {'q', "quiet", NULL, CLI_FLAG, &cli.quiet, .help = "no remarks on stderr, errors only"},       \
     {0, "progress", NULL, CLI_TOGGLE, &cli.progress, .help = "show progress on stderr",            \
-     .def = "on a terminal"},                                                                      \
+     .def = "on a terminal", .given = &cli.progress_given},                                        \
     {0, "generate", "KIND", CLI_ACTION, NULL, .choices = cli__generated_kinds,                     \
      .help = "print the man page or a completion script: man, bash, zsh, fish"},                   \
     {'h', "help", NULL, CLI_ACTION, NULL, .help = "-h: short help; --help: all of it"},            \
@@ -139,16 +140,20 @@ bool cli_parse_list(const char *text, uint64_t most, uint64_t *out, uint32_t max
 /* One line "gla-x: place: message; hint: ..." on stderr (with --json an object); returns the exit
  * status: 1, or 130 when cancelled by ^C. */
 int cli_fail(const gla_diag *diag);
-/* The same for what the program itself found. */
+/* The same for what the program itself found; and with a hint, what to do. */
 __attribute__((format(printf, 1, 2))) int cli_error(const char *format, ...);
+__attribute__((format(printf, 2, 3))) int cli_error_hint(const char *hint, const char *format, ...);
 /* "gla-x: ..." and "Try 'gla-x --help'."; returns 2. */
 __attribute__((format(printf, 1, 2))) int cli_usage_error(const char *format, ...);
 /* Fills *diag with what a program itself found; returns status. */
 __attribute__((format(printf, 4, 5))) gla_status
 cli_diag(gla_diag *diag, gla_status status, const char *where, const char *format, ...);
+/* Adds what to do; returns its status. */
+__attribute__((format(printf, 2, 3))) gla_status cli_hint(gla_diag *diag, const char *format, ...);
 #ifdef __clang_analyzer__ /* clang-tidy sees one file at a time: no failure looks like success */
 #define cli_fail(diag)       ((void)(cli_fail)(diag), 1)
 #define cli_error(...)       ((void)(cli_error)(__VA_ARGS__), 1)
+#define cli_error_hint(...)  ((void)(cli_error_hint)(__VA_ARGS__), 1)
 #define cli_usage_error(...) ((void)(cli_usage_error)(__VA_ARGS__), 2)
 #define cli_diag(diag, status, where, ...)                                                         \
     ((void)(cli_diag)(diag, status, where, __VA_ARGS__), (status) ? (status) : GLA_E_INVALID)
@@ -192,6 +197,8 @@ json_t *cli_json_text(const char *text);
 /* Prints and releases: keys sorted, reals with 9 digits, a newline.  indent 0: one line. */
 void cli_json_print(json_t *object, int indent);
 
+/* Prints words from column `at`, continuing lines at `indent`, 80 columns wide. */
+void cli_print_wrapped(FILE *f, const char *text, size_t at, size_t indent);
 /* Into the caller's buffer, returned: "14.8 MiB", "7.78 M". */
 const char *cli_format_bytes(char buf[32], uint64_t bytes);
 const char *cli_format_count(char buf[32], double n);
@@ -215,6 +222,8 @@ int cli_check_output(const char *path);
 /* ---- between the files of cli/ ------------------------------------------- */
 
 extern const cli_program *cli__program;
+/* The library's hint, in names of its API, becomes one of this program's options; or goes. */
+void cli__hint_in_words(gla_diag *diag);
 void cli__print_help(const cli_program *p, bool full, FILE *f);
 void cli__catch_signals(void);
 void cli__occupy_streams(void);

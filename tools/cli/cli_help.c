@@ -9,8 +9,7 @@
 #define COLUMNS 80
 #define INDENT  28 /* where the text of an option begins */
 
-/* Prints words from column `at`, continuing lines at `indent`. */
-static void print_wrapped(FILE *f, const char *text, size_t at, size_t indent)
+void cli_print_wrapped(FILE *f, const char *text, size_t at, size_t indent)
 {
     while (*text) {
         const size_t word = strcspn(text, " ");
@@ -56,7 +55,7 @@ static void print_option(FILE *f, const cli_option *o)
     } else {
         fprintf(f, "%*s", (int)(INDENT - 2 - n), "");
     }
-    print_wrapped(f, text, INDENT, INDENT);
+    cli_print_wrapped(f, text, INDENT, INDENT);
 }
 
 const char *const cli__environment[][2] = {
@@ -79,14 +78,14 @@ static void print_pairs(FILE *f, const char *heading, const char *const (*pairs)
     fprintf(f, "\n%s:\n", heading);
     for (; (*pairs)[0]; pairs++) {
         fprintf(f, "  %-*s", INDENT - 2, (*pairs)[0]);
-        print_wrapped(f, (*pairs)[1], INDENT, INDENT);
+        cli_print_wrapped(f, (*pairs)[1], INDENT, INDENT);
     }
 }
 
 void cli__print_help(const cli_program *p, bool full, FILE *f)
 {
     fprintf(f, "%s:", p->name);
-    print_wrapped(f, p->summary, strlen(p->name) + 1, 0);
+    cli_print_wrapped(f, p->summary, strlen(p->name) + 1, 0);
     fputs("\nUsage:\n", f);
     for (const char *const *u = p->usage; *u; u++)
         fprintf(f, "  %s %s\n", p->name, *u);

@@ -16,6 +16,7 @@
 
 #undef cli_fail /* for the analyser only: cli.h */
 #undef cli_error
+#undef cli_error_hint
 #undef cli_usage_error
 #undef cli_diag
 
@@ -193,6 +194,7 @@ static void print_error(const gla_diag *diag)
 
     gla_text_clean(d.where);
     gla_text_clean(d.message);
+    cli__hint_in_words(&d);
     gla_text_clean(d.hint);
     cli_progress_clear();
     if (cli.json) {
@@ -219,18 +221,11 @@ int cli_fail(const gla_diag *diag)
 __attribute__((format(printf, 4, 0))) static gla_status
 fill_diag(gla_diag *diag, gla_status status, const char *where, const char *format, va_list args)
 {
-    char *hint;
-
     memset(diag, 0, sizeof(*diag));
     diag->status = status;
     diag->offset = UINT64_MAX;
     snprintf(diag->where, sizeof(diag->where), "%s", where);
     vsnprintf(diag->message, sizeof(diag->message), format, args);
-    hint = strstr(diag->message, "; hint: "); /* as gla_diag_format() writes it */
-    if (hint) {
-        snprintf(diag->hint, sizeof(diag->hint), "%s", hint + strlen("; hint: "));
-        *hint = '\0';
-    }
     return status;
 }
 
@@ -252,6 +247,18 @@ int cli_error(const char *format, ...)
     va_start(args, format);
     fill_diag(&diag, GLA_E_INVALID, "", format, args);
     va_end(args);
+    return cli_fail(&diag);
+}
+
+int cli_error_hint(const char *hint, const char *format, ...)
+{
+    gla_diag diag;
+    va_list args;
+
+    va_start(args, format);
+    fill_diag(&diag, GLA_E_INVALID, "", format, args);
+    va_end(args);
+    cli_hint(&diag, "%s", hint);
     return cli_fail(&diag);
 }
 
@@ -308,7 +315,7 @@ gla_status cli_registry(gla_registry **out, gla_diag *diag)
     for (uint32_t i = 0; !st && i < cli.plugins.n; i++)
         st = load_plugin(*out, cli.plugins.items[i], diag);
     if (st) {
-        gla_registry_unref(*out);
+        gla_registry_free(*out);
         *out = NULL;
     }
     return st;

@@ -158,12 +158,12 @@ static int set_choice(const cli_option *o, const char *value)
 
 static int set_option(const cli_option *o, const char *value, bool negated)
 {
+    if (o->given)
+        *o->given = true;
     switch (o->kind) {
     case CLI_FLAG:
     case CLI_TOGGLE:
         *(bool *)o->to = !negated;
-        if (o->to == &cli.progress)
-            cli.progress_given = true;
         return 0;
     case CLI_STRING:
         *(const char **)o->to = value;
@@ -196,14 +196,15 @@ typedef struct getopt_table {
     char letters[2 * MAX_OPTIONS + 2];
 } getopt_table;
 
-static void make_table(const cli_option *options, getopt_table *t)
+/* False: it has no room for all of them. */
+static bool make_table(const cli_option *options, getopt_table *t)
 {
     char *letter = t->letters;
-    int n = 0;
+    int n = 0, i;
 
     memset(t, 0, sizeof(*t));
     *letter++ = ':'; /* tells a missing value from an unknown option */
-    for (int i = 0; i < MAX_OPTIONS && options[i].help; i++) {
+    for (i = 0; i < MAX_OPTIONS && options[i].help; i++) {
         const cli_option *o = &options[i];
 
         if (!o->name)
@@ -221,6 +222,7 @@ static void make_table(const cli_option *options, getopt_table *t)
                 *letter++ = ':';
         }
     }
+    return !options[i].help;
 }
 
 static int option_of_letter(const cli_option *options, int letter)
@@ -281,7 +283,8 @@ static int parse_options(const cli_program *p, int argc, char **argv, bool *stop
     getopt_table t;
     int code, long_index, st;
 
-    make_table(p->options, &t);
+    if (!make_table(p->options, &t))
+        return cli_error("more than %d lines in the table of options", MAX_OPTIONS);
     opterr = 0;
     while ((code = getopt_long(argc, argv, t.letters, t.options, &long_index)) != -1) {
         const bool by_letter = code < 0x100;

@@ -50,9 +50,9 @@ gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool
 
 void cli_model_close(cli_model *m)
 {
-    gla_model_close(&m->model);
-    gla_tokenizer_close(&m->tokenizer);
-    gla_registry_unref(m->registry);
+    gla_model_free(m->model);
+    gla_tokenizer_free(m->tokenizer);
+    gla_registry_free(m->registry);
     memset(m, 0, sizeof(*m));
 }
 
@@ -62,11 +62,12 @@ static gla_status check_ids(const cli_model *m, const int32_t *ids, size_t n, gl
     const uint32_t vocab = gla_model_vocab_size(m->model);
 
     for (size_t i = 0; i < n; i++)
-        if ((uint32_t)ids[i] >= vocab)
-            return cli_diag(diag, GLA_E_INVALID, "",
-                            "the tokenizer makes token %d of it ('%.40s'), the model has %u; hint: "
-                            "is tokenizer.json of this model?",
-                            ids[i], gla_tokenizer_token(m->tokenizer, ids[i]), vocab);
+        if ((uint32_t)ids[i] >= vocab) {
+            cli_diag(diag, GLA_E_INVALID, "",
+                     "the tokenizer makes token %d of it ('%.40s'), the model has %u", ids[i],
+                     gla_tokenizer_token(m->tokenizer, ids[i]), vocab);
+            return cli_hint(diag, "is tokenizer.json of this model?");
+        }
     return GLA_OK;
 }
 

@@ -128,7 +128,7 @@ gla_status bench_prefill(bench *b, prefill_item *p, gla_diag *diag)
     st = gla_measure_feed(&(gla_feed_item){s, b->tokens, p->tokens, b->logits, 1}, 1, cli_cancel,
                           NULL, p->work.seconds, diag);
     seconds = cli_now() - seconds;
-    gla_session_destroy(s);
+    gla_session_free(s);
     if (st)
         return st;
     p->work.wall += seconds;
@@ -190,7 +190,7 @@ gla_status bench_decode(bench *b, decode_item *d, gla_diag *diag)
         st = step(b, sessions, d->batch, t + 1, d->work.seconds, diag);
     seconds = cli_now() - seconds;
     for (uint32_t i = 0; i < d->batch; i++)
-        gla_session_destroy(sessions[i]);
+        gla_session_free(sessions[i]);
     if (st)
         return st;
     d->work.wall += seconds;

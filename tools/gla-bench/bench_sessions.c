@@ -29,7 +29,7 @@ static gla_status measure_fork(const bench *b, session_item *s, const gla_sessio
         series_add(&s->fork_seconds, cli_now() - start);
         s->fork_bytes = bench_living_bytes(b) - before;
     }
-    gla_session_destroy(fork);
+    gla_session_free(fork);
     return st;
 }
 
@@ -47,7 +47,7 @@ static gla_status measure_rollback(rollback_item *r, const gla_session *base, gl
     st = gla_session_truncate(fork, target, diag);
     if (!st)
         series_add(&r->seconds, cli_now() - start);
-    gla_session_destroy(fork);
+    gla_session_free(fork);
     return st;
 }
 
@@ -64,7 +64,7 @@ static gla_status measure_turn(bench *b, session_item *s, const gla_session *bas
                   cli_cancel, NULL, diag);
     if (!st)
         series_add(&s->turn_seconds, cli_now() - start);
-    gla_session_destroy(fork);
+    gla_session_free(fork);
     return st;
 }
 
@@ -91,7 +91,7 @@ static gla_status measure_cached_turn(bench *b, session_item *s, uint32_t round,
         series_add(&s->cached_seconds, cli_now() - start);
     gla_session_cache_stats(again, &stats);
     s->reused = stats.tokens_reused;
-    gla_session_destroy(again);
+    gla_session_free(again);
     return st;
 }
 
@@ -108,7 +108,7 @@ static gla_status measure_cache(bench *b, session_item *s, const char *path, gla
     st = gla_session_load(b->model, path, &o, &loaded, diag);
     for (uint32_t i = 0; i < b->rounds && !st && !cli_interrupted(); i++)
         st = measure_cached_turn(b, s, i, diag);
-    gla_session_destroy(loaded);
+    gla_session_free(loaded);
     if (!st) /* the next depth begins with an empty cache */
         st = gla_model_cache_set_budget(b->model, 0, diag);
     return st ? st : gla_model_cache_set_budget(b->model, stats.budget, diag);
@@ -130,7 +130,7 @@ static gla_status measure_file(const bench *b, session_item *s, const gla_sessio
     st = gla_session_load(b->model, path, &b->session, &loaded, diag);
     if (!st)
         series_add(&s->load_seconds, cli_now() - start);
-    gla_session_destroy(loaded);
+    gla_session_free(loaded);
     return st;
 }
 
@@ -143,8 +143,10 @@ static gla_status measure_files(bench *b, session_item *s, const gla_session *ba
 
     snprintf(path, sizeof(path), "%s/gla-bench-XXXXXX", dir && *dir ? dir : "/tmp");
     fd = mkstemp(path);
-    if (fd < 0)
-        return cli_diag(diag, GLA_E_IO, "", "no temporary file can be made; hint: set TMPDIR");
+    if (fd < 0) {
+        cli_diag(diag, GLA_E_IO, "", "no temporary file can be made");
+        return cli_hint(diag, "set TMPDIR");
+    }
     close(fd);
     for (uint32_t i = 0; i < b->rounds && !st && !cli_interrupted(); i++)
         st = measure_file(b, s, base, path, diag);

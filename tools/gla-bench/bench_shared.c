@@ -39,7 +39,7 @@ static gla_status ask(bench *b, const int32_t *prompt, uint64_t n, double *secon
     gla_session_cache_stats(s, stats);
     gla_session_snapshots(s, &info);
     *stride = info.stride;
-    gla_session_destroy(s);
+    gla_session_free(s);
     return st;
 }
 
@@ -119,7 +119,7 @@ static gla_status add_many(bench *b, gla_session **list, const int32_t *prompt, 
         if (!st)
             m->reached += n;
         for (uint32_t i = 0; i < n && st; i++) { /* those that are whole count */
-            gla_session_destroy(list[m->reached + i]);
+            gla_session_free(list[m->reached + i]);
             list[m->reached + i] = NULL;
         }
     }
@@ -148,7 +148,7 @@ static gla_status measure_many(bench *b, const int32_t *prompt, gla_diag *diag)
     each.history -= gla_model_vocab_size(b->model) * sizeof(float); /* no logits were asked for */
     m->bytes_unshared = (each.kv + each.state + each.history) * m->reached;
     for (uint32_t i = 0; i < m->wanted; i++)
-        gla_session_destroy(list[i]);
+        gla_session_free(list[i]);
     free(list);
     return st ? st : gla_model_set_budget(b->model, UINT64_MAX, diag);
 }

@@ -9,7 +9,6 @@
 #define _GNU_SOURCE /* dl_iterate_phdr */
 #include <errno.h>
 #include <execinfo.h>
-#include <gla/plugin.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <stdlib.h>

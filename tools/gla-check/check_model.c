@@ -2,7 +2,6 @@
  *
  * check_model.c - a small model with the layer in it
  */
-#include <gla/plugin.h>
 #include <string.h>
 
 #include "gla-check/check.h"
@@ -146,7 +145,7 @@ gla_status check_model(const check *c, gla_model **out, uint64_t *flags, gla_dia
     if (!st)
         st = gla_model_random(arch, &o, out, diag);
     gla_arch_free(arch);
-    gla_registry_unref(o.registry);
+    gla_registry_free(o.registry);
     return st;
 }
 
@@ -178,7 +177,7 @@ int check_widths(const check *c)
     check at = *c;
 
     if (load(c, &r, &d, &diag)) {
-        gla_registry_unref(r);
+        gla_registry_free(r);
         return check_say_diag(&diag);
     }
     for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]) && found < 2; i++) {
@@ -188,6 +187,6 @@ int check_widths(const check *c)
     }
     if (!found)
         check_say("%u", widths[0]); /* and the checks say what is wrong */
-    gla_registry_unref(r);
+    gla_registry_free(r);
     return 0;
 }

@@ -2,7 +2,6 @@
  *
  * check_rules.c - the checks
  */
-#include <gla/plugin.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -41,7 +40,7 @@ static gla_status feed_all(gla_model *m, float *logits, gla_diag *diag)
         st = gla_feed(items, 3, NULL, NULL, diag);
     }
     for (int i = 0; i < 3; i++)
-        gla_session_destroy(s[i]);
+        gla_session_free(s[i]);
     return st;
 }
 
@@ -63,7 +62,7 @@ int check_runs(const check *c)
     if (st)
         return refuses(c, st) ? 0 : check_say_diag(&diag);
     st = feed_all(m, logits, &diag);
-    gla_model_close(&m);
+    gla_model_free(m);
     if (st)
         return check_say_diag(&diag);
     if (check_malloc_seen()[0])
@@ -85,7 +84,7 @@ int check_memory(const check *c)
 
     if (!st)
         st = feed_all(m, logits, &diag);
-    gla_model_close(&m);
+    gla_model_free(m);
     if (st)
         return check_say_diag(&diag);
     before = check_living();
@@ -95,7 +94,7 @@ int check_memory(const check *c)
         st = check_model(c, &m, &flags, &diag);
         if (!st)
             st = feed_all(m, logits, &diag);
-        gla_model_close(&m);
+        gla_model_free(m);
         if (refuse && check_asked() >= refuse && !st)
             return check_say(
                 "allocation %lld of the layer failed and nothing came of it: create() or "
@@ -128,7 +127,7 @@ int check_threads(const check *c)
     gla_set_threads(3);
     if (!st)
         st = feed_all(m, two, &diag);
-    gla_model_close(&m);
+    gla_model_free(m);
     if (st)
         return check_say_diag(&diag);
     if (flags & GLA_LAYER_DETERMINISTIC && memcmp(one, two, sizeof(one)))
@@ -211,10 +210,10 @@ int check_sessions(const check *c)
     st = check_model(c, &m, &flags, &diag);
     if (!st)
         st = follow(m, &t, logits, &diag);
-    gla_session_destroy(t.s);
-    gla_session_destroy(t.fork);
-    gla_session_destroy(t.loaded);
-    gla_model_close(&m);
+    gla_session_free(t.s);
+    gla_session_free(t.fork);
+    gla_session_free(t.loaded);
+    gla_model_free(m);
     if (st)
         return check_say_diag(&diag);
     for (int i = 1; i < 4 && !status; i++)
@@ -254,6 +253,6 @@ int check_loads(const check *c)
             check_say("=%s\n", name);
         }
     }
-    gla_registry_unref(r);
+    gla_registry_free(r);
     return 0;
 }

@@ -138,7 +138,7 @@ void compare_free(comparison *c)
 {
     for (uint32_t i = 0; i < c->n; i++)
         free_candidate(&c->items[i]);
-    gla_registry_unref(c->registry);
+    gla_registry_free(c->registry);
     free(c->argv);
     memset(c, 0, sizeof(*c));
 }

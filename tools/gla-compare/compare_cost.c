@@ -52,7 +52,7 @@ static int stored_bytes(candidate *x)
         return cli_fail(&diag);
     for (uint32_t i = 0; i < gla_weights_count(w); i++)
         x->weight_bytes += gla_weights_info(w, i)->raw_bytes;
-    gla_weights_close(&w);
+    gla_weights_free(w);
     return 0;
 }
 

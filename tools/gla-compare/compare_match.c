@@ -166,9 +166,9 @@ static double off(const matching *m, const candidate *x)
 static int refuse_nothing_moves(const matching *m, const candidate *x)
 {
     if (x->trained)
-        return cli_error("--match %s: %s has weights, whose widths cannot be moved; hint: compare "
-                         "its arch.yaml alone",
-                         m->c->match, x->label);
+        return cli_error_hint("compare its arch.yaml alone",
+                              "--match %s: %s has weights, whose widths cannot be moved",
+                              m->c->match, x->label);
     return cli_error("--match %s: %s has %.0f, %s %.0f, and nothing that could move: %s",
                      m->c->match, x->label, size_of(m, x), m->c->items[0].label, m->goal,
                      m->state ? "no recurrent mixer of a family known here"
@@ -236,9 +236,8 @@ int compare_match(comparison *c)
     m.tolerance = m.state ? 0.05 : 0.01;
     m.goal = size_of(&m, &c->items[0]);
     if (m.goal <= 0)
-        return cli_error("--match %s: %s has none to match; hint: put a candidate with recurrent "
-                         "layers first",
-                         c->match, c->items[0].label);
+        return cli_error_hint("put a candidate with recurrent layers first",
+                              "--match %s: %s has none to match", c->match, c->items[0].label);
     for (uint32_t i = 1; i < c->n && !status; i++)
         status = match_one(&m, &c->items[i]);
     return status;

@@ -80,10 +80,15 @@ static int choose_window(comparison *c)
 
         if (!x->trained || !most)
             continue;
-        if (c->window > most)
-            return cli_error("--window %u: %s was made for contexts of %u tokens, longer ones do "
-                             "not compare; hint: --window %u",
-                             c->window, x->label, most, most);
+        if (c->window > most) {
+            char hint[32];
+
+            snprintf(hint, sizeof(hint), "--window %u", most);
+            return cli_error_hint(hint,
+                                  "--window %u: %s was made for contexts of %u tokens, longer "
+                                  "ones do not compare",
+                                  c->window, x->label, most);
+        }
         window = most < window ? most : window;
     }
     if (!c->window)
@@ -146,7 +151,7 @@ static gla_status ablate(const comparison *c, const candidate *x, uint32_t i, co
     if (!st)
         st = window_nll(s, ids, n, logits, &x->quality.ablations[i].window_sum[c->windows], unused,
                         diag);
-    gla_session_destroy(s);
+    gla_session_free(s);
     return st;
 }
 
@@ -321,7 +326,7 @@ int compare_quality(comparison *c)
     if (!status)
         status = summarise(c, &w.text);
     for (uint32_t i = 0; i < c->n; i++)
-        gla_session_destroy(w.sessions[i]);
+        gla_session_free(w.sessions[i]);
     free(w.logits);
     free(w.text.ids);
     return status;

@@ -276,7 +276,7 @@ static int find_words(asked *a)
         if (!special)
             a->words[a->n_words++] = id;
     }
-    gla_tokenizer_close(&tok);
+    gla_tokenizer_free(tok);
     return 0;
 }
 
@@ -385,7 +385,7 @@ int compare_recall(comparison *c)
         for (uint32_t i = 0; i < c->n_probes; i++)
             summarise(&all[j].x->recall[i]);
         for (int i = 0; i < 2; i++) {
-            gla_session_destroy(all[j].sessions[i]);
+            gla_session_free(all[j].sessions[i]);
             free(all[j].logits[i]);
         }
         free(all[j].words);

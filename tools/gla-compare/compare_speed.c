@@ -29,11 +29,13 @@ static int open_one(comparison *c, candidate *x, bool bare)
     gla_diag diag;
     gla_status st = GLA_OK;
 
-    if (x->trained && bare && c->weights_dtype)
-        return cli_error("%s: measured as stored, not as %s; hint: gla-convert --weights %s, "
-                         "or leave --weights out",
-                         x->source, gla_dtype_name(c->weights_dtype),
-                         gla_dtype_name(c->weights_dtype));
+    if (x->trained && bare && c->weights_dtype) {
+        const char *wanted = gla_dtype_name(c->weights_dtype);
+        char hint[96];
+
+        snprintf(hint, sizeof(hint), "gla-convert --weights %s, or leave --weights out", wanted);
+        return cli_error_hint(hint, "%s: measured as stored, not as %s", x->source, wanted);
+    }
     if (x->trained)
         st = cli_model_open(&x->open, x->source, c->kv_dtype, c->text != NULL, &diag);
     else if (bare)
@@ -181,7 +183,7 @@ static int visit_candidate(comparison *c, candidate *x, const int32_t *noise, si
         x->memory_used = all.weights + all.workspace + own.kv + own.state;
     }
     c->interrupted = c->interrupted || cli_interrupted();
-    gla_session_destroy(v.session);
+    gla_session_free(v.session);
     free(tokens);
     free(v.logits);
     return status;

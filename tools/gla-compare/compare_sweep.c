@@ -74,11 +74,11 @@ static int swap_mixer(gla_arch *arch, gla_arch_layer *mixer, const char *type)
     if (!strcmp(mixer->type, type))
         return 0;
     if (!family_settings(type, arch->d_model, settings))
-        return cli_error("--mixers: '%s' has no usual parameters here; gla, gated_deltanet, "
-                         "deltanet, kda, mamba2, hgrn2 and retention have; hint: write it, with "
-                         "its parameters, as the first linear block of the file; --mix sweeps any "
-                         "mixer, a plugin's too",
-                         type);
+        return cli_error_hint("write it, with its parameters, as the first linear block of the "
+                              "file; --mix sweeps any mixer, a plugin's too",
+                              "--mixers: '%s' has no usual parameters here; gla, gated_deltanet, "
+                              "deltanet, kda, mamba2, hgrn2 and retention have",
+                              type);
     st = gla_arch_layer_init(mixer, type);
     for (const setting *s = settings; s->name && !st; s++)
         st = s->word ? gla_arch_set_string(mixer, s->name, s->word)
@@ -247,9 +247,9 @@ static int check_mix(const gla_arch *arch, const palette *p, const char *mix, ui
                          "one to repeat",
                          arch->name, mix);
     if (softmax && p->softmax == p->n)
-        return cli_error("%s: no block with softmax attention: --mix %s needs one to repeat; hint: "
-                         "add one under blocks:, it need not be used",
-                         arch->name, mix);
+        return cli_error_hint("add one under blocks:, it need not be used",
+                              "%s: no block with softmax attention: --mix %s needs one to repeat",
+                              arch->name, mix);
     if (group && n % group == 0)
         return 0;
     nearest_mixes(n, linear, softmax, near, sizeof(near));

@@ -58,7 +58,7 @@ static gla_status add(batch *b, char *line, size_t size, gla_diag *diag)
         st = continuation_init(b->r, &b->list[b->n], session, ids, n, run_arg.seed + b->n, diag);
     if (st) {
         free(ids);
-        gla_session_destroy(session);
+        gla_session_free(session);
         return st;
     }
     b->prompts[b->n] = line;
@@ -211,7 +211,7 @@ int run_batch(run *r)
         gla_session *session = b.list[i].session;
 
         continuation_deinit(&b.list[i]);
-        gla_session_destroy(session);
+        gla_session_free(session);
     }
     free(b.list);
     free(b.sizes);

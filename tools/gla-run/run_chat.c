@@ -156,11 +156,11 @@ void chat_close(chat *c)
 {
     for (size_t i = 0; i < c->n_branches; i++) {
         free(c->branches[i].name);
-        gla_session_destroy(c->branches[i].session);
+        gla_session_free(c->branches[i].session);
         json_decref(c->branches[i].messages);
     }
     free(c->branches);
-    gla_chat_template_close(&c->template);
+    gla_chat_template_free(c->template);
 }
 
 chat_branch *chat_here(chat *c)
@@ -177,7 +177,7 @@ gla_status chat_add_branch(chat *c, const char *name, gla_session *session, json
     c->branches = more ? more : c->branches;
     if (!more || !copy || !messages) {
         free(copy);
-        gla_session_destroy(session);
+        gla_session_free(session);
         json_decref(messages);
         return cli_diag(diag, GLA_E_NOMEM, "", "out of memory");
     }

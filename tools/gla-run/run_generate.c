@@ -160,8 +160,8 @@ gla_status continuation_init(const run *r, continuation *c, gla_session *session
 
 void continuation_deinit(continuation *c)
 {
-    gla_detokenizer_destroy(c->detokenizer);
-    gla_sampler_destroy(c->sampler);
+    gla_detokenizer_free(c->detokenizer);
+    gla_sampler_free(c->sampler);
     free(c->logits);
     free(c->prompt);
     free(c->out);

@@ -83,7 +83,7 @@ static gla_status run_all(run *r, continuation *c, gla_diag *diag)
         st = continuation_init(r, c, session, prompt, n_prompt, run_arg.seed, diag);
     if (st) {
         free(prompt);
-        gla_session_destroy(session);
+        gla_session_free(session);
         return st;
     }
     c->stream = !cli.json;
@@ -111,6 +111,6 @@ int run_text(run *r)
         report_json(r, &c);
     status = st ? cli_fail(&diag) : cli_finish(!strcmp(c.stop, "interrupted") ? 130 : 0);
     continuation_deinit(&c);
-    gla_session_destroy(session);
+    gla_session_free(session);
     return status;
 }

@@ -2,6 +2,8 @@
  *
  * gla/arch.h - the architecture of a model as plain data
  *
+ * Implemented by formats/arch.
+ *
  * What arch.yaml says (docs/arch-yaml.md has the schema).  gla_arch_read() parses and checks the
  * form; whether a layer type exists and takes the parameters given is checked by the registry when
  * a model is made (gla_model_create) or described (gla_describe).  Importers of published

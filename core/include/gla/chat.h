@@ -2,6 +2,8 @@
  *
  * gla/chat.h - from the messages of a chat to the text that a model was trained on
  *
+ * Implemented by formats/chat.
+ *
  * A chat template is the Jinja text that comes with a published model: chat_template.jinja, or
  * "chat_template" in tokenizer_config.json.  What of Jinja is not supported is refused by name and
  * line, when the template is opened or, where it depends on the messages, when it is rendered.
@@ -40,7 +42,7 @@ GLA_API GLA_NODISCARD gla_status gla_chat_template_parse(const char *source, siz
                                                          const char *name, const char *bos,
                                                          const char *eos, gla_chat_template **out,
                                                          gla_diag *diag);
-GLA_API void gla_chat_template_close(gla_chat_template **t);
+GLA_API void gla_chat_template_free(gla_chat_template *t);
 
 /* variables: NULL, or a JSON object of more variables ("tools", "enable_thinking", ...), which win
  * over ours: "messages" may be given here with more than role and content.  "strftime_now" may give

@@ -2,6 +2,8 @@
  *
  * gla/convert.h - published checkpoints into model folders, and back
  *
+ * Implemented by core/convert.
+ *
  * gla_convert() reads a Hugging Face folder, a .gguf file (of several parts: the first) or a model
  * folder (to re-quantise) and writes a model folder.  The folder is written aside and takes its
  * place as a whole; a failure, cancellation or crash leaves what was there before.

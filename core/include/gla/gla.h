@@ -3,23 +3,27 @@
  * gla/gla.h - everything but the plugins' gla/plugin.h: language models that mix gated linear
  * attention with softmax attention
  *
+ * What is of the whole process is implemented by core/base, checking layers by core/graph, what the
+ * library was built with by core/runtime.
+ *
  *     gla_model *model;
  *     gla_session *s;
  *     gla_diag diag;
  *     if (gla_model_open("models/tiny-hybrid", NULL, &model, &diag)) ...
  *     gla_session_create(model, NULL, &s, &diag);
  *     gla_session_feed(s, tokens, n_tokens, logits, &diag);      logits of the last token
- *     gla_session_destroy(s);
- *     gla_model_close(&model);
+ *     gla_session_free(s);
+ *     gla_model_free(model);
  *
  * The library never prints, aborts or exits, and allocates through one hook.
  *
- * Pointers: NULL where a comment says so, and for diag everywhere (nothing is reported then); what
- * releases objects takes NULL, gla_..._close() a pointer to NULL.  Any other NULL, and an object
- * that was released, is a mistake that nobody looks for.  Numbers, token ids and texts may be
- * anything: what does not fit is GLA_E_INVALID, and changes nothing.
+ * Pointers: NULL where a comment says so, and for diag everywhere (nothing is reported then).  Any
+ * other NULL, and an object that was released, is a mistake that nobody looks for.  Numbers, token
+ * ids and texts may be anything: what does not fit is GLA_E_INVALID, and changes nothing.
  *
- * Life: sessions keep their model alive, models their registry.  A detokenizer needs its tokenizer.
+ * Life: whatever the library gives out is released by gla_<object>_free(), which takes NULL. Models
+ * and registries are counted: sessions keep their model alive, models their registry.  A
+ * detokenizer needs its tokenizer.
  *
  * Threads: models, tokenizers, chat templates and files of weights may be used by any number at
  * once; a session, sampler or detokenizer by one at a time.  [control]: while no other thread is in

@@ -2,6 +2,8 @@
  *
  * gla/measure.h - what this machine can do, and where the time of a model goes
  *
+ * Implemented by core/runtime.
+ *
  * The two limits of a language model on a processor, measured by plain loops that know nothing of
  * models: how fast memory is read (decoding cannot be faster) and how fast matrices are multiplied
  * (prefill cannot).  Both use all threads of gla_set_threads().  On a machine that others use as

@@ -2,6 +2,8 @@
  *
  * gla/model.h - layer types, and models made of them
  *
+ * Implemented by core/runtime.
+ *
  * A registry knows the layer types: the built-in ones and those of loaded plugins.  A model is an
  * architecture with its weights packed for this machine.  It is immutable and may be shared by any
  * number of threads; what changes lives in sessions (gla/session.h).
@@ -24,7 +26,7 @@ struct gla_layer_desc; /* what a layer type says of itself: gla/plugin.h */
 /* With all built-in layers. */
 GLA_API GLA_NODISCARD gla_status gla_registry_create(gla_registry **out, gla_diag *diag);
 /* Counted: models keep their registry alive. */
-GLA_API void gla_registry_unref(gla_registry *r);
+GLA_API void gla_registry_free(gla_registry *r);
 /* Loading a plugin is running its code.  path must be absolute or contain a slash.  Every refusal
  * says which check failed.  [control] */
 GLA_API GLA_NODISCARD gla_status gla_registry_load(gla_registry *r, const char *path,
@@ -127,8 +129,8 @@ GLA_API GLA_NODISCARD gla_status gla_model_create(const gla_arch *arch, const gl
 GLA_API GLA_NODISCARD gla_status gla_model_random(const gla_arch *arch,
                                                   const gla_model_options *options, gla_model **out,
                                                   gla_diag *diag);
-/* Sessions hold a reference of their own.  Nulls *model. */
-GLA_API void gla_model_close(gla_model **model);
+/* Counted: sessions keep their model alive. */
+GLA_API void gla_model_free(gla_model *m);
 
 GLA_API const gla_arch *gla_model_arch(const gla_model *m);
 GLA_API const gla_description *gla_model_description(const gla_model *m);

@@ -2,6 +2,8 @@
  *
  * gla/sampler.h - from logits to the next token
  *
+ * Implemented by core/runtime.
+ *
  * Deterministic: the same logits, options and seed give the same token on every machine; the random
  * numbers and the exponential are the sampler's own.  The order is temperature, top_k, top_p.
  * Logits that are not finite are never chosen; among equal logits the smaller token comes first.
@@ -31,7 +33,7 @@ typedef struct gla_sampler gla_sampler;
 GLA_API GLA_NODISCARD gla_status gla_sampler_create(const gla_sampler_options *options,
                                                     uint32_t vocab, gla_sampler **out,
                                                     gla_diag *diag);
-GLA_API void gla_sampler_destroy(gla_sampler *s);
+GLA_API void gla_sampler_free(gla_sampler *s);
 /* logits: [vocab].  GLA_E_INVALID, and no random number used, if no logit is finite. */
 GLA_API GLA_NODISCARD gla_status gla_sampler_next(gla_sampler *s, const float *logits,
                                                   int32_t *token, gla_diag *diag);

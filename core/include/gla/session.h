@@ -2,6 +2,8 @@
  *
  * gla/session.h - one sequence and all its states
  *
+ * Implemented by core/runtime.
+ *
  * A session is a position in a text: token history, KV caches (paged, shared between forks) and
  * recurrent states, over one immutable model.  Different sessions may be driven by different
  * threads at the same time; one session by one thread at a time.
@@ -48,7 +50,7 @@ typedef struct gla_session_options {
 GLA_API GLA_NODISCARD gla_status gla_session_create(gla_model *m,
                                                     const gla_session_options *options,
                                                     gla_session **out, gla_diag *diag);
-GLA_API void gla_session_destroy(gla_session *s);
+GLA_API void gla_session_free(gla_session *s);
 /* Back to position 0. */
 GLA_API void gla_session_reset(gla_session *s);
 GLA_API uint64_t gla_session_position(const gla_session *s);

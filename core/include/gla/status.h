@@ -2,6 +2,8 @@
  *
  * gla/status.h - what went wrong, where, and why
  *
+ * Implemented by core/base.
+ *
  * Every function that can fail returns a gla_status (0 = GLA_OK, negative = GLA_E_*, the list is in
  * gla/types.h) and, where it takes one, fills a gla_diag in the caller's storage, so that
  * reporting needs no memory.  The deepest function writes the message, callers only add the place.

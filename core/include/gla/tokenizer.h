@@ -2,6 +2,8 @@
  *
  * gla/tokenizer.h - text to token ids and back, from a Hugging Face tokenizer.json
  *
+ * Implemented by formats/tokenizer.
+ *
  * Byte-level BPE and BPE with byte fallback; normalisers, pre-tokenisers, decoders and added tokens
  * as GPT-2, Qwen, Llama 3 and Mistral use them.  What is not supported is refused by name when the
  * file is opened.  A tokenizer is immutable: any number of threads may use it.
@@ -24,7 +26,7 @@ GLA_API GLA_NODISCARD gla_status gla_tokenizer_open(const char *path, gla_tokeni
 GLA_API GLA_NODISCARD gla_status gla_tokenizer_parse(const char *json, size_t size,
                                                      const char *name, gla_tokenizer **out,
                                                      gla_diag *diag);
-GLA_API void gla_tokenizer_close(gla_tokenizer **tok);
+GLA_API void gla_tokenizer_free(gla_tokenizer *tok);
 
 #define GLA_ENCODE_SPECIAL 1u /* add what the post-processor adds (<s>, say) */
 #define GLA_ENCODE_PLAIN   2u /* treat special tokens in the text as ordinary text */
@@ -52,7 +54,7 @@ GLA_API GLA_NODISCARD gla_status gla_detokenizer_next(gla_detokenizer *d, int32_
 /* What is left, incomplete characters replaced. */
 GLA_API GLA_NODISCARD gla_status gla_detokenizer_end(gla_detokenizer *d, const char **text,
                                                      size_t *size);
-GLA_API void gla_detokenizer_destroy(gla_detokenizer *d);
+GLA_API void gla_detokenizer_free(gla_detokenizer *d);
 
 /* The largest id plus one: ids may have gaps. */
 GLA_API uint32_t gla_tokenizer_vocab_size(const gla_tokenizer *tok);

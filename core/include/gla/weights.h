@@ -2,6 +2,8 @@
  *
  * gla/weights.h - files of named tensors: weights.glaw, safetensors (one file or sharded), gguf
  *
+ * Implemented by formats/weights; what is about dtypes by core/base.
+ *
  * Opening reads and checks the index only; tensors are read when asked for, each by itself, from
  * any number of threads.  Files are hostile: every number is checked against the file's size and
  * gla_limits before memory is taken.  Formats: docs/glaw.md.
@@ -39,7 +41,7 @@ typedef struct gla_weights gla_weights;
 /* path: .glaw, .safetensors, model.safetensors.index.json, .gguf, or a folder with one of them. */
 GLA_API GLA_NODISCARD gla_status gla_weights_open(const char *path, const gla_limits *limits,
                                                   gla_weights **out, gla_diag *diag);
-GLA_API void gla_weights_close(gla_weights **w);
+GLA_API void gla_weights_free(gla_weights *w);
 GLA_API uint32_t gla_weights_count(const gla_weights *w);
 GLA_API const gla_tensor_info *gla_weights_info(const gla_weights *w,
                                                 uint32_t i); /* sorted by name */
