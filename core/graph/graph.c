@@ -386,45 +386,6 @@ static gla_status forward(runner *r, const gla__instance *in, const float *x, fl
     return w->exec.failed ? w->exec.failed : st;
 }
 
-/* Sixteen numbers: the compiler makes the best of it on any machine. */
-typedef float lanes __attribute__((vector_size(64), may_alias));
-enum { LANES = 16, PIECE = 1024 }; /* lanes of one piece of work */
-
-typedef struct combine {
-    lanes *dst;
-    const lanes *src;
-    size_t n; /* lanes */
-    float alpha, beta;
-} combine;
-
-static void combine_piece(void *arg, uint32_t piece)
-{
-    const combine *c = arg;
-    const size_t first = (size_t)piece * PIECE;
-    const size_t last = first + PIECE < c->n ? first + PIECE : c->n;
-
-    if (c->alpha == 1 && c->beta == 1)
-        for (size_t i = first; i < last; i++)
-            c->dst[i] += c->src[i];
-    else if (c->alpha == 0)
-        for (size_t i = first; i < last; i++)
-            c->dst[i] = c->beta * c->src[i];
-    else
-        for (size_t i = first; i < last; i++)
-            c->dst[i] = c->alpha * c->dst[i] + c->beta * c->src[i];
-}
-
-/* Buffers are dense and padded to 64 bytes, so the rows are one run of whole lanes. */
-static void run_combine(runner *r, const gla__step *step)
-{
-    const size_t n = (size_t)r->n_rows * r->g->program.d_model;
-    combine c = {(lanes *)(void *)r->w->buffers[step->dst],
-                 (const lanes *)(void *)r->w->buffers[step->src], (n + LANES - 1) / LANES,
-                 step->alpha, step->beta};
-
-    gla__parallel_for((uint32_t)((c.n + PIECE - 1) / PIECE), combine_piece, &c);
-}
-
 static void run_select(runner *r)
 {
     const size_t d = r->g->program.d_model;
@@ -488,7 +449,8 @@ static gla_status run_step(runner *r, const gla__step *step)
             memset(buffers[step->dst], 0, (size_t)r->n_rows * in->d_out * sizeof(float));
         return st;
     case GLA__STEP_COMBINE:
-        run_combine(r, step);
+        gla__combine((size_t)r->n_rows * r->g->program.d_model, step->alpha, buffers[step->dst],
+                     step->beta, buffers[step->src]);
         return GLA_OK;
     case GLA__STEP_SELECT:
         run_select(r);

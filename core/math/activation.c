@@ -35,7 +35,7 @@ static void scale_rows(void *arg, uint32_t first, uint32_t last)
     const element_call *c = arg;
 
     for (size_t r = first; r < last; r++)
-        c->kernels->scale(c->low, c->y + r * c->ld_y, c->width);
+        c->kernels->mul(c->low, c->y + r * c->ld_y, c->y + r * c->ld_y, c->width);
 }
 
 static void clamp_rows(void *arg, uint32_t first, uint32_t last)
@@ -148,12 +148,5 @@ gla_status gla__mix(const gla_batch *b, uint32_t rows, uint32_t width, const flo
 
 const gla__row_kernels *gla__row_kernels_for(gla__isa isa)
 {
-#if defined(__x86_64__)
-    if (isa == GLA_ISA_AVX512)
-        return &gla_k_row__avx512;
-    if (isa == GLA_ISA_AVX2)
-        return &gla_k_row__avx2;
-#endif
-    (void)isa;
-    return &gla_k_row__c;
+    return GLA__FOR_ISA(isa, &gla_k_row__c, &gla_k_row__avx2, &gla_k_row__avx512);
 }

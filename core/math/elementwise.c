@@ -1,9 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * elementwise.c - rows copied, and added or multiplied with a factor for each group of numbers
+ * elementwise.c - rows copied, added, and multiplied with a factor for each group of numbers
  */
+#include "base/parallel.h"
 #include "math/kernels/row_kernels.h"
 #include "math/ops.h"
+
+/* ---- the residual stream ---- */
+
+enum { PIECE = 16384 }; /* numbers of one piece of work: they stay in the cache for a second look */
+
+typedef struct combine_call {
+    const gla__row_kernels *kernels;
+    const float *x;
+    float *y, alpha, beta;
+    size_t n;
+} combine_call;
+
+static void combine_piece(void *arg, uint32_t i)
+{
+    const combine_call *c = arg;
+    const size_t first = (size_t)i * PIECE, left = c->n - first, n = left < PIECE ? left : PIECE;
+    const float *x = c->x + first;
+    float *y = c->y + first;
+
+    if (c->alpha == 0) {
+        c->kernels->mul(c->beta, x, y, n);
+        return;
+    }
+    if (c->alpha != 1)
+        c->kernels->mul(c->alpha, y, y, n);
+    c->kernels->add(c->beta, x, y, n);
+}
+
+void gla__combine(size_t n, float alpha, float *y, float beta, const float *x)
+{
+    combine_call c = {gla__row_kernels_for(gla__cpu_get()->isa), x, y, alpha, beta, n};
+
+    gla__parallel_for((uint32_t)((n + PIECE - 1) / PIECE), combine_piece, &c);
+}
 
 /* ---- copy ---- */
 

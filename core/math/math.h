@@ -46,6 +46,9 @@ enum {
     GLA__WORK_COUNT
 };
 
+/* y = alpha y + beta x, of n numbers: the sums of a residual stream. */
+void gla__combine(size_t n, float alpha, float *y, float beta, const float *x);
+
 /* Scratch for the duration of one table call, 64-byte aligned: `used` starts at 0 and every
  * function of the table leaves it as it found it (gla__work in ops.h).  NULL when the arena is too
  * small, which is a mistake in gla__math_scratch_bytes(). */

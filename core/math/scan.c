@@ -17,14 +17,7 @@ enum { CHANNELS = 128 }; /* of a block */
 
 const gla__sequence_kernels *gla__sequence_kernels_for(gla__isa isa)
 {
-#if defined(__x86_64__)
-    if (isa == GLA_ISA_AVX512)
-        return &gla_k_sequence__avx512;
-    if (isa == GLA_ISA_AVX2)
-        return &gla_k_sequence__avx2;
-#endif
-    (void)isa;
-    return &gla_k_sequence__c;
+    return GLA__FOR_ISA(isa, &gla_k_sequence__c, &gla_k_sequence__avx2, &gla_k_sequence__avx512);
 }
 
 typedef struct job {
@@ -153,15 +146,10 @@ static void run_conv(void *arg, uint32_t i)
                              .bias = c->bias + p.channel,
                              .state = p.state,
                              .ld_taps = c->channels,
-                             .silu = c->activation == GLA_ACT_SILU};
+                             .activation = c->activation};
 
-    if (!p.tokens)
-        return;
-    j->kernels->conv(&r);
-    if (c->activation != GLA_ACT_NONE && !r.silu)
-        for (size_t t = 0; t < p.tokens; t++)
-            gla__row_kernels_for(gla__cpu_get()->isa)
-                ->act[c->activation](r.y + t * r.ld_y, r.y + t * r.ld_y, p.channels);
+    if (p.tokens)
+        j->kernels->conv(&r);
 }
 
 gla_status gla__conv1d(const gla_batch *b, const gla_conv *c, uint32_t state, const float *x,

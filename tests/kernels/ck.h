@@ -62,6 +62,7 @@ bool ck_compare(ck *c, const char *what, const float *got, const double *want, s
 bool ck_shows(ck *c, const char *what, const float *got, const double *want, size_t n);
 void ck_bench(ck *c, double flops, double bytes, void (*fn)(void *arg), void *arg);
 void ck_end(ck *c);
+double ck_activation(uint32_t kind, double x); /* gla_activation, by its formula */
 
 #define GLA_CHECK(name) void check_##name(ck *c);
 #include "kernels.def"

@@ -31,14 +31,16 @@ static void call_scan(void *arg)
     x->k->scan(&x->scan);
 }
 
-static void conv_one(ck *c, size_t T, size_t C, size_t W, bool silu, bool poison)
+static void conv_one(ck *c, size_t T, size_t C, size_t W, uint32_t activation, bool poison)
 {
-    if (ck_case(c, "conv_t%zu_c%zu_w%zu%s%s", T, C, W, silu ? "_silu" : "",
+    static const char *const names[] = {GLA_ACTIVATION_NAMES};
+
+    if (ck_case(c, "conv_t%zu_c%zu_w%zu_%s%s", T, C, W, names[activation],
                 poison ? "_poison" : "")) {
         float *state = ck_input(c, (W - 1) * C), *input = ck_input(c, T * C);
         call x = {.k = ck_table(c, "sequence"),
                   .conv = {T, C, W, input, C, ck_output(c, T * C), C, ck_input(c, W * C),
-                           ck_input(c, C), state, C, silu}};
+                           ck_input(c, C), state, C, activation}};
         double *want = ck_want(c, T * C);
 
         if (poison)
@@ -51,7 +53,7 @@ static void conv_one(ck *c, size_t T, size_t C, size_t W, bool silu, bool poison
                     sum += (double)x.conv.taps[j * C + i] *
                            (t + j < W - 1 ? state[(t + j) * C + i]
                                           : x.conv.x[(t + j + 1 - W) * C + i]);
-                want[t * C + i] = silu ? sum / (1 + exp(-sum)) : sum;
+                want[t * C + i] = ck_activation(activation, sum);
             }
         if (ck_run(c, call_conv, &x))
             ck_compare(c, "y", x.conv.y, want, T * C, (double)W + 1);
@@ -64,13 +66,15 @@ void check_conv(ck *c)
 {
     static const size_t channels[] = {1, 7, 16, 65, 130}, tokens[] = {1, 2, 19},
                         widths[] = {1, 3, 4, 9};
+    static const uint32_t activations[] = {GLA_ACT_NONE, GLA_ACT_SILU, GLA_ACT_TANH};
 
-    for (int silu = 0; ck_benching(c) && silu < 2; silu++) {
-        conv_one(c, 512, 128, 4, silu, false);
-        conv_one(c, 1, 128, 4, silu, false);
+    for (int i = 0; ck_benching(c) && i < 2; i++) {
+        conv_one(c, 512, 128, 4, activations[i], false);
+        conv_one(c, 1, 128, 4, activations[i], false);
     }
-    for (size_t i = 0; !ck_benching(c) && i < 5 * 3 * 4 * 4; i++)
-        conv_one(c, tokens[i / 5 % 3], channels[i % 5], widths[i / 15 % 4], i / 60 % 2, i / 120);
+    for (size_t i = 0; !ck_benching(c) && i < 5 * 3 * 4 * 3 * 2; i++)
+        conv_one(c, tokens[i / 5 % 3], channels[i % 5], widths[i / 15 % 4], activations[i / 60 % 3],
+                 i / 180);
 }
 
 static void selective_one(ck *c, size_t T, size_t I, size_t N, bool poison)

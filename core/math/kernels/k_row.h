@@ -2,98 +2,14 @@
  *
  * k_row.h - norms and activations for the width that GLA_SIMD says
  */
+#include "math/kernels/activations.h"
 #include "math/kernels/row_kernels.h"
-#include "math/kernels/simd.h"
 
 #include <float.h>
 
 /* ---- activations ---- */
 
-V_INLINE vf act_none(vf x)
-{
-    return x;
-}
-V_INLINE vf act_silu(vf x)
-{
-    return v_div(x, v_add(v_set1(1.0f), v_exp(v_sub(v_zero(), x))));
-}
-V_INLINE vf act_sigmoid(vf x)
-{
-    return v_sigmoid(x);
-}
-V_INLINE vf act_relu(vf x)
-{
-    return v_max(v_zero(), x);
-}
-V_INLINE vf act_square(vf x)
-{
-    return v_mul(x, x);
-}
-V_INLINE vf act_relu2(vf x)
-{
-    return act_square(act_relu(x));
-}
-V_INLINE vf act_gelu(vf x)
-{
-    /* the tail is 0 long before x reaches -30, and 0 * -infinity would be NaN */
-    return v_mul(v_max(v_set1(-30.0f), x), v_normal_cdf(x));
-}
-/* x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3) is x sigmoid(2 u) */
-V_INLINE vf act_gelu_tanh(vf x)
-{
-    const vf c = v_max(v_set1(-30.0f), x), x2 = v_mul(c, c);
-    const vf u = v_mul(c, v_fma(x2, v_set1(1.5957691216f * 0.044715f), v_set1(1.5957691216f)));
-
-    return v_mul(c, v_sigmoid(u));
-}
-V_INLINE vf act_tanh(vf x)
-{
-    return v_tanh(x);
-}
-V_INLINE vf act_softplus(vf x)
-{
-    return v_select(v_gt(x, v_set1(20.0f)), x, v_softplus(x));
-}
-V_INLINE vf act_log_sigmoid(vf x)
-{
-    return v_sub(v_min(v_zero(), x), v_log1p_unit(v_exp(v_sub(v_zero(), v_abs(x)))));
-}
-V_INLINE vf act_exp(vf x)
-{
-    return v_exp(x);
-}
-V_INLINE vf act_elu1(vf x)
-{
-    return v_select(v_gt(x, v_zero()), v_add(x, v_set1(1.0f)), v_exp(x));
-}
-
-/* near 0 the series of 1 - e^x, so that nothing cancels */
-V_INLINE vf act_one_minus_exp(vf x)
-{
-    vf p = v_set1(1.0f / 362880);
-
-    p = v_fma(p, x, v_set1(1.0f / 40320));
-    p = v_fma(p, x, v_set1(1.0f / 5040));
-    p = v_fma(p, x, v_set1(1.0f / 720));
-    p = v_fma(p, x, v_set1(1.0f / 120));
-    p = v_fma(p, x, v_set1(1.0f / 24));
-    p = v_fma(p, x, v_set1(1.0f / 6));
-    p = v_fma(p, x, v_set1(0.5f));
-    return v_select(v_lt(v_abs(x), v_set1(0.5f)), v_fnma(v_mul(x, x), p, v_sub(v_zero(), x)),
-                    v_sub(v_set1(1.0f), v_exp(x)));
-}
-
-#define ACTIVATIONS(XX)                                                                            \
-    XX(none)                                                                                       \
-    XX(silu)                                                                                       \
-    XX(sigmoid)                                                                                    \
-    XX(relu)                                                                                       \
-    XX(relu2)                                                                                      \
-    XX(gelu)                                                                                       \
-    XX(gelu_tanh) XX(tanh) XX(softplus) XX(log_sigmoid) XX(exp) XX(elu1) XX(square)                \
-        XX(one_minus_exp)
-
-#define DEFINE(name)                                                                               \
+#define DEFINE(name, NAME)                                                                         \
     static void run_##name(const float *x, float *y, size_t n)                                     \
     {                                                                                              \
         size_t i = 0;                                                                              \
@@ -116,17 +32,6 @@ V_INLINE vf act_one_minus_exp(vf x)
     }
 ACTIVATIONS(DEFINE)
 #undef DEFINE
-
-static void scale(float factor_, float *x, size_t n)
-{
-    const vf factor = v_set1(factor_);
-
-    for (size_t i = 0; i < n; i += V_WIDTH) {
-        const size_t k = n - i < V_WIDTH ? n - i : V_WIDTH;
-
-        v_store_n(x + i, v_mul(factor, v_load_n(x + i, k)), k);
-    }
-}
 
 static void clamp(float low_, float high_, float *x, size_t n)
 {
@@ -303,12 +208,11 @@ static void norm_softmax(const gla_norm *n, const float *weight, const float *bi
     scale_row(n, weight, bias, y, y, 0.0f, 1.0f / sum_of(y, n->width, 0.0f, PLAIN));
 }
 
-#define RUN(name) run_##name,
-#define GLU(name) glu_##name,
+#define RUN(name, NAME) run_##name,
+#define GLU(name, NAME) glu_##name,
 const gla__row_kernels GLA_KERNELS = {
     {ACTIVATIONS(RUN)},
     {ACTIVATIONS(GLU)},
-    scale,
     clamp,
     mul,
     add,

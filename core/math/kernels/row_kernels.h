@@ -17,7 +17,6 @@ typedef struct gla__row_kernels {
     void (*act[GLA__ACTIVATIONS])(const float *x, float *y, size_t n);
     /* y = act(gate) * up; y may be either. */
     void (*glu[GLA__ACTIVATIONS])(const float *gate, const float *up, float *y, size_t n);
-    void (*scale)(float factor, float *x, size_t n);          /* x *= factor */
     void (*clamp)(float low, float high, float *x, size_t n); /* NaN stays */
     /* y = factor x; y may be x. */
     void (*mul)(float factor, const float *x, float *y, size_t n);

@@ -10,7 +10,6 @@
 #define GLA_MATH_KERNELS_SEQUENCE_KERNELS_H
 
 #include <gla/plugin.h>
-#include <stdbool.h>
 
 #include "base/cpu.h"
 
@@ -26,7 +25,7 @@ typedef struct gla__conv_run {
     const float *bias; /* [channels] */
     float *state;      /* [width - 1, ld_taps], the newest last */
     size_t ld_taps;
-    bool silu;
+    uint32_t activation; /* gla_activation */
 } gla__conv_run;
 
 typedef struct gla__selective_run {
