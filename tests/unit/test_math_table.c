@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/parallel.h"
 #include "base/struct.h"
 #include "math/kv.h"
 #include "math/ops.h"
@@ -265,8 +266,12 @@ Test(math_table, after_a_failure_nothing_is_computed)
                              .weights = taps,
                              .channels = (uint32_t[]){1}};
     const gla_rope_spec r = {.struct_size = sizeof(r), .dims = 2, .theta = 1e4};
-    const gla__math_needs needs = {
-        .rows = 1, .threads = 1, .heads = 1, .k_dim = 1, .v_dim = 1, .attn_heads = 1};
+    const gla__math_needs needs = {.rows = 1,
+                                   .threads = gla__parallel_width(),
+                                   .heads = 1,
+                                   .k_dim = 1,
+                                   .v_dim = 1,
+                                   .attn_heads = 1};
     const size_t bytes = gla__math_scratch_bytes(&needs);
     const unsigned last = (sizeof(gla_math) - offsetof(gla_math, linear)) / sizeof(void (*)(void));
     _Alignas(64) uint8_t page[64 * 2 * sizeof(float)];

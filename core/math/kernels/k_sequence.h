@@ -29,7 +29,7 @@ ALWAYS_INLINE void store_upto(float *p, vf a, size_t n)
 /* nv vectors of channels from channel c; the history slides through h.  With one vector only the
  * channels left count. */
 ALWAYS_INLINE void conv_columns(const gla__conv_run *r, size_t c, const size_t nv,
-                                const size_t width)
+                                const size_t width, const uint32_t activation)
 {
     const size_t left = nv == 1 ? r->channels - c : nv * V_WIDTH;
     vf h[GLA__CONV_WIDTH_MAX][WIDE];
@@ -51,7 +51,7 @@ ALWAYS_INLINE void conv_columns(const gla__conv_run *r, size_t c, const size_t n
                 sum = v_fma(load_upto(r->taps + j * r->ld_taps + c + at, n), h[j][i], sum);
             for (size_t j = 0; j + 1 < width; j++)
                 h[j][i] = h[j + 1][i];
-            store_upto(y + at, act(r->activation, sum), n);
+            store_upto(y + at, act(activation, sum), n);
         }
     }
     for (size_t j = 0; j + 1 < width; j++)
@@ -59,16 +59,27 @@ ALWAYS_INLINE void conv_columns(const gla__conv_run *r, size_t c, const size_t n
             store_upto(r->state + j * r->ld_taps + c + i * V_WIDTH, h[j][i], left - i * V_WIDTH);
 }
 
-static void conv(const gla__conv_run *r)
+ALWAYS_INLINE void conv_rows(const gla__conv_run *r, const uint32_t activation)
 {
     size_t c = 0;
 
     for (; c + WIDE * V_WIDTH <= r->channels && r->width == 4; c += WIDE * V_WIDTH)
-        conv_columns(r, c, WIDE, 4);
+        conv_columns(r, c, WIDE, 4, activation);
     for (; c + WIDE * V_WIDTH <= r->channels && r->width == 3; c += WIDE * V_WIDTH)
-        conv_columns(r, c, WIDE, 3);
+        conv_columns(r, c, WIDE, 3, activation);
     for (; c < r->channels; c += V_WIDTH)
-        conv_columns(r, c, 1, r->width);
+        conv_columns(r, c, 1, r->width, activation);
+}
+
+/* The common activations are constants, so that the compiler leaves out the others. */
+static void conv(const gla__conv_run *r)
+{
+    if (r->activation == GLA_ACT_NONE)
+        conv_rows(r, GLA_ACT_NONE);
+    else if (r->activation == GLA_ACT_SILU)
+        conv_rows(r, GLA_ACT_SILU);
+    else
+        conv_rows(r, r->activation);
 }
 
 /* ---- Mamba's selective scan ---- */
