@@ -69,7 +69,7 @@ __attribute__((format(printf, 2, 3))) static void add_format(text *t, const char
 
 static void add_number(text *t, double v)
 {
-    char buf[GLA_NUMBER_TEXT];
+    char buf[GLA__NUMBER_TEXT];
 
     gla__format_f64(v, buf);
     add(t, buf);

@@ -462,9 +462,9 @@ gla__list *gla__items_of(gla__run *r, gla__value v)
 /* ---- as text ---- */
 
 /* The digits of a number without zeros around them; its value is 0.DIGITS * 10^*exponent. */
-static size_t digits_of(double f, char digits[GLA_NUMBER_TEXT], int *exponent)
+static size_t digits_of(double f, char digits[GLA__NUMBER_TEXT], int *exponent)
 {
-    char text[GLA_NUMBER_TEXT];
+    char text[GLA__NUMBER_TEXT];
     size_t n = 0, i;
     bool point = false;
     uint64_t power = 0;
@@ -499,7 +499,7 @@ static size_t digits_of(double f, char digits[GLA_NUMBER_TEXT], int *exponent)
 static void print_float(gla__run *r, gla__bytes *out, double f)
 {
     static const char zeros[] = "0000000000000000";
-    char digits[GLA_NUMBER_TEXT], text[16];
+    char digits[GLA__NUMBER_TEXT], text[16];
     size_t n, whole;
     int exponent;
 
