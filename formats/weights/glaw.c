@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/io.h"
 #include "base/parallel.h"
+#include "base/zstd.h"
 #include "formats/text/json.h"
 #include "formats/weights/glaw_chunk.h"
 #include "formats/weights/glaw_form.h"
@@ -176,8 +177,8 @@ static gla_status read_index_text(glaw_file *g, const uint8_t *h, uint8_t **text
     const uint64_t stored = gla__load_u64(h + GLA_GLAW_AT_INDEX_STORED);
     const uint64_t raw = gla__load_u64(h + GLA_GLAW_AT_INDEX_RAW);
     const uint64_t limit = g->limits.max_index_bytes;
-    gla__codec *c = gla__codec_take(g->codecs);
     uint8_t *packed = NULL;
+    gla__zstd zstd = {0};
     gla_status st;
 
     *text = NULL;
@@ -191,18 +192,18 @@ static gla_status read_index_text(glaw_file *g, const uint8_t *h, uint8_t **text
     }
     packed = gla__alloc((size_t)stored);
     *text = gla__alloc((size_t)raw);
-    if (!c || !packed || !*text) {
+    if (!packed || !*text) {
         st = gla__fail_nomem(diag, "the index");
         goto out;
     }
     st = gla__file_read(&g->file, g->index_offset, packed, (size_t)stored, diag);
     if (!st)
-        st = gla__zstd_decode(c, packed, (size_t)stored, *text, (size_t)raw, diag);
+        st = gla__zstd_decode(&zstd, packed, (size_t)stored, *text, (size_t)raw, diag);
     if (!st && XXH3_64bits(*text, (size_t)raw) != g->index_hash)
         st = gla__fail(diag, GLA_E_CHECKSUM, "checksum of the index does not match");
     *size = (size_t)raw;
 out:
-    gla__codec_give(g->codecs, c);
+    gla__zstd_deinit(&zstd);
     gla__free(packed);
     if (st) {
         gla__free(*text);
@@ -425,9 +426,10 @@ static gla_status read_tensors(glaw_file *g, gla_diag *diag)
     g->base.tensors = tensors;
     g->base.stride = sizeof(*tensors);
     for (size_t i = 0; i < n; i++) {
-        const gla_status st =
-            (g->base.n++, read_tensor(g, &tensors[i], json_array_get(list, i), &total, diag));
+        gla_status st;
 
+        g->base.n++; /* first: closing releases what there is of it */
+        st = read_tensor(g, &tensors[i], json_array_get(list, i), &total, diag);
         if (st)
             return st;
         if (i && strcmp(tensors[i - 1].info.name, tensors[i].info.name) >= 0)

@@ -41,11 +41,4 @@ gla_status gla__chunk_encode(gla__codec *c, uint32_t dtype, int level, const uin
 gla_status gla__chunk_decode(gla__codec *c, uint32_t dtype, const uint8_t *stored, size_t n_stored,
                              uint8_t *raw, size_t n, gla_diag *diag);
 
-/* One zstd frame of exactly `n` bytes, nothing after it. */
-gla_status gla__zstd_decode(gla__codec *c, const uint8_t *stored, size_t n_stored, uint8_t *raw,
-                            size_t n, gla_diag *diag);
-/* Into *out (gla__free). */
-gla_status gla__zstd_encode(gla__codec *c, int level, const uint8_t *raw, size_t n, uint8_t **out,
-                            size_t *n_stored, gla_diag *diag);
-
 #endif

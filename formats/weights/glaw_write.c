@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/io.h"
 #include "base/parallel.h"
+#include "base/zstd.h"
 #include "formats/text/json.h"
 #include "formats/text/utf8.h"
 #include "formats/weights/glaw.h"
@@ -402,16 +403,18 @@ static gla_status sort_tensors(gla__glaw_writer *w, gla_diag *diag)
 
 static gla_status write_index(gla__glaw_writer *w, const char *text, size_t size, gla_diag *diag)
 {
-    uint8_t h[GLA_GLAW_HEADER] = {0}, *packed = NULL;
-    gla__codec *codec = gla__codec_take(&w->codecs);
-    size_t stored = 0;
-    gla_status st =
-        codec ? gla__zstd_encode(codec, 9, (const uint8_t *)text, size, &packed, &stored, diag)
-              : gla__fail_nomem(diag, "the index");
+    const size_t room = gla__zstd_bound(size);
+    uint8_t h[GLA_GLAW_HEADER] = {0}, *packed = gla__alloc(room);
+    gla__zstd zstd = {0};
+    size_t stored;
+    gla_status st;
 
-    gla__codec_give(&w->codecs, codec);
+    if (!packed)
+        return gla__fail_nomem(diag, "the index");
+    st = gla__zstd_encode(&zstd, 9, (const uint8_t *)text, size, packed, room, &stored, diag);
+    gla__zstd_deinit(&zstd);
     if (st)
-        return st;
+        goto out;
     memcpy(h, GLA_GLAW_MAGIC, 8);
     gla__store_u32(h + GLA_GLAW_AT_VERSION, GLA_GLAW_VERSION);
     gla__store_u32(h + GLA_GLAW_AT_HEADER_SIZE, GLA_GLAW_HEADER);
@@ -424,6 +427,7 @@ static gla_status write_index(gla__glaw_writer *w, const char *text, size_t size
     st = gla__writer_write(&w->file, packed, stored, diag);
     if (!st)
         st = gla__writer_write_at(&w->file, 0, h, sizeof(h), diag);
+out:
     gla__free(packed);
     return st;
 }
