@@ -49,8 +49,7 @@ gla_room(text GLOB formats/text/*.c INCLUDE ${_all}
          LIBS PkgConfig::YAML PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::UTF8PROC)
 gla_room(math GLOB core/math/*.c core/math/kernels/*.c INCLUDE ${_core} LIBS DNNL::dnnl)
 gla_room(arch GLOB formats/arch/*.c INCLUDE ${_all} LIBS PkgConfig::JANSSON)
-gla_room(weights GLOB formats/weights/*.c INCLUDE ${_all}
-         LIBS PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::UTF8PROC)
+gla_room(weights GLOB formats/weights/*.c INCLUDE ${_all} LIBS PkgConfig::XXHASH PkgConfig::JANSSON)
 gla_room(tokenizer GLOB formats/tokenizer/*.c INCLUDE ${_all}
          LIBS PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 gla_room(chat GLOB formats/chat/*.c INCLUDE ${_all} LIBS PkgConfig::JANSSON PkgConfig::UTF8PROC)

@@ -107,7 +107,7 @@ gla_status gla__chunk_encode(gla__codec *c, uint32_t dtype, int level, const uin
 {
     const uint32_t n_planes = gla__chunk_planes(dtype);
     const size_t each = n / n_planes;
-    uint8_t *out = gla__codec_buffer(c, n + GLA_CHUNK_MAX_TABLE);
+    uint8_t *out = gla__codec_buffer(c, n + GLA__CHUNK_MAX_TABLE);
     uint8_t *split[4], *planes = at_least(&c->planes, &c->planes_size, n);
     size_t used = 4 * (size_t)n_planes;
 

@@ -14,9 +14,9 @@
 #include <gla/status.h>
 #include <pthread.h>
 
-#define GLA_CHUNK_MAX_RAW   (16u << 20) /* that a reader accepts */
-#define GLA_CHUNK_RAW       (1u << 20)  /* that our writer makes */
-#define GLA_CHUNK_MAX_TABLE 16u         /* bytes of the table of planes */
+#define GLA__CHUNK_MAX_RAW   (16u << 20) /* that a reader accepts */
+#define GLA__CHUNK_RAW       (1u << 20)  /* that our writer makes */
+#define GLA__CHUNK_MAX_TABLE 16u         /* bytes of the table of planes */
 
 typedef struct gla__codec gla__codec;
 typedef struct gla__codec_pool {

@@ -49,10 +49,10 @@ Test(json, refuses_what_parsers_disagree_about)
 
 Test(json, limits_depth_and_size)
 {
-    char text[2 * GLA_JSON_MAX_DEPTH + 8];
+    char text[2 * GLA__JSON_MAX_DEPTH + 8];
     json_t *root;
     gla_diag diag;
-    const size_t d = GLA_JSON_MAX_DEPTH;
+    const size_t d = GLA__JSON_MAX_DEPTH;
 
     memset(text, '[', d + 1);
     memset(text + d + 1, ']', d + 1);
