@@ -44,20 +44,19 @@ gla_list_files(formats/import/families importers.inc)
 
 set(_core ${PROJECT_SOURCE_DIR}/core)
 set(_all ${_core} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR}/generated)
-gla_room(base GLOB core/base/*.c INCLUDE ${_core} LIBS Threads::Threads OpenMP::OpenMP_C)
+gla_room(base GLOB core/base/*.c INCLUDE ${_core} LIBS Threads::Threads OpenMP::OpenMP_C PkgConfig::ZSTD)
 gla_room(text GLOB formats/text/*.c INCLUDE ${_all}
          LIBS PkgConfig::YAML PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::UTF8PROC)
 gla_room(math GLOB core/math/*.c core/math/kernels/*.c INCLUDE ${_core} LIBS DNNL::dnnl)
 gla_room(arch GLOB formats/arch/*.c INCLUDE ${_all} LIBS PkgConfig::JANSSON)
-gla_room(weights GLOB formats/weights/*.c INCLUDE ${_all}
-         LIBS PkgConfig::ZSTD PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::UTF8PROC)
+gla_room(weights GLOB formats/weights/*.c INCLUDE ${_all} LIBS PkgConfig::XXHASH PkgConfig::JANSSON)
 gla_room(tokenizer GLOB formats/tokenizer/*.c INCLUDE ${_all}
          LIBS PkgConfig::XXHASH PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC)
 gla_room(chat GLOB formats/chat/*.c INCLUDE ${_all} LIBS PkgConfig::JANSSON PkgConfig::UTF8PROC)
 gla_room(import GLOB formats/import/*.c formats/import/families/*.c INCLUDE ${_all} LIBS PkgConfig::JANSSON)
 gla_room(graph GLOB core/graph/*.c INCLUDE ${_core})
-gla_room(state GLOB core/state/*.c INCLUDE ${_core} LIBS PkgConfig::ZSTD PkgConfig::XXHASH)
-gla_room(runtime GLOB core/runtime/*.c INCLUDE ${_all} LIBS PkgConfig::XXHASH)
+gla_room(state GLOB core/state/*.c INCLUDE ${_core} LIBS PkgConfig::XXHASH)
+gla_room(runtime GLOB core/runtime/*.c INCLUDE ${_all} LIBS PkgConfig::XXHASH PkgConfig::ZSTD)
 target_compile_definitions(gla_runtime PRIVATE
   GLA_PLUGIN_DIR="${CMAKE_INSTALL_FULL_LIBDIR}/gla/plugins")
 gla_room(convert GLOB core/convert/*.c INCLUDE ${_all} LIBS PkgConfig::JANSSON)

@@ -54,7 +54,9 @@ const char *gla_status_text(gla_status status)
     }
 }
 
-/* Bytes of the character at s if it is whole UTF-8 and has something to show, else 0. */
+/* Bytes of the character at s if it is whole UTF-8 and has something to show, else 0.  The
+ * library's other reader of UTF-8, formats/text/utf8.c, stands above this room and links utf8proc.
+ */
 static size_t shown(const unsigned char *s)
 {
     static const uint32_t least[] = {0, 0, 0xa0, 0x800, 0x10000}; /* below 0xa0: control */

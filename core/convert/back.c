@@ -271,7 +271,7 @@ static gla_status stage_small_files(back *b, gla__staged *staged)
     config = gla__glaw_config(b->weights, &n);
     if (!st) /* without it arch.yaml says what the tensors mean */
         st = config ? gla__staged_add(staged, "config.json", config, n, b->diag)
-                    : gla__staged_copy_file(staged, b->src, "arch.yaml", GLA_YAML_MAX_FILE, false,
+                    : gla__staged_copy_file(staged, b->src, "arch.yaml", GLA__YAML_MAX_FILE, false,
                                             b->diag);
     if (!st && index)
         st = gla__staged_add(staged, INDEX_FILE, index, strlen(index), b->diag);

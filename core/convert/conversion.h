@@ -17,14 +17,14 @@
 
 /* Why a tensor is not quantised although int8 or int4 was asked for. */
 typedef enum gla__kept {
-    GLA_KEPT_NOT = 0, /* it is quantised, or nothing was asked for */
-    GLA_KEPT_VECTOR,
-    GLA_KEPT_SENSITIVE,
-    GLA_KEPT_LOOKUP,
-    GLA_KEPT_HEAD,
-    GLA_KEPT_SMALL,
-    GLA_KEPT_PATTERN,
-    GLA_KEPT_COUNT
+    GLA__KEPT_NOT = 0, /* it is quantised, or nothing was asked for */
+    GLA__KEPT_VECTOR,
+    GLA__KEPT_SENSITIVE,
+    GLA__KEPT_LOOKUP,
+    GLA__KEPT_HEAD,
+    GLA__KEPT_SMALL,
+    GLA__KEPT_PATTERN,
+    GLA__KEPT_COUNT
 } gla__kept;
 
 typedef struct gla__convert_item {

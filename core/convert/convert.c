@@ -10,16 +10,16 @@
 /* One remark for each reason why a tensor kept more precision than asked for. */
 static void report_kept(const gla__conversion *c)
 {
-    static const char *const reasons[GLA_KEPT_COUNT] = {
-        [GLA_KEPT_VECTOR] = "vectors, of little weight",
-        [GLA_KEPT_SENSITIVE] = "gates and decays, where an error is carried along",
-        [GLA_KEPT_LOOKUP] = "read by row",
-        [GLA_KEPT_HEAD] = "the head, unless it is asked for",
-        [GLA_KEPT_SMALL] = "small",
-        [GLA_KEPT_PATTERN] = "as asked for",
+    static const char *const reasons[GLA__KEPT_COUNT] = {
+        [GLA__KEPT_VECTOR] = "vectors, of little weight",
+        [GLA__KEPT_SENSITIVE] = "gates and decays, where an error is carried along",
+        [GLA__KEPT_LOOKUP] = "read by row",
+        [GLA__KEPT_HEAD] = "the head, unless it is asked for",
+        [GLA__KEPT_SMALL] = "small",
+        [GLA__KEPT_PATTERN] = "as asked for",
     };
 
-    for (int reason = 1; reason < GLA_KEPT_COUNT; reason++) {
+    for (int reason = 1; reason < GLA__KEPT_COUNT; reason++) {
         const char *example = NULL;
         uint32_t n = 0;
 

@@ -176,26 +176,26 @@ static gla__kept why_kept(const gla__conversion *c, const gla_weight_info *w)
     const bool tied = (w->flags & GLA_WEIGHT_LOOKUP) && c->arch->tie_embeddings;
 
     if (w->role != GLA_WEIGHT_MATRIX)
-        return GLA_KEPT_VECTOR;
+        return GLA__KEPT_VECTOR;
     if (w->flags & GLA_WEIGHT_SENSITIVE)
-        return GLA_KEPT_SENSITIVE;
+        return GLA__KEPT_SENSITIVE;
     if (matches_keep(&c->options, w->name))
-        return GLA_KEPT_PATTERN;
+        return GLA__KEPT_PATTERN;
     if ((head || tied) && c->options.quantise_head)
-        return GLA_KEPT_NOT;
+        return GLA__KEPT_NOT;
     if (w->flags & GLA_WEIGHT_LOOKUP)
-        return GLA_KEPT_LOOKUP;
+        return GLA__KEPT_LOOKUP;
     if (head)
-        return GLA_KEPT_HEAD;
-    return w->n_elements < SMALL_MATRIX ? GLA_KEPT_SMALL : GLA_KEPT_NOT;
+        return GLA__KEPT_HEAD;
+    return w->n_elements < SMALL_MATRIX ? GLA__KEPT_SMALL : GLA__KEPT_NOT;
 }
 
 /* Higher precision beside quantised matrices: 16 bits are enough for a matrix, vectors and gates
  * stay as they are. */
 static uint32_t kept_dtype(const gla__convert_item *item)
 {
-    const bool exact = item->kept == GLA_KEPT_VECTOR || item->kept == GLA_KEPT_SENSITIVE ||
-                       item->kept == GLA_KEPT_PATTERN;
+    const bool exact = item->kept == GLA__KEPT_VECTOR || item->kept == GLA__KEPT_SENSITIVE ||
+                       item->kept == GLA__KEPT_PATTERN;
 
     if (gla__is_quantised(item->stored))
         return GLA_DTYPE_BF16;

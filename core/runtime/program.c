@@ -346,8 +346,8 @@ static gla_status check_arch(const builder *b)
         const char *name, *type;
     } needed[] = {{"norm", a->norm.type}, {"embedding", a->embedding.type}, {"head", a->head.type}};
 
-    if (!a->d_model || !a->vocab_size || a->d_model > GLA_ARCH_MAX_D_MODEL ||
-        a->vocab_size > GLA_ARCH_MAX_VOCAB)
+    if (!a->d_model || !a->vocab_size || a->d_model > GLA__ARCH_MAX_D_MODEL ||
+        a->vocab_size > GLA__ARCH_MAX_VOCAB)
         return gla__fail(b->diag, GLA_E_SCHEMA,
                          "d_model %" PRIu32 " and vocab_size %" PRIu32 " are not sizes of a model",
                          a->d_model, a->vocab_size);

@@ -8,19 +8,15 @@
 
 #include "base/half.h"
 #include "base/parallel.h"
+#include "base/splitmix.h"
 #include "base/tensor.h"
 #include "graph/instance.h"
 
 enum { PIECE = 65536 };
 
-/* splitmix64: a good 64-bit number for each index. */
 static uint64_t bits_at(uint64_t seed, uint64_t index)
 {
-    uint64_t z = seed + (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
+    return gla__splitmix(seed + (index + 1) * GLA__SPLITMIX_STEP);
 }
 
 /* Sum of four uniform numbers, centred: bell-shaped, in (-2, 2), standard deviation 1 / sqrt 3. */

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "base/splitmix.h"
 
 struct gla_sampler {
     gla_sampler_options o;
@@ -54,23 +55,15 @@ void gla_sampler_free(gla_sampler *s)
     gla__free(s);
 }
 
-/* splitmix64: the state goes on by the same step whatever is drawn */
-#define STEP UINT64_C(0x9e3779b97f4a7c15)
-
 void gla_sampler_skip(gla_sampler *s, uint64_t n)
 {
-    s->random += n * STEP;
+    s->random += n * GLA__SPLITMIX_STEP;
 }
 
 /* uniform in [0, 1) from the upper 53 bits */
 static double next_uniform(gla_sampler *s)
 {
-    uint64_t z = s->random += STEP;
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    z ^= z >> 31;
-    return (double)(z >> 11) * 0x1p-53;
+    return (double)(gla__splitmix_next(&s->random) >> 11) * 0x1p-53;
 }
 
 /* e^x for x <= 0.  Not libm's: its last bit differs between processors, and with it a token.

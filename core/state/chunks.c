@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define ZSTD_STATIC_LINKING_ONLY /* custom memory */
 #include "state/chunks.h"
 
 #include <string.h>
 #include <xxhash.h>
-#include <zstd.h>
-#include <zstd_errors.h>
 
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/diag.h"
 #include "base/parallel.h"
+#include "base/zstd.h"
 
 #define LEVEL     1
 #define MAX_LANES 16u
@@ -20,8 +18,7 @@ typedef struct lane {
     uint8_t *raw, *stored;
     size_t n_raw, n_stored;
     uint64_t raw_hash, stored_hash; /* made when writing, expected when reading */
-    ZSTD_CCtx *compress;
-    ZSTD_DCtx *decompress;
+    gla__zstd zstd;
     gla_status status;
     gla_diag diag;
 } lane;
@@ -37,27 +34,12 @@ typedef struct lanes {
     cursor cursor;
 } lanes;
 
-static void *zstd_alloc(void *ctx, size_t n)
-{
-    (void)ctx;
-    return gla__alloc(n);
-}
-
-static void zstd_free(void *ctx, void *p)
-{
-    (void)ctx;
-    gla__free(p);
-}
-
-static const ZSTD_customMem zstd_memory = {zstd_alloc, zstd_free, NULL};
-
 static void lanes_free(lanes *l)
 {
     for (uint32_t i = 0; i < l->n; i++) {
         gla__free(l->lane[i].raw);
         gla__free(l->lane[i].stored);
-        ZSTD_freeCCtx(l->lane[i].compress);
-        ZSTD_freeDCtx(l->lane[i].decompress);
+        gla__zstd_deinit(&l->lane[i].zstd);
     }
     gla__free(l->lane);
 }
@@ -71,8 +53,7 @@ static uint64_t total_of(const gla__segment *segments, size_t n)
     return total;
 }
 
-static gla_status lanes_init(lanes *l, const gla__segment *segments, size_t n, bool writing,
-                             gla_diag *diag)
+static gla_status lanes_init(lanes *l, const gla__segment *segments, size_t n, gla_diag *diag)
 {
     const uint64_t chunks = gla__chunk_count(total_of(segments, n));
     uint32_t wanted = gla__parallel_width();
@@ -90,11 +71,7 @@ static gla_status lanes_init(lanes *l, const gla__segment *segments, size_t n, b
 
         c->raw = gla__alloc(GLA__CHUNK_BYTES);
         c->stored = gla__alloc(GLA__CHUNK_BYTES);
-        if (writing)
-            c->compress = ZSTD_createCCtx_advanced(zstd_memory);
-        else
-            c->decompress = ZSTD_createDCtx_advanced(zstd_memory);
-        if (!c->raw || !c->stored || !(writing ? (void *)c->compress : (void *)c->decompress))
+        if (!c->raw || !c->stored)
             return gla__fail_nomem(diag, "the chunks of a session file");
     }
     return GLA_OK;
@@ -128,22 +105,18 @@ static size_t transfer(cursor *c, uint8_t *chunk, size_t room, bool out)
 static void pack(void *arg, uint32_t i)
 {
     lane *c = &((lanes *)arg)->lane[i];
-    size_t n;
 
-    c->status = GLA_OK;
     /* Only a result that is smaller is of use: the room for it says so. */
-    n = ZSTD_compressCCtx(c->compress, c->stored, c->n_raw - 1, c->raw, c->n_raw, LEVEL);
-    if (ZSTD_isError(n)) {
-        if (ZSTD_getErrorCode(n) != ZSTD_error_dstSize_tooSmall) {
-            c->status = gla__fail_nomem(&c->diag, "compressing a session");
-            return;
-        }
+    c->status = gla__zstd_encode(&c->zstd, LEVEL, c->raw, c->n_raw, c->stored, c->n_raw - 1,
+                                 &c->n_stored, &c->diag);
+    if (c->status)
+        return;
+    if (!c->n_stored) {
         memcpy(c->stored, c->raw, c->n_raw);
-        n = c->n_raw;
+        c->n_stored = c->n_raw;
     }
-    c->n_stored = n;
     c->raw_hash = XXH3_64bits(c->raw, c->n_raw);
-    c->stored_hash = XXH3_64bits(c->stored, n);
+    c->stored_hash = XXH3_64bits(c->stored, c->n_stored);
 }
 
 /* What went wrong in a lane, reported by the thread that called. */
@@ -158,7 +131,7 @@ gla_status gla__chunks_write(gla__writer *w, const gla__segment *segments, size_
                              gla_diag *diag)
 {
     lanes l;
-    gla_status st = lanes_init(&l, segments, n, true, diag);
+    gla_status st = lanes_init(&l, segments, n, diag);
     uint32_t filled = l.n;
 
     while (!st && filled == l.n && l.n) {
@@ -210,23 +183,17 @@ gla_status gla__chunks_check(const uint8_t *table, uint64_t raw, uint64_t *store
 static void unpack(void *arg, uint32_t i)
 {
     lane *c = &((lanes *)arg)->lane[i];
-    size_t n = c->n_raw;
 
     c->status = GLA_OK;
     if (XXH3_64bits(c->stored, c->n_stored) != c->stored_hash) {
         c->status = gla__fail(&c->diag, GLA_E_CHECKSUM, "its bytes are damaged");
         return;
     }
-    if (c->n_stored == c->n_raw) {
+    if (c->n_stored == c->n_raw)
         memcpy(c->raw, c->stored, c->n_raw);
-    } else if (ZSTD_getFrameContentSize(c->stored, c->n_stored) != c->n_raw ||
-               ZSTD_findFrameCompressedSize(c->stored, c->n_stored) != c->n_stored) {
-        c->status = gla__fail(&c->diag, GLA_E_CORRUPT, "not one zstd frame of %zu bytes", n);
-        return;
-    } else {
-        n = ZSTD_decompressDCtx(c->decompress, c->raw, c->n_raw, c->stored, c->n_stored);
-    }
-    if (n != c->n_raw || XXH3_64bits(c->raw, c->n_raw) != c->raw_hash)
+    else
+        c->status = gla__zstd_decode(&c->zstd, c->stored, c->n_stored, c->raw, c->n_raw, &c->diag);
+    if (!c->status && XXH3_64bits(c->raw, c->n_raw) != c->raw_hash)
         c->status = gla__fail(&c->diag, GLA_E_CHECKSUM, "it does not decompress to what it was");
 }
 
@@ -252,7 +219,7 @@ gla_status gla__chunks_read(const gla__file *f, uint64_t offset, const uint8_t *
 {
     uint64_t left = total_of(segments, n), number = 0;
     lanes l;
-    gla_status st = lanes_init(&l, segments, n, false, diag);
+    gla_status st = lanes_init(&l, segments, n, diag);
 
     while (!st && left) {
         uint32_t filled = 0;

@@ -8,13 +8,13 @@
 #include <gla/arch.h>
 #include <stdbool.h>
 
-#define GLA_ARCH_VERSION       1
-#define GLA_ARCH_MAX_LAYERS    4096u
-#define GLA_ARCH_MAX_PARAMS    1024u /* of one layer */
-#define GLA_ARCH_MAX_NAME      63u   /* bytes of a block's or parameter's name */
-#define GLA_ARCH_MAX_VOCAB     (1u << 24)
-#define GLA_ARCH_MAX_D_MODEL   (1u << 20)
-#define GLA_ARCH_MAX_POSITIONS (1u << 24)
+#define GLA__ARCH_VERSION       1
+#define GLA__ARCH_MAX_LAYERS    4096u
+#define GLA__ARCH_MAX_PARAMS    1024u /* of one layer */
+#define GLA__ARCH_MAX_NAME      63u   /* bytes of a block's or parameter's name */
+#define GLA__ARCH_MAX_VOCAB     (1u << 24)
+#define GLA__ARCH_MAX_D_MODEL   (1u << 20)
+#define GLA__ARCH_MAX_POSITIONS (1u << 24)
 
 /* Where path is a checkpoint, or a file of one, and not what it should have been: says what to do.
  * True when there was something to say. */

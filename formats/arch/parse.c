@@ -31,7 +31,7 @@ static bool is_digit(char c)
 
 bool gla__is_block_name(const char *text, size_t n)
 {
-    if (!n || n > GLA_ARCH_MAX_NAME || !is_letter(text[0]))
+    if (!n || n > GLA__ARCH_MAX_NAME || !is_letter(text[0]))
         return false;
     for (size_t i = 1; i < n; i++) {
         if (!is_letter(text[i]) && !is_digit(text[i]) && text[i] != '-')
@@ -46,7 +46,7 @@ bool gla__is_param_name(const char *text)
     size_t n = 0;
 
     for (; text[n]; n++) {
-        if (n >= GLA_ARCH_MAX_NAME)
+        if (n >= GLA__ARCH_MAX_NAME)
             return false;
         if (word_start ? !is_letter(text[n])
                        : !is_letter(text[n]) && !is_digit(text[n]) && text[n] != '.')
@@ -72,7 +72,7 @@ static gla_status at_key(const gla__yaml *n, gla_status st, gla_diag *diag)
 
 static gla_status expected(const gla__yaml *n, const char *what, gla_diag *diag)
 {
-    const bool scalar = n->kind == GLA_YAML_SCALAR;
+    const bool scalar = n->kind == GLA__YAML_SCALAR;
     const bool empty = scalar && !n->length;
 
     return at_value(n,
@@ -98,7 +98,7 @@ static void suggest(const char *word, const char *const *known, size_t n, gla_di
 static gla_status check_map(const gla__yaml *map, const char *const *known, size_t n,
                             gla_diag *diag)
 {
-    if (map->kind != GLA_YAML_MAP)
+    if (map->kind != GLA__YAML_MAP)
         return expected(map, "a mapping", diag);
     for (const gla__yaml *c = map->first; c; c = c->next) {
         size_t i = 0;
@@ -124,7 +124,7 @@ static gla_status read_u32(const gla__yaml *n, uint32_t min, uint32_t max, uint3
 
     if (!n)
         return GLA_OK;
-    if (n->kind != GLA_YAML_SCALAR || !n->plain || !gla__parse_u64(n->text, n->length, &v) ||
+    if (n->kind != GLA__YAML_SCALAR || !n->plain || !gla__parse_u64(n->text, n->length, &v) ||
         v < min || v > max) {
         snprintf(what, sizeof(what), "a whole number from %" PRIu32 " to %" PRIu32, min, max);
         return expected(n, what, diag);
@@ -139,7 +139,7 @@ static gla_status read_double(const gla__yaml *n, double *out, gla_diag *diag)
 
     if (!n)
         return GLA_OK;
-    if (n->kind != GLA_YAML_SCALAR || !n->plain || !gla__parse_f64(n->text, n->length, &v))
+    if (n->kind != GLA__YAML_SCALAR || !n->plain || !gla__parse_f64(n->text, n->length, &v))
         return expected(n, "a number", diag);
     *out = v;
     return GLA_OK;
@@ -147,7 +147,7 @@ static gla_status read_double(const gla__yaml *n, double *out, gla_diag *diag)
 
 static bool is_word(const gla__yaml *n, const char *word)
 {
-    return n->kind == GLA_YAML_SCALAR && n->plain && !strcmp(n->text, word);
+    return n->kind == GLA__YAML_SCALAR && n->plain && !strcmp(n->text, word);
 }
 
 static gla_status read_bool(const gla__yaml *n, uint32_t *out, gla_diag *diag)
@@ -166,7 +166,7 @@ static gla_status read_text(const gla__yaml *n, char **out, gla_diag *diag)
 
     if (!n)
         return GLA_OK;
-    if (n->kind != GLA_YAML_SCALAR || !n->length)
+    if (n->kind != GLA__YAML_SCALAR || !n->length)
         return expected(n, "text", diag);
     copy = gla__strdup(n->text);
     if (!copy)
@@ -184,13 +184,13 @@ static gla_status read_choice(const gla__yaml *n, const char *const *names, size
     if (!n)
         return GLA_OK;
     for (size_t i = 0; i < count; i++) {
-        if (n->kind == GLA_YAML_SCALAR && !strcmp(n->text, names[i])) {
+        if (n->kind == GLA__YAML_SCALAR && !strcmp(n->text, names[i])) {
             *out = (uint32_t)i;
             return GLA_OK;
         }
     }
     st = expected(n, "one of the known words", diag);
-    if (n->kind == GLA_YAML_SCALAR)
+    if (n->kind == GLA__YAML_SCALAR)
         suggest(n->text, names, count, diag);
     if (diag && !diag->hint[0]) {
         char list[sizeof(diag->hint)] = "";
@@ -253,11 +253,11 @@ static gla_status read_scalar_param(gla_arch_layer *l, const char *name, const g
 static gla_status read_param(gla_arch_layer *l, const char *prefix, const gla__yaml *n,
                              gla_diag *diag)
 {
-    char name[2 * GLA_ARCH_MAX_NAME + 2];
+    char name[2 * GLA__ARCH_MAX_NAME + 2];
     gla_status st;
 
     if (snprintf(name, sizeof(name), "%s%s%s", prefix, prefix[0] ? "." : "", n->key) >
-            (int)GLA_ARCH_MAX_NAME ||
+            (int)GLA__ARCH_MAX_NAME ||
         !gla__is_param_name(name))
         return at_key(n,
                       gla__fail(diag, GLA_E_SCHEMA,
@@ -265,7 +265,7 @@ static gla_status read_param(gla_arch_layer *l, const char *prefix, const gla__y
                                 "63)",
                                 name),
                       diag);
-    if (n->kind == GLA_YAML_MAP) {
+    if (n->kind == GLA__YAML_MAP) {
         if (!n->count)
             return at_value(n, gla__fail(diag, GLA_E_SCHEMA, "\"%s\" is an empty mapping", name),
                             diag);
@@ -276,10 +276,10 @@ static gla_status read_param(gla_arch_layer *l, const char *prefix, const gla__y
     }
     if (gla_arch_param_find(l, name))
         return at_key(n, gla__fail(diag, GLA_E_SCHEMA, "duplicate parameter \"%s\"", name), diag);
-    if (l->n_params >= GLA_ARCH_MAX_PARAMS)
+    if (l->n_params >= GLA__ARCH_MAX_PARAMS)
         return at_key(n, gla__fail(diag, GLA_E_LIMIT, "more than 1024 parameters"), diag);
-    st = n->kind == GLA_YAML_LIST ? read_list_param(l, name, n, diag)
-                                  : read_scalar_param(l, name, n, diag);
+    st = n->kind == GLA__YAML_LIST ? read_list_param(l, name, n, diag)
+                                   : read_scalar_param(l, name, n, diag);
     if (!st) {
         l->params[l->n_params - 1].line = n->key_line;
         l->params[l->n_params - 1].column = n->key_column;
@@ -291,7 +291,7 @@ typedef enum layer_place { IN_BLOCK, ELSEWHERE } layer_place;
 
 static bool is_type_name(const gla__yaml *n)
 {
-    if (n->kind != GLA_YAML_SCALAR || !n->length || n->length > 255)
+    if (n->kind != GLA__YAML_SCALAR || !n->length || n->length > 255)
         return false;
     for (size_t i = 0; i < n->length; i++) {
         const char c = n->text[i];
@@ -311,9 +311,9 @@ static gla_status read_layer(const gla__yaml *n, const char *default_type, layer
 
     if (!n)
         return GLA_OK;
-    if (n->kind == GLA_YAML_LIST)
+    if (n->kind == GLA__YAML_LIST)
         return expected(n, "a type or a mapping {type: ..., parameters}", diag);
-    type = n->kind == GLA_YAML_MAP ? gla__yaml_get(n, "type") : n;
+    type = n->kind == GLA__YAML_MAP ? gla__yaml_get(n, "type") : n;
     if (type && !is_type_name(type))
         return expected(type, "the name of a layer type", diag);
     if (!type && !default_type)
@@ -343,7 +343,7 @@ static gla_status read_mixers(const gla__yaml *n, gla_arch_block *b, gla_diag *d
 
     if (!n)
         return GLA_OK;
-    if (n->kind != GLA_YAML_LIST) {
+    if (n->kind != GLA__YAML_LIST) {
         b->n_mixers = 1;
         return read_layer(n, NULL, IN_BLOCK, &b->mixers[0], diag);
     }
@@ -366,7 +366,7 @@ static gla_status read_multiplier(const gla__yaml *n, double *mixer, double *ffn
 
     if (!n)
         return GLA_OK;
-    if (n->kind == GLA_YAML_SCALAR) {
+    if (n->kind == GLA__YAML_SCALAR) {
         st = read_double(n, mixer, diag);
         *ffn = *mixer;
         return st;
@@ -427,7 +427,7 @@ static gla_status read_blocks(const gla__yaml *n, gla_arch *arch, gla_diag *diag
 {
     gla_status st = GLA_OK;
 
-    if (n->kind != GLA_YAML_MAP || !n->count)
+    if (n->kind != GLA__YAML_MAP || !n->count)
         return expected(n, "a mapping of named blocks", diag);
     for (const gla__yaml *c = n->first; !st && c; c = c->next)
         st = read_block(c, arch, diag);
@@ -437,7 +437,7 @@ static gla_status read_blocks(const gla__yaml *n, gla_arch *arch, gla_diag *diag
 /* ---- the list of layers ---------------------------------------------------- */
 
 typedef struct layer_list {
-    uint32_t *items; /* [GLA_ARCH_MAX_LAYERS] */
+    uint32_t *items; /* [GLA__ARCH_MAX_LAYERS] */
     uint32_t n;
 } layer_list;
 
@@ -445,7 +445,7 @@ static gla_status find_block(const gla_arch *arch, const gla__yaml *n, const cha
                              size_t length, uint32_t *out, gla_diag *diag)
 {
     const char *nearest = NULL;
-    char word[GLA_ARCH_MAX_NAME + 1];
+    char word[GLA__ARCH_MAX_NAME + 1];
 
     for (uint32_t i = 0; i < arch->n_blocks; i++) {
         if (strlen(arch->blocks[i].name) == length && !memcmp(arch->blocks[i].name, name, length)) {
@@ -471,7 +471,7 @@ static gla_status too_many_layers(const gla__yaml *n, uint64_t count, gla_diag *
 {
     return at_value(n,
                     gla__fail(diag, GLA_E_LIMIT, "%" PRIu64 " layers, at most %u allowed", count,
-                              GLA_ARCH_MAX_LAYERS),
+                              GLA__ARCH_MAX_LAYERS),
                     diag);
 }
 
@@ -506,8 +506,8 @@ static gla_status read_pattern_text(const gla__yaml *n, const gla_arch *arch, la
         st = find_block(arch, n, start, (size_t)(p - start), &block, diag);
         if (st)
             return st;
-        if (count > GLA_ARCH_MAX_LAYERS - list->n)
-            return too_many_layers(n, count > GLA_ARCH_MAX_LAYERS ? count : list->n + count, diag);
+        if (count > GLA__ARCH_MAX_LAYERS - list->n)
+            return too_many_layers(n, count > GLA__ARCH_MAX_LAYERS ? count : list->n + count, diag);
         for (uint64_t i = 0; i < count; i++)
             list->items[list->n++] = block;
         p += strspn(p, " ");
@@ -523,12 +523,12 @@ static gla_status read_pattern(const gla__yaml *n, const gla_arch *arch, layer_l
 {
     gla_status st = GLA_OK;
 
-    if (n->kind == GLA_YAML_SCALAR)
+    if (n->kind == GLA__YAML_SCALAR)
         return read_pattern_text(n, arch, list, diag);
-    if (n->kind != GLA_YAML_LIST || !n->count)
+    if (n->kind != GLA__YAML_LIST || !n->count)
         return expected(n, "a list of block names or a pattern such as 3*lin + attn", diag);
     for (const gla__yaml *c = n->first; !st && c; c = c->next) {
-        if (c->kind != GLA_YAML_SCALAR)
+        if (c->kind != GLA__YAML_SCALAR)
             return expected(c, "a block name", diag);
         st = read_pattern_text(c, arch, list, diag);
     }
@@ -542,7 +542,7 @@ static gla_status read_overrides(const gla__yaml *n, const gla_arch *arch, layer
 
     if (!n)
         return GLA_OK;
-    if (n->kind != GLA_YAML_MAP)
+    if (n->kind != GLA__YAML_MAP)
         return expected(n, "a mapping of layer numbers to block names", diag);
     for (const gla__yaml *c = n->first; !st && c; c = c->next) {
         uint64_t i;
@@ -554,7 +554,7 @@ static gla_status read_overrides(const gla__yaml *n, const gla_arch *arch, layer
                                     "\"%.40s\" is no layer number: they go from 0 to %" PRIu32,
                                     c->key, list->n - 1),
                           diag);
-        if (c->kind != GLA_YAML_SCALAR)
+        if (c->kind != GLA__YAML_SCALAR)
             return expected(c, "a block name", diag);
         st = find_block(arch, c, c->text, c->length, &list->items[i], diag);
     }
@@ -576,11 +576,11 @@ static gla_status read_layers_map(const gla__yaml *n, const gla_arch *arch, laye
         return at_value(n, gla__fail(diag, GLA_E_SCHEMA, "\"pattern\" is missing"), diag);
     st = read_pattern(pattern, arch, list, diag);
     if (!st)
-        st = read_u32(gla__yaml_get(n, "repeat"), 1, GLA_ARCH_MAX_LAYERS, &repeat, diag);
+        st = read_u32(gla__yaml_get(n, "repeat"), 1, GLA__ARCH_MAX_LAYERS, &repeat, diag);
     if (st)
         return st;
     period = list->n;
-    if (repeat > GLA_ARCH_MAX_LAYERS / period)
+    if (repeat > GLA__ARCH_MAX_LAYERS / period)
         return too_many_layers(gla__yaml_get(n, "repeat"), (uint64_t)repeat * period, diag);
     for (; list->n < repeat * period; list->n++)
         list->items[list->n] = list->items[list->n - period];
@@ -606,13 +606,13 @@ static gla_status check_blocks_used(const gla_arch *arch, gla_diag *diag)
 
 static gla_status read_layers(const gla__yaml *n, gla_arch *arch, gla_diag *diag)
 {
-    layer_list list = {gla__alloc_array(GLA_ARCH_MAX_LAYERS, sizeof(uint32_t)), 0};
+    layer_list list = {gla__alloc_array(GLA__ARCH_MAX_LAYERS, sizeof(uint32_t)), 0};
     gla_status st;
 
     if (!list.items)
         return gla__fail_nomem(diag, "layers");
-    st = n->kind == GLA_YAML_MAP ? read_layers_map(n, arch, &list, diag)
-                                 : read_pattern(n, arch, &list, diag);
+    st = n->kind == GLA__YAML_MAP ? read_layers_map(n, arch, &list, diag)
+                                  : read_pattern(n, arch, &list, diag);
     if (!st && gla_arch_set_layers(arch, list.items, list.n))
         st = gla__fail_nomem(diag, "layers");
     gla__free(list.items);
@@ -628,18 +628,18 @@ static const char *const top_keys[] = {
 
 static gla_status read_version(const gla__yaml *root, gla_diag *diag)
 {
-    const gla__yaml *n = root->kind == GLA_YAML_MAP ? gla__yaml_get(root, "gla") : NULL;
+    const gla__yaml *n = root->kind == GLA__YAML_MAP ? gla__yaml_get(root, "gla") : NULL;
     uint64_t version;
 
     if (!n) {
         gla__fail(diag, GLA_E_SCHEMA, "not an architecture file: \"gla: 1\" is missing");
         return at_value(root, GLA_E_SCHEMA, diag);
     }
-    if (n->kind != GLA_YAML_SCALAR || !gla__parse_u64(n->text, n->length, &version))
+    if (n->kind != GLA__YAML_SCALAR || !gla__parse_u64(n->text, n->length, &version))
         return expected(n, "the version of the schema: 1", diag);
-    if (version != GLA_ARCH_VERSION) {
+    if (version != GLA__ARCH_VERSION) {
         gla__fail(diag, GLA_E_VERSION, "schema version %" PRIu64 ", this program reads version %d",
-                  version, GLA_ARCH_VERSION);
+                  version, GLA__ARCH_VERSION);
         return at_value(n, GLA_E_VERSION, diag);
     }
     return GLA_OK;
@@ -647,11 +647,11 @@ static gla_status read_version(const gla__yaml *root, gla_diag *diag)
 
 static gla_status read_eos(const gla__yaml *n, gla_arch *arch, gla_diag *diag)
 {
-    const gla__yaml *c = n && n->kind == GLA_YAML_LIST ? n->first : n;
+    const gla__yaml *c = n && n->kind == GLA__YAML_LIST ? n->first : n;
     const uint32_t max = arch->vocab_size - 1;
     gla_status st = GLA_OK;
 
-    for (; !st && c; c = n->kind == GLA_YAML_LIST ? c->next : NULL) {
+    for (; !st && c; c = n->kind == GLA__YAML_LIST ? c->next : NULL) {
         uint32_t token = 0;
 
         if (arch->n_eos == COUNT(arch->eos_tokens))
@@ -675,11 +675,11 @@ static gla_status read_numbers(const gla__yaml *root, gla_arch *a, gla_diag *dia
             return at_value(root, GLA_E_SCHEMA, diag);
         }
     }
-    st = read_u32(gla__yaml_get(root, "vocab_size"), 1, GLA_ARCH_MAX_VOCAB, &a->vocab_size, diag);
+    st = read_u32(gla__yaml_get(root, "vocab_size"), 1, GLA__ARCH_MAX_VOCAB, &a->vocab_size, diag);
     if (!st)
-        st = read_u32(gla__yaml_get(root, "d_model"), 1, GLA_ARCH_MAX_D_MODEL, &a->d_model, diag);
+        st = read_u32(gla__yaml_get(root, "d_model"), 1, GLA__ARCH_MAX_D_MODEL, &a->d_model, diag);
     if (!st)
-        st = read_u32(gla__yaml_get(root, "max_positions"), 1, GLA_ARCH_MAX_POSITIONS,
+        st = read_u32(gla__yaml_get(root, "max_positions"), 1, GLA__ARCH_MAX_POSITIONS,
                       &a->max_positions, diag);
     if (!st)
         st = read_bool(gla__yaml_get(root, "tie_embeddings"), &a->tie_embeddings, diag);
@@ -784,7 +784,7 @@ gla_status gla_arch_read(const char *path, gla_arch **out, gla_diag *diag)
     *out = NULL;
     if (!file)
         return gla__fail_nomem(diag, "a path");
-    st = gla__read_all(file, GLA_YAML_MAX_FILE, &text, &size, diag);
+    st = gla__read_all(file, GLA__YAML_MAX_FILE, &text, &size, diag);
     if (!st)
         st = gla_arch_parse(text, size, file, out, diag);
     if (st && (!gla__is_dir(path) || !gla__exists(file)))

@@ -69,7 +69,7 @@ __attribute__((format(printf, 2, 3))) static void add_format(text *t, const char
 
 static void add_number(text *t, double v)
 {
-    char buf[GLA_NUMBER_TEXT];
+    char buf[GLA__NUMBER_TEXT];
 
     gla__format_f64(v, buf);
     add(t, buf);
@@ -246,7 +246,7 @@ static void add_params(mapping *m, const gla_arch_layer *l, const char *of, size
         const gla_arch_param *p = &l->params[i];
         size_t group;
         uint32_t before = 0;
-        char key[GLA_ARCH_MAX_NAME + 1];
+        char key[GLA__ARCH_MAX_NAME + 1];
 
         if (prefix && strncmp(p->name, of, prefix))
             continue;
@@ -561,7 +561,7 @@ static gla_status check(const gla_arch *a, gla_diag *diag)
 {
     gla_status st;
 
-    if (!a->n_layers || a->n_layers > GLA_ARCH_MAX_LAYERS)
+    if (!a->n_layers || a->n_layers > GLA__ARCH_MAX_LAYERS)
         return gla__fail(diag, GLA_E_INVALID, "an architecture of %" PRIu32 " layers", a->n_layers);
     if (!gla__arch_is_sound(a))
         return gla__fail(diag, GLA_E_INVALID,
@@ -610,7 +610,7 @@ static void add_named_layer(text *t, const char *key, const gla_arch_layer *l,
 
 static void add_top(text *t, const gla_arch *a)
 {
-    add_format(t, "gla: %d\n", GLA_ARCH_VERSION);
+    add_format(t, "gla: %d\n", GLA__ARCH_VERSION);
     if (a->name && a->name[0]) {
         add(t, "name: ");
         add_string(t, a->name);

@@ -20,11 +20,11 @@ static size_t parameter(const gla__signature *s, gla__view name)
 }
 
 bool gla__bind_args(gla__run *r, const gla__signature *s, const gla__args *a,
-                    const gla__value *given[GLA_TPL_MAX_PARAMETERS])
+                    const gla__value *given[GLA__TPL_MAX_PARAMETERS])
 {
     bool fits = a->n <= s->most;
 
-    memset(given, 0, GLA_TPL_MAX_PARAMETERS * sizeof(*given));
+    memset(given, 0, GLA__TPL_MAX_PARAMETERS * sizeof(*given));
     for (size_t i = 0; i < a->n && i < s->most; i++)
         given[i] = &a->positional[i];
     for (size_t i = 0; i < a->named.n; i++) {
@@ -335,7 +335,7 @@ gla__value gla__call_method(gla__run *r, gla__value self, gla__view name, const 
     const size_t n = string                   ? sizeof(string_methods) / sizeof(*all)
                      : self.kind == GLA__DICT ? sizeof(dict_methods) / sizeof(*all)
                                               : 0;
-    const gla__value *given[GLA_TPL_MAX_PARAMETERS];
+    const gla__value *given[GLA__TPL_MAX_PARAMETERS];
 
     for (size_t i = 0; i < n; i++) {
         if (!gla__view_is(name, all[i].name))
@@ -433,7 +433,7 @@ bool gla__is_function(gla__view name)
 gla__value gla__call_function(gla__run *r, gla__view name, const gla__args *a)
 {
     const size_t which = function_of(name);
-    const gla__value *given[GLA_TPL_MAX_PARAMETERS];
+    const gla__value *given[GLA__TPL_MAX_PARAMETERS];
     gla__view text;
 
     if (which == N_FUNCTIONS) {

@@ -10,19 +10,19 @@
 
 #include "formats/chat/template.h"
 
-#define GLA_TPL_MAX_PARAMETERS 4
+#define GLA__TPL_MAX_PARAMETERS 4
 
 typedef struct gla__signature {
     const char *name;
-    size_t least, most;                           /* arguments */
-    const char *keywords[GLA_TPL_MAX_PARAMETERS]; /* names of the parameters that have one */
+    size_t least, most;                            /* arguments */
+    const char *keywords[GLA__TPL_MAX_PARAMETERS]; /* names of the parameters that have one */
 } gla__signature;
 
 typedef const gla__value *const *gla__given; /* [most], NULL: not given */
 
 /* Sorts a call's arguments by parameter; false: refused. */
 bool gla__bind_args(gla__run *r, const gla__signature *s, const gla__args *a,
-                    const gla__value *given[GLA_TPL_MAX_PARAMETERS]);
+                    const gla__value *given[GLA__TPL_MAX_PARAMETERS]);
 /* What the argument stands for, a failure if it is something else. */
 gla__view gla__text_arg(gla__run *r, const gla__value *v);
 /* The same of one that may be left out or None: .p is NULL then. */

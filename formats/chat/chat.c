@@ -68,7 +68,7 @@ gla_status gla_chat_template_parse(const char *source, size_t size, const char *
     t = gla__alloc_zero(sizeof(*t));
     if (!t)
         return gla__fail_nomem(diag, "chat template");
-    t->arena.limit = GLA_TPL_MAX_MEMORY;
+    t->arena.limit = GLA__TPL_MAX_MEMORY;
     t->name = gla__strdup(name);
     t->bos = gla__strdup(bos);
     t->eos = gla__strdup(eos);
@@ -125,7 +125,7 @@ static gla_status open_files(const char *config_path, const char *jinja, gla_cha
     if (gla__exists(config_path))
         st = gla__json_read(config_path, MAX_CONFIG, &config, diag);
     if (!st && jinja)
-        st = gla__read_all(jinja, GLA_TPL_MAX_SOURCE, &text, &size, diag);
+        st = gla__read_all(jinja, GLA__TPL_MAX_SOURCE, &text, &size, diag);
     template = template_of(config);
     if (!st && !text && !json_is_string(template)) {
         st = gla__fail(diag, GLA_E_UNSUPPORTED, "the model has no chat template");

@@ -98,7 +98,7 @@ static bool takes(gla__run *r, gla__view name, const gla__args *a, size_t n)
 bool gla__call_test(gla__run *r, gla__view name, gla__value v, const gla__args *a)
 {
     static const gla__signature divisible = {"divisibleby", 1, 1, {"num"}};
-    const gla__value *given[GLA_TPL_MAX_PARAMETERS];
+    const gla__value *given[GLA__TPL_MAX_PARAMETERS];
     const size_t how = comparison_of(name);
 
     for (size_t i = 0; i < sizeof(kind_tests) / sizeof(*kind_tests); i++)
@@ -196,7 +196,7 @@ static gla__value length(gla__run *r, gla__value v, gla__given given)
     switch (v.kind) {
     case GLA__STRING:
         for (size_t i = 0; i < v.s.n; i++)
-            n += ((unsigned char)v.s.p[i] & 0xc0) != 0x80;
+            n += !gla__utf8_inside(v.s.p[i]);
         return gla__int(n);
     case GLA__LIST:
         return gla__int((int64_t)v.list->n);
@@ -416,7 +416,7 @@ static gla__value list(gla__run *r, gla__value v, gla__given given)
 
 static gla__value reverse(gla__run *r, gla__value v, gla__given given)
 {
-    static const gla__value *const nothing[GLA_TPL_MAX_PARAMETERS] = {NULL};
+    static const gla__value *const nothing[GLA__TPL_MAX_PARAMETERS] = {NULL};
     const gla__list *l = gla__items_of(r, v);
     const gla__value out = gla__new_list(r);
 
@@ -479,7 +479,7 @@ static gla__args tail_of(const gla__args *a, size_t i)
 static gla__value map(gla__run *r, gla__value v, const gla__args *a)
 {
     static const gla__signature by_attribute = {"map", 0, 2, {"attribute", "default"}};
-    const gla__value *given[GLA_TPL_MAX_PARAMETERS] = {NULL};
+    const gla__value *given[GLA__TPL_MAX_PARAMETERS] = {NULL};
     const gla__list *l = gla__truth(v) ? gla__items_of(r, v) : NULL;
     const gla__value out = gla__new_list(r);
     const gla__args rest = tail_of(a, 1);
@@ -523,7 +523,7 @@ static gla__value select_items(gla__run *r, gla__view name, gla__value v, const 
 
 gla__value gla__call_filter(gla__run *r, gla__view name, gla__value v, const gla__args *a)
 {
-    const gla__value *given[GLA_TPL_MAX_PARAMETERS];
+    const gla__value *given[GLA__TPL_MAX_PARAMETERS];
     gla__value out = gla__undefined();
 
     for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++) {

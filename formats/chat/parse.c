@@ -27,7 +27,7 @@ static gla__node *node(gla__lexer *p, gla__nkind kind, gla__node *a, gla__node *
 
 static bool enter(gla__lexer *p)
 {
-    if (++p->depth > GLA_TPL_MAX_DEPTH)
+    if (++p->depth > GLA__TPL_MAX_DEPTH)
         gla__lex_fail(p, GLA_E_LIMIT, "template is nested too deeply", (gla__view){0});
     return !p->st;
 }
@@ -336,7 +336,7 @@ static gla__node *binary(gla__lexer *p, int level)
                 sign = signs[level][i];
         if (!sign)
             break;
-        if (chain > GLA_TPL_MAX_DEPTH / 2) {
+        if (chain > GLA__TPL_MAX_DEPTH / 2) {
             gla__lex_fail(p, GLA_E_LIMIT, "too many operations in one expression", (gla__view){0});
             break;
         }
@@ -702,9 +702,9 @@ gla_status gla__template_parse(gla__arena *arena, const char *source, size_t n,
         .arena = arena, .s = source, .n = n, .line = 1, .line_start = true, .diag = diag};
 
     *out = NULL;
-    if (n > GLA_TPL_MAX_SOURCE)
+    if (n > GLA__TPL_MAX_SOURCE)
         return gla__fail(diag, GLA_E_LIMIT, "chat template of %zu bytes, at most %u", n,
-                         GLA_TPL_MAX_SOURCE);
+                         GLA__TPL_MAX_SOURCE);
     if (p.n && source[p.n - 1] == '\n')
         p.n--; /* as Jinja does */
     *out = body(&p, NULL);

@@ -224,7 +224,7 @@ static gla__value cannot(gla__run *r, const gla__node *n, gla__value a, gla__val
 
 static gla__value joined(gla__run *r, gla__view a, gla__view b)
 {
-    char *p = a.n > GLA_TPL_MAX_OUTPUT || b.n > GLA_TPL_MAX_OUTPUT
+    char *p = a.n > GLA__TPL_MAX_OUTPUT || b.n > GLA__TPL_MAX_OUTPUT
                   ? NULL
                   : gla__run_alloc(r, a.n + b.n + 1);
 
@@ -464,8 +464,8 @@ static gla__value eval(gla__run *r, const gla__node *n)
 
     if (!n || !gla__run_step(r))
         return v;
-    if (++r->depth > GLA_TPL_MAX_DEPTH)
-        gla__run_fail(r, GLA_E_LIMIT, "chat template is nested deeper than %d", GLA_TPL_MAX_DEPTH);
+    if (++r->depth > GLA__TPL_MAX_DEPTH)
+        gla__run_fail(r, GLA_E_LIMIT, "chat template is nested deeper than %d", GLA__TPL_MAX_DEPTH);
     else
         v = eval_kind(r, n);
     r->depth--;
@@ -627,8 +627,8 @@ static void run_one(gla__run *r, const gla__node *n)
 
 static void exec(gla__run *r, const gla__node *n)
 {
-    if (++r->depth > GLA_TPL_MAX_DEPTH)
-        gla__run_fail(r, GLA_E_LIMIT, "chat template is nested deeper than %d", GLA_TPL_MAX_DEPTH);
+    if (++r->depth > GLA__TPL_MAX_DEPTH)
+        gla__run_fail(r, GLA_E_LIMIT, "chat template is nested deeper than %d", GLA__TPL_MAX_DEPTH);
     for (; n && r->flow == FLOW_ON && gla__run_step(r); n = n->next) {
         r->line = n->line;
         run_one(r, n);
@@ -639,7 +639,7 @@ static void exec(gla__run *r, const gla__node *n)
 gla_status gla__template_run(const gla__node *body, const json_t *variables, int64_t now,
                              gla__bytes *out, gla_diag *diag)
 {
-    gla__run r = {.diag = diag, .now = now, .out = out, .arena.limit = GLA_TPL_MAX_MEMORY};
+    gla__run r = {.diag = diag, .now = now, .out = out, .arena.limit = GLA__TPL_MAX_MEMORY};
     gla__value all;
 
     all = gla__from_json(&r, variables);

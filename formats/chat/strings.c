@@ -44,7 +44,7 @@ gla__view gla__tpl_strip(gla__view s, gla__view chars, bool left, bool right)
             break;
         do
             s.n--;
-        while (((unsigned char)s.p[s.n] & 0xc0) == 0x80);
+        while (gla__utf8_inside(s.p[s.n]));
     }
     return s;
 }
@@ -86,7 +86,7 @@ static bool ends_word(gla__view s, size_t at)
         c = gla__utf8_last(s.p, i);
         do
             i--;
-        while (((unsigned char)s.p[i] & 0xc0) == 0x80);
+        while (gla__utf8_inside(s.p[i]));
         if (!is_passed_over(c))
             break;
     }

@@ -21,11 +21,11 @@
 
 #include "formats/text/utf8.h"
 
-#define GLA_TPL_MAX_SOURCE (1u << 20)
-#define GLA_TPL_MAX_DEPTH  200 /* of the tree, and of macros calling macros */
-#define GLA_TPL_MAX_STEPS  20000000
-#define GLA_TPL_MAX_MEMORY ((size_t)256 << 20)
-#define GLA_TPL_MAX_OUTPUT ((size_t)64 << 20)
+#define GLA__TPL_MAX_SOURCE (1u << 20)
+#define GLA__TPL_MAX_DEPTH  200 /* of the tree, and of macros calling macros */
+#define GLA__TPL_MAX_STEPS  20000000
+#define GLA__TPL_MAX_MEMORY ((size_t)256 << 20)
+#define GLA__TPL_MAX_OUTPUT ((size_t)64 << 20)
 
 typedef struct gla__arena {
     struct gla__arena_block *blocks;

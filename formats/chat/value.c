@@ -97,8 +97,8 @@ void *gla__run_alloc(gla__run *r, size_t n)
 
 bool gla__run_step(gla__run *r)
 {
-    if (++r->steps > GLA_TPL_MAX_STEPS)
-        gla__run_fail(r, GLA_E_LIMIT, "chat template takes more than %d steps", GLA_TPL_MAX_STEPS);
+    if (++r->steps > GLA__TPL_MAX_STEPS)
+        gla__run_fail(r, GLA_E_LIMIT, "chat template takes more than %d steps", GLA__TPL_MAX_STEPS);
     return !r->st;
 }
 
@@ -106,9 +106,9 @@ void gla__append(gla__run *r, gla__bytes *b, const char *p, size_t n)
 {
     if (r->st)
         return;
-    if (n > GLA_TPL_MAX_OUTPUT - b->n)
+    if (n > GLA__TPL_MAX_OUTPUT - b->n)
         gla__run_fail(r, GLA_E_LIMIT, "chat template makes a text of more than %zu MiB",
-                      GLA_TPL_MAX_OUTPUT >> 20);
+                      GLA__TPL_MAX_OUTPUT >> 20);
     else if (gla__bytes_add(b, p, n))
         gla__run_fail(r, GLA_E_NOMEM, "out of memory for the chat");
 }
@@ -167,7 +167,7 @@ static void *grown(gla__run *r, void *items, size_t n, size_t *capacity, size_t 
 
     if (n < *capacity)
         return items;
-    if (wanted > GLA_TPL_MAX_MEMORY / size) {
+    if (wanted > GLA__TPL_MAX_MEMORY / size) {
         gla__run_fail(r, GLA_E_LIMIT, "chat template makes a list of more than %zu elements", n);
         return NULL;
     }
@@ -462,9 +462,9 @@ gla__list *gla__items_of(gla__run *r, gla__value v)
 /* ---- as text ---- */
 
 /* The digits of a number without zeros around them; its value is 0.DIGITS * 10^*exponent. */
-static size_t digits_of(double f, char digits[GLA_NUMBER_TEXT], int *exponent)
+static size_t digits_of(double f, char digits[GLA__NUMBER_TEXT], int *exponent)
 {
-    char text[GLA_NUMBER_TEXT];
+    char text[GLA__NUMBER_TEXT];
     size_t n = 0, i;
     bool point = false;
     uint64_t power = 0;
@@ -499,7 +499,7 @@ static size_t digits_of(double f, char digits[GLA_NUMBER_TEXT], int *exponent)
 static void print_float(gla__run *r, gla__bytes *out, double f)
 {
     static const char zeros[] = "0000000000000000";
-    char digits[GLA_NUMBER_TEXT], text[16];
+    char digits[GLA__NUMBER_TEXT], text[16];
     size_t n, whole;
     int exponent;
 

@@ -221,11 +221,11 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     bool tie;
 
     a->vocab_size =
-        (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, GLA_ARCH_MAX_VOCAB);
+        (uint32_t)gla__config_int(c, "vocab_size", d->vocab_size, 1, GLA__ARCH_MAX_VOCAB);
     a->d_model = (uint32_t)gla__config_int(c, "hidden_size|d_model|n_embd", d->hidden_size, 1,
-                                           GLA_ARCH_MAX_D_MODEL);
+                                           GLA__ARCH_MAX_D_MODEL);
     a->max_positions = (uint32_t)gla__config_int(c, "max_position_embeddings", d->max_positions, 0,
-                                                 GLA_ARCH_MAX_POSITIONS);
+                                                 GLA__ARCH_MAX_POSITIONS);
     a->bos_token = token(im, "bos_token_id");
     read_eos(im);
     gla__set_type(im, &a->norm, "rmsnorm");
@@ -238,7 +238,7 @@ void gla__model(gla__import *im, const gla__model_defaults *d)
     }
     a->tie_embeddings = tie;
     gla__layers_make(im, (uint32_t)gla__config_int(c, "num_hidden_layers|n_layer|n_layers",
-                                                   d->layers, 1, GLA_ARCH_MAX_LAYERS));
+                                                   d->layers, 1, GLA__ARCH_MAX_LAYERS));
 }
 
 void gla__never_bos(gla__import *im)

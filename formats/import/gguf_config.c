@@ -239,7 +239,7 @@ static bool some_layer_has(const reading *r, const char *name)
     uint64_t n = 0;
 
     get_u64(r, "block_count", &n);
-    for (uint32_t i = 0; i < n && i < GLA_ARCH_MAX_LAYERS; i++)
+    for (uint32_t i = 0; i < n && i < GLA__ARCH_MAX_LAYERS; i++)
         if (gla_weights_find(r->w, gla__name_of("blk.%u.%s", i, name).text))
             return true;
     return false;
@@ -327,7 +327,7 @@ static gla_status take_delta(const reading *r)
     if (!st && (!heads || !inner || inner % heads || inner > GLA__MAX_WIDTH))
         st = refuse(r, full_key(r, "ssm.inner_size").text,
                     "must be a multiple of ssm.time_step_rank, the number of value heads");
-    if (!st && (further >= layers || layers > GLA_ARCH_MAX_LAYERS))
+    if (!st && (further >= layers || layers > GLA__ARCH_MAX_LAYERS))
         st = refuse(r, full_key(r, "nextn_predict_layers").text, "leaves no layers, or too many");
     if (!st)
         st = set(r, "linear_value_head_dim", json_integer((json_int_t)(inner / heads)));

@@ -129,11 +129,11 @@ static gla_status read_tokens(reading *r)
 
     if (st)
         return st == GLA_E_NOMEM ? st : refuse(r, st, PREFIX "tokens");
-    if (r->n > GLA_TOK_MAX_ID)
-        return refuse(
-            r,
-            gla__fail(r->diag, GLA_E_LIMIT, "%" PRIu64 " tokens, at most %u", r->n, GLA_TOK_MAX_ID),
-            PREFIX "tokens");
+    if (r->n > GLA__TOK_MAX_ID)
+        return refuse(r,
+                      gla__fail(r->diag, GLA_E_LIMIT, "%" PRIu64 " tokens, at most %u", r->n,
+                                GLA__TOK_MAX_ID),
+                      PREFIX "tokens");
     if (!gla__gguf_has(r->w, PREFIX "token_type"))
         return GLA_OK; /* all are ordinary */
     n = 0;
@@ -226,7 +226,7 @@ static gla_status add_cuts(const gla__gguf_text *t, uint32_t id, double score,
     for (size_t cut = 1; cut < t->size; cut++) {
         int32_t left, right;
 
-        if (((unsigned char)t->data[cut] & 0xc0) == 0x80)
+        if (gla__utf8_inside(t->data[cut]))
             continue;
         left = gla__vocab_find(words, t->data, cut);
         right = left < 0 ? -1 : gla__vocab_find(words, t->data + cut, t->size - cut);

@@ -221,7 +221,7 @@ void gla__llama_windows(gla__import *im, uint32_t default_window, uint32_t defau
     const int64_t window =
         off ? 0 : gla__config_int(c, "sliding_window", default_window, 0, 1 << 24);
     const uint32_t from =
-        (uint32_t)gla__config_int(c, "max_window_layers", default_from, 0, GLA_ARCH_MAX_LAYERS);
+        (uint32_t)gla__config_int(c, "max_window_layers", default_from, 0, GLA__ARCH_MAX_LAYERS);
     uint32_t with = 0;
 
     for (uint32_t i = 0; i < im->n_layers; i++) {

@@ -62,12 +62,12 @@ static gla_status first_look(const char *text, size_t size, size_t *n_python, gl
             skip_string(&s);
             continue;
         }
-        if ((c == '{' || c == '[') && ++depth > GLA_JSON_MAX_DEPTH)
+        if ((c == '{' || c == '[') && ++depth > GLA__JSON_MAX_DEPTH)
             return fail_here(&s, GLA_E_LIMIT, "nested more than 64 levels deep", diag);
         if ((c == '}' || c == ']') && depth)
             depth--;
         if ((c == 'I' || c == 'N' || c == '-') && python_number(&s)) {
-            if (depth == GLA_JSON_MAX_DEPTH) /* it becomes an object */
+            if (depth == GLA__JSON_MAX_DEPTH) /* it becomes an object */
                 return fail_here(&s, GLA_E_LIMIT, "nested more than 64 levels deep", diag);
             s.at += python_number(&s);
             (*n_python)++;

@@ -3,7 +3,7 @@
  * json.h - the one way to read and print JSON
  *
  * jansson behind our rules: the size is checked before anything else, nesting stays within
- * GLA_JSON_MAX_DEPTH, duplicate keys, bad UTF-8, NUL and trailing text are refused, and an error
+ * GLA__JSON_MAX_DEPTH, duplicate keys, bad UTF-8, NUL and trailing text are refused, and an error
  * names the line and column.  Infinity, -Infinity and NaN, which Python writes although JSON has no
  * such numbers, arrive as {"__float__": "Infinity"}: the form transformers 5 writes.
  * Objects keep the order of the text (json_object_foreach).
@@ -23,7 +23,7 @@
 #include <gla/status.h>
 #include <jansson.h>
 
-#define GLA_JSON_MAX_DEPTH 64
+#define GLA__JSON_MAX_DEPTH 64
 
 /* The root is an object or an array.  `name` stands in messages.  *out is NULL on failure, else
  * released with json_decref(). */

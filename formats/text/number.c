@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* strtod_l */
 #include "formats/text/number.h"
 
 #include <locale.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,27 +62,17 @@ static bool has_form_of_number(const char *text, size_t n)
     return at == n;
 }
 
-/* The calling thread uses the C locale between these two. */
-static locale_t enter_c_locale(locale_t *old)
-{
-    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+static locale_t c_locale; /* 0: there was no memory for it */
+static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
 
-    *old = c ? uselocale(c) : (locale_t)0;
-    return c;
-}
-
-static void leave_c_locale(locale_t c, locale_t old)
+static void make_c_locale(void)
 {
-    if (!c)
-        return;
-    uselocale(old);
-    freelocale(c);
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
 bool gla__parse_f64(const char *text, size_t n, double *out)
 {
     char copy[512];
-    locale_t c, old;
 
     *out = 0;
     if ((n == 4 && !memcmp(text, ".inf", 4)) || (n == 5 && !memcmp(text, "-.inf", 5))) {
@@ -91,16 +83,30 @@ bool gla__parse_f64(const char *text, size_t n, double *out)
         return false;
     memcpy(copy, text, n);
     copy[n] = '\0';
-    c = enter_c_locale(&old);
-    *out = strtod(copy, NULL); /* the form has been checked: it takes all of it */
-    leave_c_locale(c, old);
+    pthread_once(&c_locale_once, make_c_locale);
+    if (!c_locale) /* the user's might read 1.5 as 1 */
+        return false;
+    *out = strtod_l(copy, NULL, c_locale); /* the form has been checked: it takes all of it */
     return isfinite(*out);
 }
 
-/* 1e-06 -> 1.0e-6: what readers of YAML 1.1 take for a number too, and easier to read. */
-static void tidy_exponent(char text[GLA_NUMBER_TEXT])
+/* Whatever the user's locale writes for the point, which may be several bytes. */
+static void set_point(char *text)
 {
-    char mantissa[GLA_NUMBER_TEXT];
+    char *to = text;
+
+    for (const char *from = text; *from; from++)
+        if (strchr("+-0123456789e", *from))
+            *to++ = *from;
+        else if (to == text || to[-1] != '.')
+            *to++ = '.';
+    *to = '\0';
+}
+
+/* 1e-06 -> 1.0e-6: what readers of YAML 1.1 take for a number too, and easier to read. */
+static void tidy_exponent(char text[GLA__NUMBER_TEXT])
+{
+    char mantissa[GLA__NUMBER_TEXT];
     char *e = strchr(text, 'e');
     const char *digits;
 
@@ -112,7 +118,7 @@ static void tidy_exponent(char text[GLA_NUMBER_TEXT])
     memcpy(mantissa, text, (size_t)(e - text));
     mantissa[e - text] = '\0';
     {
-        char tidy[3 * GLA_NUMBER_TEXT];
+        char tidy[3 * GLA__NUMBER_TEXT];
 
         snprintf(tidy, sizeof(tidy), "%s%se%c%s", mantissa, strchr(mantissa, '.') ? "" : ".0", e[1],
                  digits);
@@ -120,24 +126,23 @@ static void tidy_exponent(char text[GLA_NUMBER_TEXT])
     }
 }
 
-void gla__format_f64(double v, char text[GLA_NUMBER_TEXT])
+void gla__format_f64(double v, char text[GLA__NUMBER_TEXT])
 {
-    locale_t c, old;
+    double back;
 
-    if (isinf(v)) {
-        memcpy(text, v < 0 ? "-.inf" : ".inf", v < 0 ? 6 : 5);
+    if (!isfinite(v)) {
+        snprintf(text, GLA__NUMBER_TEXT, "%s", isnan(v) ? "nan" : v < 0 ? "-.inf" : ".inf");
         return;
     }
-    c = enter_c_locale(&old);
     if (v == floor(v) && fabs(v) < 1e15) {
-        snprintf(text, GLA_NUMBER_TEXT, "%.0f", v);
-    } else {
-        for (int precision = 1; precision <= 17; precision++) {
-            snprintf(text, GLA_NUMBER_TEXT, "%.*g", precision, v);
-            if (strtod(text, NULL) == v)
-                break;
-        }
-        tidy_exponent(text);
+        snprintf(text, GLA__NUMBER_TEXT, "%.0f", v);
+        return;
     }
-    leave_c_locale(c, old);
+    for (int precision = 1; precision <= 17; precision++) { /* 17 give every number back */
+        snprintf(text, GLA__NUMBER_TEXT, "%.*g", precision, v);
+        set_point(text);
+        if (gla__parse_f64(text, strlen(text), &back) && back == v)
+            break;
+    }
+    tidy_exponent(text);
 }

@@ -17,8 +17,8 @@ bool gla__parse_u64(const char *text, size_t n, uint64_t *out);
  * too large for a double is refused. */
 bool gla__parse_f64(const char *text, size_t n, double *out);
 
-#define GLA_NUMBER_TEXT 32
+#define GLA__NUMBER_TEXT 32
 /* The shortest text that gla__parse_f64() reads as v again: "4", "0.5", "1.0e-6", ".inf". */
-void gla__format_f64(double v, char text[GLA_NUMBER_TEXT]);
+void gla__format_f64(double v, char text[GLA__NUMBER_TEXT]);
 
 #endif

@@ -64,39 +64,35 @@ void gla__bytes_free(gla__bytes *b)
     memset(b, 0, sizeof(*b));
 }
 
+/* Whether a character can begin with these k bytes, which are none themselves: a second byte is
+ * bounded below or above, never both, and all others are free. */
+static bool begins_character(const char *s, size_t k)
+{
+    utf8proc_uint8_t low[4], high[4];
+    utf8proc_int32_t c;
+
+    memset(low, 0x80, sizeof(low));
+    memset(high, 0xbf, sizeof(high));
+    memcpy(low, s, k);
+    memcpy(high, s, k);
+    return utf8proc_iterate(low, sizeof(low), &c) > 0 ||
+           utf8proc_iterate(high, sizeof(high), &c) > 0;
+}
+
 int gla__utf8_check(const char *s, size_t n)
 {
-    const unsigned char *u = (const unsigned char *)s;
-    unsigned char low = 0x80, high = 0xbf; /* what the second byte may be */
-    int need;
+    utf8proc_int32_t c;
+    const utf8proc_ssize_t size =
+        utf8proc_iterate((const utf8proc_uint8_t *)s, n < 4 ? (utf8proc_ssize_t)n : 4, &c);
+    int k = 0;
 
-    if (u[0] < 0x80)
-        return 1;
-    if (u[0] >= 0xc2 && u[0] <= 0xdf)
-        need = 2;
-    else if (u[0] >= 0xe0 && u[0] <= 0xef)
-        need = 3;
-    else if (u[0] >= 0xf0 && u[0] <= 0xf4)
-        need = 4;
-    else
-        return -1;
-    if (u[0] == 0xe0)
-        low = 0xa0; /* overlong */
-    else if (u[0] == 0xed)
-        high = 0x9f; /* surrogates */
-    else if (u[0] == 0xf0)
-        low = 0x90;
-    else if (u[0] == 0xf4)
-        high = 0x8f; /* beyond U+10FFFF */
-    for (int i = 1; i < need; i++) {
-        if ((size_t)i >= n)
-            return 0;
-        if (u[i] < low || u[i] > high)
-            return -i;
-        low = 0x80;
-        high = 0xbf;
-    }
-    return need;
+    if (size > 0)
+        return (int)size;
+    while (k < 3 && (size_t)k < n && begins_character(s, (size_t)k + 1))
+        k++;
+    if ((size_t)k == n)
+        return 0;
+    return k ? -k : -1;
 }
 
 size_t gla__utf8_valid(const char *s, size_t n)
@@ -146,7 +142,7 @@ int32_t gla__utf8_last(const char *s, size_t n)
 {
     size_t i = n - 1, size;
 
-    while (i > 0 && ((unsigned char)s[i] & 0xc0) == 0x80)
+    while (i > 0 && gla__utf8_inside(s[i]))
         i--;
     return gla__utf8_next(s + i, &size);
 }

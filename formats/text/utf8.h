@@ -29,6 +29,11 @@ void gla__bytes_free(gla__bytes *b);
 int gla__utf8_check(const char *s, size_t n);
 /* Offset of the first byte that is not UTF-8, n if all is well. */
 size_t gla__utf8_valid(const char *s, size_t n);
+/* Not the first byte of a character. */
+static inline bool gla__utf8_inside(char byte)
+{
+    return ((unsigned char)byte & 0xc0) == 0x80;
+}
 /* Of valid text, n > 0: the code point; *size is its length. */
 int32_t gla__utf8_next(const char *s, size_t *size);
 /* The code point that ends at s + n, n > 0. */

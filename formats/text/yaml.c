@@ -10,7 +10,7 @@
 
 typedef struct builder {
     gla__yaml_doc *doc;
-    gla__yaml *open[GLA_YAML_MAX_DEPTH]; /* the containers we are in */
+    gla__yaml *open[GLA__YAML_MAX_DEPTH]; /* the containers we are in */
     uint32_t depth, n_events, n_documents;
     char *key; /* waits for its value */
     uint32_t key_line, key_column;
@@ -88,7 +88,7 @@ static gla_status add_node(builder *b, const yaml_event_t *e, uint32_t kind, gla
 
 static bool expects_key(const builder *b)
 {
-    return b->depth && b->open[b->depth - 1]->kind == GLA_YAML_MAP && !b->key;
+    return b->depth && b->open[b->depth - 1]->kind == GLA__YAML_MAP && !b->key;
 }
 
 static gla_status take_key(builder *b, const yaml_event_t *e, const char *text, size_t length)
@@ -100,7 +100,7 @@ static gla_status take_key(builder *b, const yaml_event_t *e, const char *text, 
         return refuse(b, e, GLA_E_SCHEMA, "merge keys are not allowed here", NULL);
     if (!length)
         return refuse(b, e, GLA_E_SCHEMA, "a key is missing before ':'", NULL);
-    if (map->count >= GLA_YAML_MAX_KEYS)
+    if (map->count >= GLA__YAML_MAX_KEYS)
         return refuse(b, e, GLA_E_LIMIT, "more than 4096 keys in one mapping", NULL);
     for (const gla__yaml *c = map->first; c; c = c->next) {
         if (c->key_hash == hash && !strcmp(c->key, text)) {
@@ -139,13 +139,13 @@ static gla_status on_scalar(builder *b, const yaml_event_t *e)
 
     if (st)
         return st;
-    if (length > GLA_YAML_MAX_SCALAR)
+    if (length > GLA__YAML_MAX_SCALAR)
         return refuse(b, e, GLA_E_LIMIT, "a value of more than 65536 bytes", NULL);
     if (has_control(text, length))
         return refuse(b, e, GLA_E_SCHEMA, "a control character in a value", NULL);
     if (expects_key(b))
         return take_key(b, e, text, length);
-    st = add_node(b, e, GLA_YAML_SCALAR, &n);
+    st = add_node(b, e, GLA__YAML_SCALAR, &n);
     if (st)
         return st;
     n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -156,7 +156,7 @@ static gla_status on_scalar(builder *b, const yaml_event_t *e)
 
 static gla_status on_start(builder *b, const yaml_event_t *e, uint32_t kind)
 {
-    const bool map = kind == GLA_YAML_MAP;
+    const bool map = kind == GLA__YAML_MAP;
     gla__yaml *n;
     gla_status st =
         refuse_decoration(b, e, map ? e->data.mapping_start.anchor : e->data.sequence_start.anchor,
@@ -166,7 +166,7 @@ static gla_status on_start(builder *b, const yaml_event_t *e, uint32_t kind)
         return st;
     if (expects_key(b))
         return refuse(b, e, GLA_E_SCHEMA, "a key must be a word", NULL);
-    if (b->depth >= GLA_YAML_MAX_DEPTH)
+    if (b->depth >= GLA__YAML_MAX_DEPTH)
         return refuse(b, e, GLA_E_LIMIT, "nested more than 32 levels deep", NULL);
     st = add_node(b, e, kind, &n);
     if (!st)
@@ -176,7 +176,7 @@ static gla_status on_start(builder *b, const yaml_event_t *e, uint32_t kind)
 
 static gla_status on_event(builder *b, const yaml_event_t *e)
 {
-    if (++b->n_events > GLA_YAML_MAX_EVENTS)
+    if (++b->n_events > GLA__YAML_MAX_EVENTS)
         return refuse(b, e, GLA_E_LIMIT, "more than 100000 YAML elements", NULL);
     switch (e->type) {
     case YAML_DOCUMENT_START_EVENT:
@@ -192,9 +192,9 @@ static gla_status on_event(builder *b, const yaml_event_t *e)
     case YAML_SCALAR_EVENT:
         return on_scalar(b, e);
     case YAML_SEQUENCE_START_EVENT:
-        return on_start(b, e, GLA_YAML_LIST);
+        return on_start(b, e, GLA__YAML_LIST);
     case YAML_MAPPING_START_EVENT:
-        return on_start(b, e, GLA_YAML_MAP);
+        return on_start(b, e, GLA__YAML_MAP);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         b->depth -= b->depth > 0; /* libyaml pairs them */
@@ -229,9 +229,9 @@ gla_status gla__yaml_parse(const char *text, size_t size, gla__yaml_doc *doc, gl
     memset(doc, 0, sizeof(*doc));
     b.doc = doc;
     b.diag = diag;
-    if (size > GLA_YAML_MAX_FILE)
+    if (size > GLA__YAML_MAX_FILE)
         return gla__fail(diag, GLA_E_LIMIT, "file of %zu bytes, at most %u allowed", size,
-                         GLA_YAML_MAX_FILE);
+                         GLA__YAML_MAX_FILE);
     if (!yaml_parser_initialize(&parser))
         return gla__fail_nomem(diag, "YAML");
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
@@ -275,9 +275,9 @@ const gla__yaml *gla__yaml_get(const gla__yaml *map, const char *key)
 const char *gla__yaml_kind_name(const gla__yaml *node)
 {
     switch (node->kind) {
-    case GLA_YAML_LIST:
+    case GLA__YAML_LIST:
         return "a list";
-    case GLA_YAML_MAP:
+    case GLA__YAML_MAP:
         return "a mapping";
     default:
         return "text";

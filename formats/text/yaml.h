@@ -15,13 +15,13 @@
 #include <gla/status.h>
 #include <stdbool.h>
 
-#define GLA_YAML_MAX_FILE   (1u << 20)
-#define GLA_YAML_MAX_DEPTH  32u
-#define GLA_YAML_MAX_EVENTS 100000u
-#define GLA_YAML_MAX_SCALAR (64u << 10)
-#define GLA_YAML_MAX_KEYS   4096u /* of one mapping */
+#define GLA__YAML_MAX_FILE   (1u << 20)
+#define GLA__YAML_MAX_DEPTH  32u
+#define GLA__YAML_MAX_EVENTS 100000u
+#define GLA__YAML_MAX_SCALAR (64u << 10)
+#define GLA__YAML_MAX_KEYS   4096u /* of one mapping */
 
-typedef enum gla__yaml_kind { GLA_YAML_SCALAR, GLA_YAML_LIST, GLA_YAML_MAP } gla__yaml_kind;
+typedef enum gla__yaml_kind { GLA__YAML_SCALAR, GLA__YAML_LIST, GLA__YAML_MAP } gla__yaml_kind;
 
 typedef struct gla__yaml {
     uint32_t kind;  /* gla__yaml_kind */

@@ -90,7 +90,7 @@ static size_t blanks_before(const char *s, size_t start)
 {
     while (start > 0 && gla__is_space(gla__utf8_last(s, start))) {
         start--;
-        while (((unsigned char)s[start] & 0xc0) == 0x80)
+        while (gla__utf8_inside(s[start]))
             start--;
     }
     return start;

@@ -20,7 +20,7 @@ struct gla_detokenizer {
         gla__bytes made; /* what goes to the next step: a token goes there in one piece */
         uint64_t count;  /* JOIN, METASPACE: tokens; STRIP: characters stripped in this token */
         bool inside;     /* STRIP: past the beginning of the token */
-    } states[GLA_TOK_MAX_STEPS];
+    } states[GLA__TOK_MAX_STEPS];
     gla__bytes out;
     gla__regex_scratch scratch;
 };
@@ -286,7 +286,7 @@ void gla_detokenizer_free(gla_detokenizer *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < GLA_TOK_MAX_STEPS; i++) {
+    for (size_t i = 0; i < GLA__TOK_MAX_STEPS; i++) {
         gla__bytes_free(&d->states[i].held);
         gla__bytes_free(&d->states[i].made);
     }
@@ -342,7 +342,7 @@ gla_status gla_detokenizer_end(gla_detokenizer *d, const char **text, size_t *si
     for (uint32_t i = 0; i < d->t->n_decodes && !st; i++)
         st = finish(d, i);
     st = hand_out(d, st, text, size);
-    for (uint32_t i = 0; i < GLA_TOK_MAX_STEPS; i++) { /* ready for another text */
+    for (uint32_t i = 0; i < GLA__TOK_MAX_STEPS; i++) { /* ready for another text */
         d->states[i].held.n = 0;
         d->states[i].count = 0;
         d->states[i].inside = false;

@@ -21,7 +21,7 @@ void gla__encoder_deinit(gla__encoder *e)
     gla__bytes_free(&e->mapped);
     gla__bytes_free(&e->normal[0]);
     gla__bytes_free(&e->normal[1]);
-    for (size_t i = 0; i < GLA_TOK_MAX_STEPS; i++)
+    for (size_t i = 0; i < GLA__TOK_MAX_STEPS; i++)
         gla__bytes_free(&e->texts[i]);
     gla__regex_scratch_deinit(&e->scratch);
 }

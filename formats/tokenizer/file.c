@@ -57,9 +57,9 @@ static gla_status read_id(const json_t *v, const char *token, uint32_t *out, gla
 
     if (gla__json_u64(v, &id))
         return gla__fail(diag, GLA_E_CORRUPT, "token \"%.64s\": its id is not a number", token);
-    if (id >= GLA_TOK_MAX_ID)
+    if (id >= GLA__TOK_MAX_ID)
         return gla__fail(diag, GLA_E_LIMIT, "token \"%.64s\" has id %" PRIu64 ", at most %u", token,
-                         id, GLA_TOK_MAX_ID - 1);
+                         id, GLA__TOK_MAX_ID - 1);
     *out = (uint32_t)id;
     return GLA_OK;
 }
@@ -249,7 +249,7 @@ static gla_status find_neighbours(gla_tokenizer *t)
             gla__merges_deinit(&t->neighbours); /* its text is not what it stands for */
             return GLA_OK;
         }
-        for (last = a->size - 1; last && ((unsigned char)a->text[last] & 0xc0) == 0x80;)
+        for (last = a->size - 1; last && gla__utf8_inside(a->text[last]);)
             last--;
         (void)gla__utf8_next(b->text, &first);
         x = gla__vocab_find(&t->vocab, a->text + last, a->size - last);

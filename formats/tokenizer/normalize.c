@@ -131,7 +131,7 @@ static void strip(const gla__normal *step, const char **s, size_t *n, bool *head
     while (step->right && *n && gla__is_space(gla__utf8_last(*s, *n))) {
         do
             --*n;
-        while (((unsigned char)(*s)[*n] & 0xc0) == 0x80);
+        while (gla__utf8_inside((*s)[*n]));
     }
 }
 
@@ -204,9 +204,9 @@ gla_status gla__normalize(const gla_tokenizer *t, gla__bytes work[2], gla__regex
         st = run(step, &work[which], scratch, s, n, diag);
         s = work[which].p;
         n = work[which].n;
-        if (!st && n > GLA_TOK_MAX_TEXT)
+        if (!st && n > GLA__TOK_MAX_TEXT)
             st = gla__fail(diag, GLA_E_LIMIT, "normalized text of %zu bytes, at most %u", n,
-                           GLA_TOK_MAX_TEXT);
+                           GLA__TOK_MAX_TEXT);
     }
     *out = s;
     *out_n = n;

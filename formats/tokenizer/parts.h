@@ -24,11 +24,11 @@
 #include "formats/text/utf8.h"
 #include "formats/tokenizer/regex.h"
 
-#define GLA_TOK_MAX_STEPS 64 /* of one list, Sequences flattened */
-#define GLA_TOK_MAX_ID    (1u << 22)
-#define GLA_TOK_MAX_FILE  (1u << 28)
-#define GLA_TOK_MAX_TEXT  (1u << 30) /* positions in a word are 31 bits */
-#define GLA_TOK_MAX_AFFIX 64         /* ids that the post-processor adds on one side */
+#define GLA__TOK_MAX_STEPS 64 /* of one list, Sequences flattened */
+#define GLA__TOK_MAX_ID    (1u << 22)
+#define GLA__TOK_MAX_FILE  (1u << 28)
+#define GLA__TOK_MAX_TEXT  (1u << 30) /* positions in a word are 31 bits */
+#define GLA__TOK_MAX_AFFIX 64         /* ids that the post-processor adds on one side */
 
 /* ---- vocabulary and merges (bpe.c) ---- */
 
@@ -185,11 +185,11 @@ struct gla_tokenizer {
     gla__vocab added_ids;
     gla__trie raw, normalized;
 
-    gla__normal normals[GLA_TOK_MAX_STEPS];
-    gla__pre pres[GLA_TOK_MAX_STEPS];
-    gla__decode decodes[GLA_TOK_MAX_STEPS];
+    gla__normal normals[GLA__TOK_MAX_STEPS];
+    gla__pre pres[GLA__TOK_MAX_STEPS];
+    gla__decode decodes[GLA__TOK_MAX_STEPS];
     uint32_t n_normals, n_pres, n_decodes;
-    int32_t prefix[GLA_TOK_MAX_AFFIX], suffix[GLA_TOK_MAX_AFFIX];
+    int32_t prefix[GLA__TOK_MAX_AFFIX], suffix[GLA__TOK_MAX_AFFIX];
     uint32_t n_prefix, n_suffix;
 };
 
@@ -216,9 +216,9 @@ typedef struct gla__encoder {
     size_t n_symbols, symbols_capacity;
     uint64_t *heap; /* rank << 32 | position of the left symbol: lowest first */
     size_t n_heap, heap_capacity;
-    gla__bytes mapped;                   /* a word through the byte map */
-    gla__bytes normal[2];                /* the text before and after a normalizer */
-    gla__bytes texts[GLA_TOK_MAX_STEPS]; /* of pre-tokenizers that change it */
+    gla__bytes mapped;                    /* a word through the byte map */
+    gla__bytes normal[2];                 /* the text before and after a normalizer */
+    gla__bytes texts[GLA__TOK_MAX_STEPS]; /* of pre-tokenizers that change it */
     gla__regex_scratch scratch;
 } gla__encoder;
 

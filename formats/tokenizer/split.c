@@ -168,9 +168,9 @@ gla_status gla__pretokenize(gla__encoder *e, uint32_t i, const char *s, size_t n
 
     if (!n)
         return GLA_OK;
-    if (n > GLA_TOK_MAX_TEXT)
+    if (n > GLA__TOK_MAX_TEXT)
         return gla__fail(e->diag, GLA_E_LIMIT, "a piece of %zu bytes, at most %u", n,
-                         GLA_TOK_MAX_TEXT);
+                         GLA__TOK_MAX_TEXT);
     if (i == e->t->n_pres)
         return gla__bpe(e, s, n, false);
     p.step = step;

@@ -139,7 +139,7 @@ static gla_status walk(reader *r, const json_t *part, const char *what, const ch
 
 static gla_status too_many(reader *r, const char *what)
 {
-    return gla__fail(r->diag, GLA_E_LIMIT, "more than %d %s", GLA_TOK_MAX_STEPS, what);
+    return gla__fail(r->diag, GLA_E_LIMIT, "more than %d %s", GLA__TOK_MAX_STEPS, what);
 }
 
 /* ---- normalizers ---- */
@@ -167,7 +167,7 @@ static gla_status read_normalizer(reader *r, const json_t *part, const char *typ
     gla__normal *n = &r->t->normals[r->t->n_normals];
     gla_status st;
 
-    if (r->t->n_normals == GLA_TOK_MAX_STEPS)
+    if (r->t->n_normals == GLA__TOK_MAX_STEPS)
         return too_many(r, "normalizers");
     r->t->n_normals++;
     if (unicode_form(type, &n->option)) {
@@ -212,7 +212,7 @@ static gla__pre *add_pre(reader *r, gla__pre_kind kind, gla__behavior behavior)
 {
     gla__pre *p;
 
-    if (r->t->n_pres == GLA_TOK_MAX_STEPS) {
+    if (r->t->n_pres == GLA__TOK_MAX_STEPS) {
         (void)too_many(r, "pre-tokenizers");
         return NULL;
     }
@@ -347,10 +347,10 @@ static gla_status add_affix(reader *r, const json_t *id, bool behind)
     uint32_t *n = behind ? &t->n_suffix : &t->n_prefix;
     uint64_t value;
 
-    if (*n == GLA_TOK_MAX_AFFIX)
+    if (*n == GLA__TOK_MAX_AFFIX)
         return gla__fail(r->diag, GLA_E_LIMIT, "post_processor: more than %d ids",
-                         GLA_TOK_MAX_AFFIX);
-    if (gla__json_u64(id, &value) || value >= GLA_TOK_MAX_ID)
+                         GLA__TOK_MAX_AFFIX);
+    if (gla__json_u64(id, &value) || value >= GLA__TOK_MAX_ID)
         return bad(r, "post_processor", "ids", "token ids");
     (behind ? t->suffix : t->prefix)[(*n)++] = (int32_t)value;
     return GLA_OK;
@@ -444,7 +444,7 @@ static gla_status read_decoder(reader *r, const json_t *part, const char *type)
     gla__prepend prepend;
     gla_status st;
 
-    if (r->t->n_decodes == GLA_TOK_MAX_STEPS)
+    if (r->t->n_decodes == GLA__TOK_MAX_STEPS)
         return too_many(r, "decoders");
     r->t->n_decodes++;
     if (!strcmp(type, "Fuse")) {

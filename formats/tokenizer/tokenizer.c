@@ -62,7 +62,7 @@ gla_status gla_tokenizer_parse(const char *json, size_t size, const char *name, 
     gla_status st;
 
     *out = NULL;
-    st = gla__json_parse(json, size, GLA_TOK_MAX_FILE, name, &root, diag);
+    st = gla__json_parse(json, size, GLA__TOK_MAX_FILE, name, &root, diag);
     if (st)
         return st;
     st = build(root, name, out, diag);
@@ -80,7 +80,7 @@ gla_status gla_tokenizer_open(const char *path, gla_tokenizer **out, gla_diag *d
     file = gla__is_dir(path) ? gla__path_join(path, "tokenizer.json") : gla__strdup(path);
     if (!file)
         return gla__fail_nomem(diag, "path");
-    st = gla__json_read(file, GLA_TOK_MAX_FILE, &root, diag);
+    st = gla__json_read(file, GLA__TOK_MAX_FILE, &root, diag);
     if (!st)
         st = build(root, file, out, diag);
     json_decref(root);
@@ -121,9 +121,9 @@ gla_status gla_tokenizer_encode(const gla_tokenizer *tok, const char *text, size
     *ids = NULL;
     *n = 0;
     gla__diag_clear(diag);
-    if (size > GLA_TOK_MAX_TEXT)
+    if (size > GLA__TOK_MAX_TEXT)
         return gla__fail(diag, GLA_E_LIMIT, "text of %zu bytes, at most %u are encoded at once",
-                         size, GLA_TOK_MAX_TEXT);
+                         size, GLA__TOK_MAX_TEXT);
     valid = gla__utf8_valid(text, size);
     if (valid != size) {
         st = gla__fail(diag, GLA_E_INVALID, "text is not UTF-8 at byte %zu", valid);

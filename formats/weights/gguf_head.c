@@ -102,9 +102,9 @@ static gla_status take_name(gla__gguf_part *g, char **out, gla_diag *diag)
     gla_status st = take_u64(g, &n, diag);
 
     *out = NULL;
-    if (!st && n > GLA_MAX_TENSOR_NAME)
+    if (!st && n > GLA__MAX_TENSOR_NAME)
         st = gla__fail(diag, GLA_E_LIMIT, "a name of %" PRIu64 " bytes, at most %u allowed", n,
-                       GLA_MAX_TENSOR_NAME);
+                       GLA__MAX_TENSOR_NAME);
     if (!st)
         st = need(g, n, diag);
     if (!st)

@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/io.h"
 #include "base/parallel.h"
+#include "base/zstd.h"
 #include "formats/text/json.h"
 #include "formats/weights/glaw_chunk.h"
 #include "formats/weights/glaw_form.h"
@@ -147,37 +148,37 @@ static gla_status check_header(const glaw_file *g, const uint8_t *h, gla_diag *d
 {
     uint64_t end;
 
-    if (memcmp(h, GLA_GLAW_MAGIC, 8))
+    if (memcmp(h, GLA__GLAW_MAGIC, 8))
         return bad_header(0, "not a glaw file", diag);
-    if (gla__load_u64(h + GLA_GLAW_AT_HASH) != XXH3_64bits(h, GLA_GLAW_AT_HASH))
+    if (gla__load_u64(h + GLA__GLAW_AT_HASH) != XXH3_64bits(h, GLA__GLAW_AT_HASH))
         return gla__fail(diag, GLA_E_CHECKSUM, "checksum of the header does not match");
-    if (gla__load_u32(h + GLA_GLAW_AT_VERSION) != GLA_GLAW_VERSION)
+    if (gla__load_u32(h + GLA__GLAW_AT_VERSION) != GLA__GLAW_VERSION)
         return gla__fail(diag, GLA_E_VERSION, "glaw version %" PRIu32 ", this program reads %u",
-                         gla__load_u32(h + GLA_GLAW_AT_VERSION), GLA_GLAW_VERSION);
-    if (gla__load_u32(h + GLA_GLAW_AT_HEADER_SIZE) != GLA_GLAW_HEADER)
-        return bad_header(GLA_GLAW_AT_HEADER_SIZE, "header size is not 64", diag);
-    if (gla__load_u64(h + GLA_GLAW_AT_FILE_SIZE) != g->file.size) {
+                         gla__load_u32(h + GLA__GLAW_AT_VERSION), GLA__GLAW_VERSION);
+    if (gla__load_u32(h + GLA__GLAW_AT_HEADER_SIZE) != GLA__GLAW_HEADER)
+        return bad_header(GLA__GLAW_AT_HEADER_SIZE, "header size is not 64", diag);
+    if (gla__load_u64(h + GLA__GLAW_AT_FILE_SIZE) != g->file.size) {
         gla__fail(diag, GLA_E_CORRUPT, "file has %" PRIu64 " bytes, its header says %" PRIu64,
-                  g->file.size, gla__load_u64(h + GLA_GLAW_AT_FILE_SIZE));
-        gla__at_offset(diag, GLA_GLAW_AT_FILE_SIZE);
+                  g->file.size, gla__load_u64(h + GLA__GLAW_AT_FILE_SIZE));
+        gla__at_offset(diag, GLA__GLAW_AT_FILE_SIZE);
         return GLA_E_CORRUPT;
     }
-    if (gla__load_u64(h + GLA_GLAW_AT_INDEX) < GLA_GLAW_HEADER ||
-        !gla__add_u64(gla__load_u64(h + GLA_GLAW_AT_INDEX),
-                      gla__load_u64(h + GLA_GLAW_AT_INDEX_STORED), &end) ||
+    if (gla__load_u64(h + GLA__GLAW_AT_INDEX) < GLA__GLAW_HEADER ||
+        !gla__add_u64(gla__load_u64(h + GLA__GLAW_AT_INDEX),
+                      gla__load_u64(h + GLA__GLAW_AT_INDEX_STORED), &end) ||
         end != g->file.size)
-        return bad_header(GLA_GLAW_AT_INDEX, "the index does not end where the file does", diag);
+        return bad_header(GLA__GLAW_AT_INDEX, "the index does not end where the file does", diag);
     return GLA_OK;
 }
 
 static gla_status read_index_text(glaw_file *g, const uint8_t *h, uint8_t **text, size_t *size,
                                   gla_diag *diag)
 {
-    const uint64_t stored = gla__load_u64(h + GLA_GLAW_AT_INDEX_STORED);
-    const uint64_t raw = gla__load_u64(h + GLA_GLAW_AT_INDEX_RAW);
+    const uint64_t stored = gla__load_u64(h + GLA__GLAW_AT_INDEX_STORED);
+    const uint64_t raw = gla__load_u64(h + GLA__GLAW_AT_INDEX_RAW);
     const uint64_t limit = g->limits.max_index_bytes;
-    gla__codec *c = gla__codec_take(g->codecs);
     uint8_t *packed = NULL;
+    gla__zstd zstd = {0};
     gla_status st;
 
     *text = NULL;
@@ -191,18 +192,18 @@ static gla_status read_index_text(glaw_file *g, const uint8_t *h, uint8_t **text
     }
     packed = gla__alloc((size_t)stored);
     *text = gla__alloc((size_t)raw);
-    if (!c || !packed || !*text) {
+    if (!packed || !*text) {
         st = gla__fail_nomem(diag, "the index");
         goto out;
     }
     st = gla__file_read(&g->file, g->index_offset, packed, (size_t)stored, diag);
     if (!st)
-        st = gla__zstd_decode(c, packed, (size_t)stored, *text, (size_t)raw, diag);
+        st = gla__zstd_decode(&zstd, packed, (size_t)stored, *text, (size_t)raw, diag);
     if (!st && XXH3_64bits(*text, (size_t)raw) != g->index_hash)
         st = gla__fail(diag, GLA_E_CHECKSUM, "checksum of the index does not match");
     *size = (size_t)raw;
 out:
-    gla__codec_give(g->codecs, c);
+    gla__zstd_deinit(&zstd);
     gla__free(packed);
     if (st) {
         gla__free(*text);
@@ -304,12 +305,12 @@ static gla_status read_chunk_entry(const glaw_file *g, glaw_chunk *c, uint32_t u
         gla__json_u64(json_array_get(entry, 2), &raw) ||
         !parse_hash(json_array_get(entry, 3), &c->hash))
         return not_as_described("a chunk", diag);
-    if (!raw || raw > GLA_CHUNK_MAX_RAW || raw % unit)
+    if (!raw || raw > GLA__CHUNK_MAX_RAW || raw % unit)
         return gla__fail(diag, GLA_E_CORRUPT, "a chunk of %" PRIu64 " raw bytes", raw);
-    if (!stored || stored > raw + GLA_CHUNK_MAX_TABLE)
+    if (!stored || stored > raw + GLA__CHUNK_MAX_TABLE)
         return gla__fail(diag, GLA_E_CORRUPT, "a chunk of %" PRIu64 " raw bytes stored in %" PRIu64,
                          raw, stored);
-    if (c->offset < GLA_GLAW_HEADER || c->offset > g->index_offset ||
+    if (c->offset < GLA__GLAW_HEADER || c->offset > g->index_offset ||
         stored > g->index_offset - c->offset)
         return gla__fail(diag, GLA_E_CORRUPT,
                          "a chunk of %" PRIu64 " bytes at %" PRIu64 " is outside the file's data",
@@ -425,9 +426,10 @@ static gla_status read_tensors(glaw_file *g, gla_diag *diag)
     g->base.tensors = tensors;
     g->base.stride = sizeof(*tensors);
     for (size_t i = 0; i < n; i++) {
-        const gla_status st =
-            (g->base.n++, read_tensor(g, &tensors[i], json_array_get(list, i), &total, diag));
+        gla_status st;
 
+        g->base.n++; /* first: closing releases what there is of it */
+        st = read_tensor(g, &tensors[i], json_array_get(list, i), &total, diag);
         if (st)
             return st;
         if (i && strcmp(tensors[i - 1].info.name, tensors[i].info.name) >= 0)
@@ -452,7 +454,7 @@ static gla_status check_no_holes(const glaw_file *g, gla_diag *diag)
     const glaw_tensor *tensors = g->base.tensors;
     const glaw_chunk **all;
     size_t n = 0;
-    uint64_t at = GLA_GLAW_HEADER;
+    uint64_t at = GLA__GLAW_HEADER;
 
     for (uint32_t i = 0; i < g->base.n; i++)
         n += tensors[i].n_chunks;
@@ -477,7 +479,7 @@ static gla_status check_no_holes(const glaw_file *g, gla_diag *diag)
 
 static gla_status load_index(glaw_file *g, gla_diag *diag)
 {
-    uint8_t h[GLA_GLAW_HEADER], *text;
+    uint8_t h[GLA__GLAW_HEADER], *text;
     size_t size;
     gla_status st = gla__file_read(&g->file, 0, h, sizeof(h), diag);
 
@@ -485,8 +487,8 @@ static gla_status load_index(glaw_file *g, gla_diag *diag)
         st = check_header(g, h, diag);
     if (st)
         return st;
-    g->index_offset = gla__load_u64(h + GLA_GLAW_AT_INDEX);
-    g->index_hash = gla__load_u64(h + GLA_GLAW_AT_INDEX_HASH);
+    g->index_offset = gla__load_u64(h + GLA__GLAW_AT_INDEX);
+    g->index_hash = gla__load_u64(h + GLA__GLAW_AT_INDEX_HASH);
     st = read_index_text(g, h, &text, &size, diag);
     if (st)
         return st;
@@ -518,7 +520,7 @@ gla_status gla__glaw_open(const char *path, const gla_limits *limits, gla_weight
     g->file.fd = -1;
     g->limits = *limits;
     if (!g->limits.max_index_bytes)
-        g->limits.max_index_bytes = GLA_GLAW_MAX_INDEX;
+        g->limits.max_index_bytes = GLA__GLAW_MAX_INDEX;
     g->base.path = gla__strdup(path);
     g->codecs = gla__alloc_zero(sizeof(*g->codecs));
     if (g->codecs)

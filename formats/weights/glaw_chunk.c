@@ -1,39 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define ZSTD_STATIC_LINKING_ONLY /* custom memory, literal compression: see the README */
 #include "formats/weights/glaw_chunk.h"
 
 #include <string.h>
-#include <zstd.h>
-#include <zstd_errors.h>
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "base/zstd.h"
 #include "formats/weights/planes.h"
 #include "formats/weights/reader.h"
 
 #define AS_IS 0x80000000u
 
 struct gla__codec {
-    ZSTD_CCtx *compress; /* made when first needed */
-    ZSTD_DCtx *decompress;
+    gla__zstd zstd;
     uint8_t *buffer, *planes;
     size_t buffer_size, planes_size;
     gla__codec *next;
 };
-
-static void *zstd_alloc(void *ctx, size_t n)
-{
-    (void)ctx;
-    return gla__alloc(n);
-}
-
-static void zstd_free(void *ctx, void *p)
-{
-    (void)ctx;
-    gla__free(p);
-}
-
-static const ZSTD_customMem zstd_memory = {zstd_alloc, zstd_free, NULL};
 
 /* ---- pool ---------------------------------------------------------------- */
 
@@ -45,8 +28,7 @@ void gla__codec_pool_init(gla__codec_pool *p)
 
 static void destroy_codec(gla__codec *c)
 {
-    ZSTD_freeCCtx(c->compress);
-    ZSTD_freeDCtx(c->decompress);
+    gla__zstd_deinit(&c->zstd);
     gla__free(c->buffer);
     gla__free(c->planes);
     gla__free(c);
@@ -100,82 +82,6 @@ uint8_t *gla__codec_buffer(gla__codec *c, size_t n)
     return at_least(&c->buffer, &c->buffer_size, n);
 }
 
-/* ---- one frame ----------------------------------------------------------- */
-
-gla_status gla__zstd_decode(gla__codec *c, const uint8_t *stored, size_t n_stored, uint8_t *raw,
-                            size_t n, gla_diag *diag)
-{
-    size_t got;
-
-    if (!c->decompress)
-        c->decompress = ZSTD_createDCtx_advanced(zstd_memory);
-    if (!c->decompress)
-        return gla__fail_nomem(diag, "zstd");
-    if (n_stored < 4 || gla__load_u32(stored) != ZSTD_MAGICNUMBER ||
-        ZSTD_getFrameContentSize(stored, n_stored) != n ||
-        ZSTD_findFrameCompressedSize(stored, n_stored) != n_stored)
-        return gla__fail(diag, GLA_E_CORRUPT, "not one zstd frame of %zu bytes", n);
-    got = ZSTD_decompressDCtx(c->decompress, raw, n, stored, n_stored);
-    if (ZSTD_isError(got))
-        return ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation
-                   ? gla__fail_nomem(diag, "zstd")
-                   : gla__fail(diag, GLA_E_CORRUPT, "zstd: %s", ZSTD_getErrorName(got));
-    if (got != n)
-        return gla__fail(diag, GLA_E_CORRUPT, "a zstd frame gave %zu bytes instead of %zu", got, n);
-    return GLA_OK;
-}
-
-/* Level 0 is ours: the planes of weights have no repetitions worth looking for, only an uneven
- * distribution of bytes.  A large step makes zstd look almost nowhere (but find long runs of
- * equal bytes all the same), and literals are compressed although its fast modes would not. */
-static void set_level(ZSTD_CCtx *c, int level)
-{
-    ZSTD_CCtx_reset(c, ZSTD_reset_session_and_parameters);
-    ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level ? level : -64);
-    if (!level)
-        ZSTD_CCtx_setParameter(c, ZSTD_c_literalCompressionMode, ZSTD_ps_enable);
-    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 0);
-    ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, 1);
-}
-
-/* *got = stored size, or 0 when it does not fit in `room`. */
-static gla_status compress(gla__codec *c, int level, const uint8_t *raw, size_t n, uint8_t *out,
-                           size_t room, size_t *got, gla_diag *diag)
-{
-    *got = 0;
-    if (!c->compress)
-        c->compress = ZSTD_createCCtx_advanced(zstd_memory);
-    if (!c->compress)
-        return gla__fail_nomem(diag, "zstd");
-    set_level(c->compress, level);
-    *got = ZSTD_compress2(c->compress, out, room, raw, n);
-    if (!ZSTD_isError(*got))
-        return GLA_OK;
-    if (ZSTD_getErrorCode(*got) == ZSTD_error_dstSize_tooSmall) {
-        *got = 0;
-        return GLA_OK;
-    }
-    return gla__fail_nomem(diag, ZSTD_getErrorName(*got));
-}
-
-gla_status gla__zstd_encode(gla__codec *c, int level, const uint8_t *raw, size_t n, uint8_t **out,
-                            size_t *n_stored, gla_diag *diag)
-{
-    const size_t room = ZSTD_compressBound(n);
-    gla_status st;
-
-    *n_stored = 0;
-    *out = gla__alloc(room);
-    if (!*out)
-        return gla__fail_nomem(diag, "zstd");
-    st = compress(c, level, raw, n, *out, room, n_stored, diag);
-    if (st) {
-        gla__free(*out);
-        *out = NULL;
-    }
-    return st;
-}
-
 /* ---- chunks -------------------------------------------------------------- */
 
 uint32_t gla__chunk_planes(uint32_t dtype)
@@ -201,7 +107,7 @@ gla_status gla__chunk_encode(gla__codec *c, uint32_t dtype, int level, const uin
 {
     const uint32_t n_planes = gla__chunk_planes(dtype);
     const size_t each = n / n_planes;
-    uint8_t *out = gla__codec_buffer(c, n + GLA_CHUNK_MAX_TABLE);
+    uint8_t *out = gla__codec_buffer(c, n + GLA__CHUNK_MAX_TABLE);
     uint8_t *split[4], *planes = at_least(&c->planes, &c->planes_size, n);
     size_t used = 4 * (size_t)n_planes;
 
@@ -220,8 +126,8 @@ gla_status gla__chunk_encode(gla__codec *c, uint32_t dtype, int level, const uin
     for (uint32_t i = 0; i < n_planes; i++) {
         size_t got;
         /* less than 1/64 saved is not worth the time of decoding it */
-        const gla_status st =
-            compress(c, level, split[i], each, out + used, each - each / 64, &got, diag);
+        const gla_status st = gla__zstd_encode(&c->zstd, level, split[i], each, out + used,
+                                               each - each / 64, &got, diag);
 
         if (st)
             return st;
@@ -258,7 +164,7 @@ gla_status gla__chunk_decode(gla__codec *c, uint32_t dtype, const uint8_t *store
         at += size;
         if (!(entry & AS_IS)) {
             const gla_status st =
-                gla__zstd_decode(c, parts[i], size, planes + i * each, each, diag);
+                gla__zstd_decode(&c->zstd, parts[i], size, planes + i * each, each, diag);
 
             if (st)
                 return st;

@@ -14,9 +14,9 @@
 #include <gla/status.h>
 #include <pthread.h>
 
-#define GLA_CHUNK_MAX_RAW   (16u << 20) /* that a reader accepts */
-#define GLA_CHUNK_RAW       (1u << 20)  /* that our writer makes */
-#define GLA_CHUNK_MAX_TABLE 16u         /* bytes of the table of planes */
+#define GLA__CHUNK_MAX_RAW   (16u << 20) /* that a reader accepts */
+#define GLA__CHUNK_RAW       (1u << 20)  /* that our writer makes */
+#define GLA__CHUNK_MAX_TABLE 16u         /* bytes of the table of planes */
 
 typedef struct gla__codec gla__codec;
 typedef struct gla__codec_pool {
@@ -40,12 +40,5 @@ gla_status gla__chunk_encode(gla__codec *c, uint32_t dtype, int level, const uin
                              const uint8_t **stored, size_t *n_stored, gla_diag *diag);
 gla_status gla__chunk_decode(gla__codec *c, uint32_t dtype, const uint8_t *stored, size_t n_stored,
                              uint8_t *raw, size_t n, gla_diag *diag);
-
-/* One zstd frame of exactly `n` bytes, nothing after it. */
-gla_status gla__zstd_decode(gla__codec *c, const uint8_t *stored, size_t n_stored, uint8_t *raw,
-                            size_t n, gla_diag *diag);
-/* Into *out (gla__free). */
-gla_status gla__zstd_encode(gla__codec *c, int level, const uint8_t *raw, size_t n, uint8_t **out,
-                            size_t *n_stored, gla_diag *diag);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/diag.h"
 #include "base/io.h"
 #include "base/parallel.h"
+#include "base/zstd.h"
 #include "formats/text/json.h"
 #include "formats/text/utf8.h"
 #include "formats/weights/glaw.h"
@@ -24,7 +25,7 @@
 #define BATCH_CHUNKS 1024u
 
 /* Quantisation of every chunk's raw size but a tensor's last. */
-_Static_assert(GLA_CHUNK_RAW % 64 == 0, "chunks are cut between numbers");
+_Static_assert(GLA__CHUNK_RAW % 64 == 0, "chunks are cut between numbers");
 
 typedef struct batch_chunk {
     json_t *list;   /* "chunks" of its tensor, borrowed */
@@ -47,7 +48,7 @@ struct gla__glaw_writer {
     json_t *chunks; /* borrowed; NULL: none */
     uint32_t dtype;
     uint64_t expected, given;
-    char name[GLA_MAX_TENSOR_NAME + 1];
+    char name[GLA__MAX_TENSOR_NAME + 1];
     /* the batch: [used] bytes, cut into n chunks; the last one grows while `growing` */
     uint8_t *batch;
     size_t used;
@@ -163,7 +164,7 @@ static gla_status grow_chunk(gla__glaw_writer *w, batch_chunk **out, gla_diag *d
     if (!w->growing) {
         const size_t start = (w->used + 63) & ~(size_t)63;
 
-        if (w->n_pending == BATCH_CHUNKS || start + GLA_CHUNK_RAW > BATCH_BYTES) {
+        if (w->n_pending == BATCH_CHUNKS || start + GLA__CHUNK_RAW > BATCH_BYTES) {
             st = flush(w, diag);
             if (st)
                 return st;
@@ -258,13 +259,13 @@ gla_status gla__glaw_write(gla__glaw_writer *w, const void *data, size_t n, gla_
 
         if (st)
             return st;
-        take = GLA_CHUNK_RAW - c->raw < n ? GLA_CHUNK_RAW - c->raw : n;
+        take = GLA__CHUNK_RAW - c->raw < n ? GLA__CHUNK_RAW - c->raw : n;
         memcpy(w->batch + w->used, from, take);
         c->raw += take;
         w->used += take;
         from += take;
         n -= take;
-        if (c->raw == GLA_CHUNK_RAW)
+        if (c->raw == GLA__CHUNK_RAW)
             w->growing = false;
     }
     return GLA_OK;
@@ -332,7 +333,7 @@ gla_status gla__glaw_add_file(gla__glaw_writer *w, const char *name, const char 
 
 gla_status gla__glaw_create(const char *path, int level, gla__glaw_writer **out, gla_diag *diag)
 {
-    static const uint8_t no_header[GLA_GLAW_HEADER];
+    static const uint8_t no_header[GLA__GLAW_HEADER];
     gla__glaw_writer *w = gla__alloc_zero(sizeof(*w));
     gla_status st;
 
@@ -402,28 +403,31 @@ static gla_status sort_tensors(gla__glaw_writer *w, gla_diag *diag)
 
 static gla_status write_index(gla__glaw_writer *w, const char *text, size_t size, gla_diag *diag)
 {
-    uint8_t h[GLA_GLAW_HEADER] = {0}, *packed = NULL;
-    gla__codec *codec = gla__codec_take(&w->codecs);
-    size_t stored = 0;
-    gla_status st =
-        codec ? gla__zstd_encode(codec, 9, (const uint8_t *)text, size, &packed, &stored, diag)
-              : gla__fail_nomem(diag, "the index");
+    const size_t room = gla__zstd_bound(size);
+    uint8_t h[GLA__GLAW_HEADER] = {0}, *packed = gla__alloc(room);
+    gla__zstd zstd = {0};
+    size_t stored;
+    gla_status st;
 
-    gla__codec_give(&w->codecs, codec);
+    if (!packed)
+        return gla__fail_nomem(diag, "the index");
+    st = gla__zstd_encode(&zstd, 9, (const uint8_t *)text, size, packed, room, &stored, diag);
+    gla__zstd_deinit(&zstd);
     if (st)
-        return st;
-    memcpy(h, GLA_GLAW_MAGIC, 8);
-    gla__store_u32(h + GLA_GLAW_AT_VERSION, GLA_GLAW_VERSION);
-    gla__store_u32(h + GLA_GLAW_AT_HEADER_SIZE, GLA_GLAW_HEADER);
-    gla__store_u64(h + GLA_GLAW_AT_INDEX, w->file.written);
-    gla__store_u64(h + GLA_GLAW_AT_INDEX_STORED, stored);
-    gla__store_u64(h + GLA_GLAW_AT_INDEX_RAW, size);
-    gla__store_u64(h + GLA_GLAW_AT_INDEX_HASH, XXH3_64bits(text, size));
-    gla__store_u64(h + GLA_GLAW_AT_FILE_SIZE, w->file.written + stored);
-    gla__store_u64(h + GLA_GLAW_AT_HASH, XXH3_64bits(h, GLA_GLAW_AT_HASH));
+        goto out;
+    memcpy(h, GLA__GLAW_MAGIC, 8);
+    gla__store_u32(h + GLA__GLAW_AT_VERSION, GLA__GLAW_VERSION);
+    gla__store_u32(h + GLA__GLAW_AT_HEADER_SIZE, GLA__GLAW_HEADER);
+    gla__store_u64(h + GLA__GLAW_AT_INDEX, w->file.written);
+    gla__store_u64(h + GLA__GLAW_AT_INDEX_STORED, stored);
+    gla__store_u64(h + GLA__GLAW_AT_INDEX_RAW, size);
+    gla__store_u64(h + GLA__GLAW_AT_INDEX_HASH, XXH3_64bits(text, size));
+    gla__store_u64(h + GLA__GLAW_AT_FILE_SIZE, w->file.written + stored);
+    gla__store_u64(h + GLA__GLAW_AT_HASH, XXH3_64bits(h, GLA__GLAW_AT_HASH));
     st = gla__writer_write(&w->file, packed, stored, diag);
     if (!st)
         st = gla__writer_write_at(&w->file, 0, h, sizeof(h), diag);
+out:
     gla__free(packed);
     return st;
 }
@@ -441,9 +445,9 @@ gla_status gla__glaw_finish(gla__glaw_writer *w, gla_diag *diag)
         st = sort_tensors(w, diag);
     if (!st)
         st = gla__json_print(w->index, &text, &size, diag);
-    if (!st && size > GLA_GLAW_MAX_INDEX)
+    if (!st && size > GLA__GLAW_MAX_INDEX)
         st = gla__fail(diag, GLA_E_LIMIT, "an index of %zu bytes, at most %" PRIu64 " allowed",
-                       size, GLA_GLAW_MAX_INDEX);
+                       size, GLA__GLAW_MAX_INDEX);
     if (!st)
         st = write_index(w, text, size, diag);
     gla__free(text);

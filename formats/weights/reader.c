@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 #include <xxhash.h>
 
 #include "base/alloc.h"
@@ -11,6 +10,7 @@
 #include "base/diag.h"
 #include "base/memory.h"
 #include "base/parallel.h"
+#include "formats/text/utf8.h"
 #include "base/tensor.h"
 
 /* ---- an open file ------------------------------------------------------------ */
@@ -75,21 +75,16 @@ gla_limits gla__limits(const gla_limits *limits)
 
 gla_status gla__check_tensor_name(const char *name, size_t n, gla_diag *diag)
 {
-    size_t at = 0;
-
-    if (!n || n > GLA_MAX_TENSOR_NAME)
+    if (!n || n > GLA__MAX_TENSOR_NAME)
         return gla__fail(diag, GLA_E_CORRUPT, "a tensor name of %zu bytes, 1 to %u allowed", n,
-                         GLA_MAX_TENSOR_NAME);
-    while (at < n) {
-        utf8proc_int32_t c;
-        const utf8proc_ssize_t step =
-            utf8proc_iterate((const utf8proc_uint8_t *)name + at, (utf8proc_ssize_t)(n - at), &c);
+                         GLA__MAX_TENSOR_NAME);
+    if (gla__utf8_valid(name, n) != n)
+        return gla__fail(diag, GLA_E_CORRUPT, "a tensor name is not UTF-8");
+    for (size_t at = 0, step; at < n; at += step) {
+        const int32_t c = gla__utf8_next(name + at, &step);
 
-        if (step <= 0)
-            return gla__fail(diag, GLA_E_CORRUPT, "a tensor name is not UTF-8");
         if (c < 0x20 || (c >= 0x7f && c < 0xa0))
             return gla__fail(diag, GLA_E_CORRUPT, "a control character in a tensor name");
-        at += (size_t)step;
     }
     return GLA_OK;
 }

@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/io.h"
 
-#define GLA_MAX_TENSOR_NAME 255u
+#define GLA__MAX_TENSOR_NAME 255u
 
 typedef struct gla__weights_ops {
     /* info belongs to this file; dst has info->raw_bytes.  Names neither file nor tensor. */

@@ -197,7 +197,7 @@ gla_status gla__safetensors_parse_header(const char *text, size_t size, uint64_t
     if (!size || text[0] != '{')
         return gla__fail(diag, GLA_E_CORRUPT, "the header does not begin with {");
     st = gla__json_parse(text, size,
-                         l.max_index_bytes ? l.max_index_bytes : GLA_SAFETENSORS_MAX_HEADER,
+                         l.max_index_bytes ? l.max_index_bytes : GLA__SAFETENSORS_MAX_HEADER,
                          "header", &root, diag);
     if (st)
         return st;
@@ -228,7 +228,7 @@ static gla_status read_header(shard *s, const gla_limits *limits, gla__st_entry 
                               uint32_t *n, gla_diag *diag)
 {
     const uint64_t limit =
-        limits->max_index_bytes ? limits->max_index_bytes : GLA_SAFETENSORS_MAX_HEADER;
+        limits->max_index_bytes ? limits->max_index_bytes : GLA__SAFETENSORS_MAX_HEADER;
     uint8_t length[8];
     uint64_t size, data_bytes;
     gla_status st = gla__file_read(&s->file, 0, length, sizeof(length), diag);
@@ -489,8 +489,8 @@ gla_status gla__safetensors_open_sharded(const char *path, const gla_limits *lim
 
     *out = NULL;
     st = gla__json_read(
-        path, limits->max_index_bytes ? limits->max_index_bytes : GLA_SAFETENSORS_MAX_HEADER, &root,
-        diag);
+        path, limits->max_index_bytes ? limits->max_index_bytes : GLA__SAFETENSORS_MAX_HEADER,
+        &root, diag);
     if (st)
         return st;
     map = json_object_get(root, "weight_map");

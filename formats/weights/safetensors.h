@@ -12,7 +12,7 @@
 #include <gla/weights.h>
 #include <stdbool.h>
 
-#define GLA_SAFETENSORS_MAX_HEADER UINT64_C(100000000)
+#define GLA__SAFETENSORS_MAX_HEADER UINT64_C(100000000)
 
 bool gla__is_safetensors(const gla_weights *w);
 /* Number of files; 0 for other formats. */

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # includes.sh SOURCE_DIR - reads the #include lines of the tree and fails on anything that does not go
-# downwards through the rooms of rooms.txt, on public headers a room has no business with, and on files
-# that include each other in a circle.
+# downwards through the rooms of rooms.txt, on public headers a room has no business with, on files that
+# include each other in a circle, and on macros of ours that look public.
 set -eu
 cd "$1"
 
@@ -28,6 +28,9 @@ find core formats layers plugins tools -name '*.[ch]' | sort | xargs awk "$(cat 
         }
     }
     !public { lines[room]++ }
+    !public && FILENAME ~ /\.h$/ && /^#[ \t]*define[ \t]+GLA_[A-Z]/ && !/_H$/ && FILENAME !~ /kernels/ {
+        wrong("names between files begin with GLA__")
+    }
     /^[ \t]*#[ \t]*include[ \t]*[<"]/ {
         header = $0
         sub(/^[ \t]*#[ \t]*include[ \t]*/, "", header)

@@ -7,17 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/splitmix.h"
+
 #define SEEDS 200
 
 static uint64_t state;
 
 static uint32_t below(uint32_t n)
 {
-    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ z >> 31) >> 33) % n;
+    return (uint32_t)(gla__splitmix_next(&state) >> 33) % n;
 }
 
 static double random_number(void)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/splitmix.h"
 #include "formats/weights/planes.h"
 #include "support/temp_file.h"
 
@@ -20,18 +21,9 @@
 static uint64_t state;
 static gla_diag diag;
 
-static uint64_t next(void)
-{
-    uint64_t z = state += UINT64_C(0x9e3779b97f4a7c15);
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 static uint32_t below(uint32_t n)
 {
-    return (uint32_t)(next() >> 33) % n;
+    return (uint32_t)(gla__splitmix_next(&state) >> 33) % n;
 }
 
 typedef struct made {
@@ -47,10 +39,10 @@ static void fill(uint8_t *data, size_t n)
     const uint32_t kind = below(4), value = below(256);
 
     for (size_t i = 0; i < n; i++)
-        data[i] = kind == 0   ? (uint8_t)next()
+        data[i] = kind == 0   ? (uint8_t)gla__splitmix_next(&state)
                   : kind == 1 ? 0
                   : kind == 2 ? (uint8_t)value
-                              : (uint8_t)(next() >> 60);
+                              : (uint8_t)(gla__splitmix_next(&state) >> 60);
 }
 
 static void make(made *m, uint32_t i)

@@ -9,17 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/splitmix.h"
+
 typedef struct rng {
     uint64_t state;
 } rng;
 
 static inline uint64_t rng_next(rng *r)
 {
-    uint64_t x = r->state += UINT64_C(0x9e3779b97f4a7c15);
-
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
+    return gla__splitmix_next(&r->state);
 }
 
 /* [0, n) */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/splitmix.h"
 #include "math/math.h"
 
 typedef struct math_test {
@@ -45,22 +46,13 @@ static inline void math_test_cpu(const char *isa)
     setenv("GLA_CPU", isa, 1);
 }
 
-static inline uint64_t math_test_bits(uint64_t *seed)
-{
-    *seed += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = *seed;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 /* Sum of uniform numbers: near a normal distribution. */
 static inline float math_test_normal(uint64_t *seed)
 {
     double s = 0;
 
     for (int i = 0; i < 6; i++)
-        s += (double)(math_test_bits(seed) >> 11) * 0x1p-53;
+        s += (double)(gla__splitmix_next(seed) >> 11) * 0x1p-53;
     return (float)((s - 3.0) * 1.4142135623730951);
 }
 

@@ -54,11 +54,11 @@ static json_t *to_json(const gla__yaml *y)
 {
     json_t *j;
 
-    if (y->kind == GLA_YAML_SCALAR)
+    if (y->kind == GLA__YAML_SCALAR)
         return scalar(y);
-    j = y->kind == GLA_YAML_MAP ? json_object() : json_array();
+    j = y->kind == GLA__YAML_MAP ? json_object() : json_array();
     for (const gla__yaml *c = y->first; c; c = c->next)
-        if (y->kind == GLA_YAML_MAP)
+        if (y->kind == GLA__YAML_MAP)
             json_object_set_new(j, c->key, to_json(c));
         else
             json_array_append_new(j, to_json(c));

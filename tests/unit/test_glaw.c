@@ -7,21 +7,12 @@
 #include <string.h>
 
 #include "base/half.h"
+#include "base/splitmix.h"
 #include "support/temp_file.h"
 
 #define OK(call) cr_assert_eq((call), GLA_OK, "%s: %s: %s", #call, diag.where, diag.message)
 
 static gla_diag diag;
-
-static uint64_t next_random(uint64_t *state)
-{
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = *state;
-
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
 
 /* As trained weights are: normal, sigma 0.02. */
 static void fill_bf16(uint16_t *x, size_t n, uint64_t seed)
@@ -30,7 +21,7 @@ static void fill_bf16(uint16_t *x, size_t n, uint64_t seed)
         double sum = -6;
 
         for (int k = 0; k < 12; k++)
-            sum += (double)(next_random(&seed) >> 11) * 0x1p-53;
+            sum += (double)(gla__splitmix_next(&seed) >> 11) * 0x1p-53;
         x[i] = gla__f32_bf16((float)(0.02 * sum));
     }
 }
@@ -68,7 +59,7 @@ Test(glaw, gives_back_every_dtype_byte_for_byte)
     gla_weights *w;
 
     for (size_t i = 0; i < sizeof(data); i++)
-        data[i] = (uint8_t)(next_random(&seed) >> 40 & 0x3f);
+        data[i] = (uint8_t)(gla__splitmix_next(&seed) >> 40 & 0x3f);
     OK(gla__glaw_create(temp_path(path, "dtypes.glaw"), 0, &out, &diag));
     for (size_t i = N; i-- > 0;) { /* not in the order of names */
         const gla__glaw_tensor t = tensor(gla_dtype_name(dtypes[i]), dtypes[i], ROWS, COLS);

@@ -2,11 +2,15 @@
 #include "formats/text/json.h"
 
 #include <criterion/criterion.h>
+#include <locale.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "formats/text/number.h"
+#include "support/temp_file.h"
 
 static gla_status parse_text(const char *text, json_t **out, gla_diag *diag)
 {
@@ -45,10 +49,10 @@ Test(json, refuses_what_parsers_disagree_about)
 
 Test(json, limits_depth_and_size)
 {
-    char text[2 * GLA_JSON_MAX_DEPTH + 8];
+    char text[2 * GLA__JSON_MAX_DEPTH + 8];
     json_t *root;
     gla_diag diag;
-    const size_t d = GLA_JSON_MAX_DEPTH;
+    const size_t d = GLA__JSON_MAX_DEPTH;
 
     memset(text, '[', d + 1);
     memset(text + d + 1, ']', d + 1);
@@ -139,7 +143,7 @@ Test(json, numbers_at_the_ends_of_what_is_read)
         {".inf", true, INFINITY},
         {"-.inf", true, -INFINITY},
     };
-    char text[GLA_NUMBER_TEXT], many[600];
+    char text[GLA__NUMBER_TEXT], many[600];
     double v;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -159,4 +163,40 @@ Test(json, numbers_at_the_ends_of_what_is_read)
     cr_expect_str_eq(text, "1.0e-6");
     gla__format_f64(1e100, text);
     cr_expect_str_eq(text, "1.0e+100");
+}
+
+/* A locale whose point is U+066B, two bytes. */
+Test(number, the_locale_of_the_program_does_not_matter)
+{
+    static const char source[] = "comment_char %\nescape_char /\nLC_NUMERIC\n"
+                                 "decimal_point \"<U066B>\"\nthousands_sep \"\"\ngrouping -1\n"
+                                 "END LC_NUMERIC\n";
+    char folder[TEMP_PATH], file[TEMP_PATH], command[4 * TEMP_PATH], text[GLA__NUMBER_TEXT];
+    locale_t other;
+    double v;
+
+    temp_path(folder, "locales");
+    temp_path(file, "locale");
+    cr_assert(write_file(file, source, sizeof(source) - 1));
+    mkdir(folder, 0777);
+    snprintf(command, sizeof(command), "localedef -c -i %s -f UTF-8 %s/point.UTF-8 2>%s.log", file,
+             folder, file);
+    (void)!system(command); /* 1: there is no more in it than numbers */
+    setenv("LOCPATH", folder, 1);
+    other = newlocale(LC_NUMERIC_MASK, "point.UTF-8", (locale_t)0);
+    if (!other)
+        cr_skip_test("localedef makes no locale here");
+    uselocale(other);
+    snprintf(text, sizeof(text), "%g", 1.5);
+    cr_assert_str_eq(text, "1\xd9\xab"
+                           "5");
+    cr_expect(gla__parse_f64("1.5", 3, &v) && v > 1.25, "%g", v);
+    gla__format_f64(-0.0625, text);
+    cr_expect_str_eq(text, "-0.0625");
+    gla__format_f64(1.25e-300, text);
+    cr_expect_str_eq(text, "1.25e-300");
+    gla__format_f64(0.1 + 0.2, text);
+    cr_expect_str_eq(text, "0.30000000000000004");
+    snprintf(command, sizeof(command), "rm -rf %s %s %s.log", folder, file, file);
+    cr_expect_eq(system(command), 0);
 }

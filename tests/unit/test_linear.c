@@ -45,7 +45,7 @@ static double from_f16(uint16_t h)
 /* Any finite half of ordinary size, denormals among them. */
 static uint16_t random_f16(uint64_t *seed)
 {
-    const uint64_t r = math_test_bits(seed);
+    const uint64_t r = gla__splitmix_next(seed);
 
     return (uint16_t)((r & 0x83ff) | (r >> 20 & 15) << 10);
 }
@@ -63,7 +63,7 @@ static void fill_i4(weight *w, uint64_t *seed)
             aux[2 * (r * groups + g)] = s;
             aux[2 * (r * groups + g) + 1] = m;
             for (size_t j = 0; j < 16; j++) {
-                const uint8_t b = (uint8_t)math_test_bits(seed);
+                const uint8_t b = (uint8_t)gla__splitmix_next(seed);
 
                 q[(r * groups + g) * 16 + j] = b;
                 w->value[r * w->in + g * 32 + j] = from_f16(s) * (b & 15) + from_f16(m);
@@ -96,7 +96,7 @@ static void fill_weight(weight *w, uint64_t *seed)
             ((uint16_t *)w->data)[i] = h;
             w->value[i] = from_f16(h);
         } else {
-            const int8_t q = (int8_t)((int)(math_test_bits(seed) % 255) - 127);
+            const int8_t q = (int8_t)((int)(gla__splitmix_next(seed) % 255) - 127);
 
             if (i % w->in == 0)
                 ((float *)w->aux)[i / w->in] = 0.01f * fabsf(f) + 1e-4f;

@@ -14,8 +14,8 @@ static const char *const kinds[] = {"mamba", "full"};
 
 static uint32_t kind_of(gla__import *im, uint32_t layer)
 {
-    double full[GLA_ARCH_MAX_LAYERS];
-    const uint32_t n = gla__config_list(im->cfg, "attn_layer_indices", full, GLA_ARCH_MAX_LAYERS);
+    double full[GLA__ARCH_MAX_LAYERS];
+    const uint32_t n = gla__config_list(im->cfg, "attn_layer_indices", full, GLA__ARCH_MAX_LAYERS);
 
     for (uint32_t i = 0; i < n; i++)
         if (full[i] >= layer && full[i] <= layer)

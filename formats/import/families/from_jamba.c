@@ -16,9 +16,9 @@ static bool is_turn(gla__import *im, uint32_t layer, const char *what, int64_t p
     gla__config *c = im->cfg;
 
     period = gla__config_int(c, gla__config_key(c, "%s_layer_period", what), period, 1,
-                             GLA_ARCH_MAX_LAYERS);
+                             GLA__ARCH_MAX_LAYERS);
     offset = gla__config_int(c, gla__config_key(c, "%s_layer_offset", what), offset, 0,
-                             GLA_ARCH_MAX_LAYERS);
+                             GLA__ARCH_MAX_LAYERS);
     return layer % period == offset;
 }
 

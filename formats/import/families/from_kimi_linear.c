@@ -18,12 +18,12 @@ static bool is_full(gla__import *im, uint32_t layer)
 {
     static const char *const words[] = {"linear_attention", "full_attention", NULL};
     gla__config *c = im->cfg;
-    double kda[GLA_ARCH_MAX_LAYERS];
+    double kda[GLA__ARCH_MAX_LAYERS];
     uint32_t n;
 
     if (!gla__config_has(c, "linear_attn_config.kda_layers"))
         return gla__layer_type(im, layer, words, layer && layer % 4 == 0) == FULL;
-    n = gla__config_list(c, "linear_attn_config.kda_layers", kda, GLA_ARCH_MAX_LAYERS);
+    n = gla__config_list(c, "linear_attn_config.kda_layers", kda, GLA__ARCH_MAX_LAYERS);
     for (uint32_t i = 0; i < n; i++)
         if (kda[i] >= layer + 1 && kda[i] <= layer + 1)
             return false;
@@ -40,8 +40,8 @@ static bool is_moe(gla__import *im, uint32_t layer)
         gla__config_only(c, key, words);
         return gla__config_is(c, key, "sparse");
     }
-    return layer >= gla__config_int(c, "first_k_dense_replace", 1, 0, GLA_ARCH_MAX_LAYERS) &&
-           layer % gla__config_int(c, "moe_layer_freq", 1, 1, GLA_ARCH_MAX_LAYERS) == 0;
+    return layer >= gla__config_int(c, "first_k_dense_replace", 1, 0, GLA__ARCH_MAX_LAYERS) &&
+           layer % gla__config_int(c, "moe_layer_freq", 1, 1, GLA__ARCH_MAX_LAYERS) == 0;
 }
 
 static uint32_t kind_of(gla__import *im, uint32_t layer)
@@ -128,7 +128,7 @@ static void arch(gla__import *im)
     gla__never_tied(im);
     im->arch->max_positions =
         (uint32_t)gla__config_int(c, "model_max_length|max_position_embeddings",
-                                  defaults.max_positions, 0, GLA_ARCH_MAX_POSITIONS);
+                                  defaults.max_positions, 0, GLA__ARCH_MAX_POSITIONS);
     gla__hybrid_blocks(im, kinds, kind_of, make);
 }
 

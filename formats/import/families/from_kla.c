@@ -62,7 +62,7 @@ static void arch(gla__import *im)
 {
     gla__config *c = im->cfg;
     gla_arch *a = im->arch;
-    const int64_t d = gla__config_int(c, "model.d_model", 256, 1, GLA_ARCH_MAX_D_MODEL);
+    const int64_t d = gla__config_int(c, "model.d_model", 256, 1, GLA__ARCH_MAX_D_MODEL);
     const double inner =
         width_of(im, "mixer.expand", gla__config_float(c, "mixer.expand", 2) * (double)d);
     const double d_ff =
@@ -73,13 +73,13 @@ static void arch(gla__import *im)
     gla_arch_layer *l;
 
     refuse_switches(c);
-    a->vocab_size = (uint32_t)gla__config_int(c, "model.vocab_size", 32000, 1, GLA_ARCH_MAX_VOCAB);
+    a->vocab_size = (uint32_t)gla__config_int(c, "model.vocab_size", 32000, 1, GLA__ARCH_MAX_VOCAB);
     a->d_model = (uint32_t)d;
     a->tie_embeddings = gla__config_bool(c, "model.tie_embeddings", false);
     gla__set_type(im, &a->norm, "rmsnorm");
     gla__set_number(im, &a->norm, "eps", gla__config_float(c, "model.norm_eps", 1e-5));
     gla__layers_make(im,
-                     (uint32_t)gla__config_int(c, "model.n_layers", 12, 1, GLA_ARCH_MAX_LAYERS));
+                     (uint32_t)gla__config_int(c, "model.n_layers", 12, 1, GLA__ARCH_MAX_LAYERS));
     b = gla__block_add(im, "kla");
     if (!b)
         return;

@@ -12,12 +12,12 @@ static uint32_t kind_of(gla__import *im, uint32_t layer)
 {
     static const char *const words[] = {"conv", "full_attention", NULL};
     gla__config *c = im->cfg;
-    double full[GLA_ARCH_MAX_LAYERS];
+    double full[GLA__ARCH_MAX_LAYERS];
     uint32_t n;
 
     if (!gla__config_has(c, "full_attn_idxs"))
         return gla__layer_type(im, layer, words, FULL);
-    n = gla__config_list(c, "full_attn_idxs", full, GLA_ARCH_MAX_LAYERS);
+    n = gla__config_list(c, "full_attn_idxs", full, GLA__ARCH_MAX_LAYERS);
     for (uint32_t i = 0; i < n; i++)
         if (full[i] >= layer && full[i] <= layer)
             return gla__layer_type(im, layer, words, FULL);

@@ -130,7 +130,7 @@ static void arch(gla__import *im)
     gla__never_tied(im);
     if (!layers)
         layers = (uint32_t)strlen(pattern(im));
-    if (!layers || layers > GLA_ARCH_MAX_LAYERS)
+    if (!layers || layers > GLA__ARCH_MAX_LAYERS)
         gla__config_refuse(c, "layers_block_type|layer_types|hybrid_override_pattern",
                            "no list of layers");
     else

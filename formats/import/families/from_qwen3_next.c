@@ -30,9 +30,9 @@ static int64_t experts(gla__import *im)
 
 static bool is_dense(gla__import *im, uint32_t layer)
 {
-    const int64_t step = gla__config_int(im->cfg, "decoder_sparse_step", 1, 1, GLA_ARCH_MAX_LAYERS);
-    double only[GLA_ARCH_MAX_LAYERS];
-    const uint32_t n = gla__config_list(im->cfg, "mlp_only_layers", only, GLA_ARCH_MAX_LAYERS);
+    const int64_t step = gla__config_int(im->cfg, "decoder_sparse_step", 1, 1, GLA__ARCH_MAX_LAYERS);
+    double only[GLA__ARCH_MAX_LAYERS];
+    const uint32_t n = gla__config_list(im->cfg, "mlp_only_layers", only, GLA__ARCH_MAX_LAYERS);
 
     for (uint32_t i = 0; i < n; i++)
         if (only[i] >= layer && only[i] <= layer)
@@ -44,7 +44,7 @@ static uint32_t kind_of(gla__import *im, uint32_t layer)
 {
     static const char *const words[] = {"linear_attention", "full_attention", NULL};
     const int64_t every =
-        gla__config_int(im->cfg, "full_attention_interval", 4, 1, GLA_ARCH_MAX_LAYERS);
+        gla__config_int(im->cfg, "full_attention_interval", 4, 1, GLA__ARCH_MAX_LAYERS);
 
     return gla__layer_type(im, layer, words, (layer + 1) % every ? 0 : FULL) |
            (is_dense(im, layer) ? 0 : MOE);
