@@ -18,7 +18,7 @@ set_target_properties(gla_shared PROPERTIES OUTPUT_NAME gla EXPORT_NAME gla VERS
 target_link_options(gla_shared PRIVATE LINKER:-z,nodelete) # its threads live as long as the process
 foreach(t gla gla_shared)
   set_target_properties(${t} PROPERTIES LINKER_LANGUAGE C)
-  target_include_directories(${t} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include>
+  target_include_directories(${t} PUBLIC $<BUILD_INTERFACE:${GLA_INCLUDE_DIR}>
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(${t} PRIVATE DNNL::dnnl PkgConfig::YAML PkgConfig::ZSTD PkgConfig::XXHASH
                         PkgConfig::JANSSON PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads
@@ -29,4 +29,4 @@ add_library(gla_plugin_abi INTERFACE)
 add_library(gla::plugin_abi ALIAS gla_plugin_abi)
 set_target_properties(gla_plugin_abi PROPERTIES EXPORT_NAME plugin_abi)
 target_include_directories(gla_plugin_abi INTERFACE
-  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/core/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  $<BUILD_INTERFACE:${GLA_INCLUDE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

@@ -112,6 +112,21 @@ static char *full_name(const char *instance, const char *name)
     return text;
 }
 
+/* ---- structs of another version ---- */
+
+static bool check_size(gla__declaring *c, const char *type, size_t size, size_t first)
+{
+    if (!c->status && size < first)
+        c->status = gla__fail(&c->diag, GLA_E_ABI, "%s: size is %zu, its first version has %zu",
+                              type, size, first);
+    return !c->status;
+}
+
+/* A struct that the layer filled in, as we know it; false after an error. */
+#define TAKE(c, type, given, size, ours)                                                           \
+    (check_size(c, #type, size, GLA__FIRST(type)) &&                                               \
+     (gla__take(ours, sizeof(type), given, size), true))
+
 /* ---- weights, states, scratch, shared rows ---- */
 
 /* Room for one more element, or the sticky error. */
@@ -130,17 +145,13 @@ static bool make_room(gla__declaring *c, void **array, size_t *capacity, uint32_
 /* The layer's may lie on its stack. */
 static gla_status keep_init(gla__declaring *c, gla_weight_desc *w, const gla_init *init)
 {
-    gla_init *copy;
+    gla_init *copy = gla__alloc(sizeof(*copy));
 
-    if (init->struct_size < GLA__FIRST(gla_init))
-        return gla__fail(&c->diag, GLA_E_ABI, "weight '%s': struct_size of its init is %" PRIu32,
-                         w->name, init->struct_size);
-    copy = gla__alloc(sizeof(*copy));
+    w->init = copy;
     if (!copy)
         return gla__fail_nomem(&c->diag, "a weight");
-    gla__take(copy, sizeof(*copy), init, init->struct_size);
-    w->init = copy;
-    return GLA_OK;
+    (void)TAKE(c, gla_init, init, init->struct_size, copy);
+    return c->status;
 }
 
 /* Takes *w, whose name is as the layer said it.  Its index; with `again` also that of an earlier
@@ -183,23 +194,23 @@ static uint32_t add_weight(gla__declaring *c, const gla_weight_desc *w, bool aga
 
 static uint32_t declare_weight(const gla_declare *d, const gla_weight_desc *desc)
 {
+    gla__declaring *c = d->ctx;
+    /* 0: version 1.0, where this field had no name */
+    const size_t size = desc->struct_size ? desc->struct_size : GLA__FIRST(gla_weight_desc);
     gla_weight_desc w;
 
-    /* 0: version 1.0, whose size is that of its last field, struct_size itself */
-    gla__take(&w, sizeof(w), desc,
-              desc->struct_size ? desc->struct_size : offsetof(gla_weight_desc, init));
-    return add_weight(d->ctx, &w, false);
+    return TAKE(c, gla_weight_desc, desc, size, &w) ? add_weight(c, &w, false) : 0;
 }
 
 static uint32_t declare_state(const gla_declare *d, const gla_state_desc *desc)
 {
     gla__declaring *c = d->ctx;
     gla__instance *in = c->in;
+    const size_t size = desc->struct_size ? desc->struct_size : GLA__FIRST(gla_state_desc);
     gla_state_desc s;
 
-    gla__take(&s, sizeof(s), desc,
-              desc->struct_size ? desc->struct_size : GLA__FIRST(gla_state_desc));
-    if (!make_room(c, (void **)&in->states, &c->states_capacity, in->n_states, MAX_STATES,
+    if (!TAKE(c, gla_state_desc, desc, size, &s) ||
+        !make_room(c, (void **)&in->states, &c->states_capacity, in->n_states, MAX_STATES,
                    sizeof(*in->states), "states"))
         return 0;
     c->status = check_state(c, &s, &c->diag);
@@ -292,16 +303,14 @@ static gla__made *add_made(gla__declaring *c, uint32_t kind, void *out)
                               "what it declares is to be written outside of the layer object");
         return NULL;
     }
+    for (uint32_t i = 0; i < in->n_made; i++)
+        if (in->made[i].out == out) {
+            c->status = gla__fail(&c->diag, GLA_E_PLUGIN,
+                                  "two things that it declares are to be written to one place");
+            return NULL;
+        }
     in->made[in->n_made] = (gla__made){.kind = kind, .out = out};
     return &in->made[in->n_made];
-}
-
-static bool check_size(gla__declaring *c, const char *type, size_t size, size_t first)
-{
-    if (!c->status && size < first)
-        c->status = gla__fail(&c->diag, GLA_E_ABI, "%s: size is %zu, version 1.1 has %zu", type,
-                              size, first);
-    return !c->status;
 }
 
 /* True when all numbers of the view lie inside of its weight. */
@@ -338,15 +347,23 @@ static gla_status add_part(gla__declaring *c, gla__made *m, const gla_part *p, d
 {
     static const gla_init zero = {sizeof(zero), GLA_INIT_CONSTANT, 0, 0, 0};
     gla__made_part *part = &m->parts[m->n_parts];
+    const bool transposed = p->flags & GLA_PART_TRANSPOSED;
     gla_weight_desc w = {.active = active};
     char name[MAX_NAME + 16];
 
     *part = (gla__made_part){.bias = UINT32_MAX, .out = p->out, .flags = p->flags};
     if (!p->name || strlen(p->name) > MAX_NAME)
         return gla__fail(&c->diag, GLA_E_PLUGIN, "a part of a map has no valid name");
+    if (p->view && (m->kind == GLA__MADE_CONV || m->groups > 1 || transposed))
+        return gla__fail(&c->diag, GLA_E_PLUGIN,
+                         "part '%s': convolutions, groups and transposed parts take whole weights",
+                         p->name);
+    if (transposed && m->kind == GLA__MADE_CONV)
+        return gla__fail(&c->diag, GLA_E_PLUGIN, "part '%s': taps are not transposed", p->name);
     part_weight(m, p, &w);
     if (p->view) {
-        gla__take(&part->view, sizeof(part->view), p->view, p->view->struct_size);
+        if (!TAKE(c, gla_view, p->view, p->view->struct_size, &part->view))
+            return c->status;
         w.role = part->view.role;
         w.ndim = part->view.ndim;
         memcpy(w.dims, part->view.dims, sizeof(w.dims));
@@ -356,17 +373,16 @@ static gla_status add_part(gla__declaring *c, gla__made *m, const gla_part *p, d
     part->weight = add_weight(c, &w, true);
     if (c->status)
         return c->status;
-    if (p->view &&
-        (part->view.struct_size < GLA__FIRST(gla_view) || !view_fits(&part->view, p->out, m->in)))
+    if (p->view && !view_fits(&part->view, p->out, m->in))
         return gla__fail(&c->diag, GLA_E_PLUGIN, "a part of weight '%s' reaches beyond it", name);
     if (!(p->flags & GLA_PART_BIAS) && !p->bias)
         return GLA_OK;
     snprintf(name, sizeof(name), "%s%sbias", p->name, p->name[0] ? "." : "");
     w = (gla_weight_desc){.name = p->bias ? p->bias : name,
                           .role = GLA_WEIGHT_VECTOR,
-                          .ndim = 1,
-                          .dims = {p->out},
-                          .active = 1,
+                          .ndim = m->groups > 1 ? 2 : 1,
+                          .dims = {m->groups > 1 ? m->groups : p->out, p->out},
+                          .active = active,
                           .init = p->bias_init ? p->bias_init : &zero};
     if (part->view.bias_size) {
         w.dims[0] = (int64_t)part->view.bias_size;
@@ -401,6 +417,10 @@ static void add_parts(gla__declaring *c, gla__made *m, const gla_part *parts, ui
         }
         c->status = add_part(c, m, &p, active);
         m->n_parts++;
+        if (!c->status && m->n_parts > 1 && (p.flags | m->parts[0].flags) & GLA_PART_TRANSPOSED)
+            c->status =
+                gla__fail(&c->diag, GLA_E_PLUGIN,
+                          "part '%s': a transposed part is the only one of its map", p.name);
     }
     if (m->n_parts)
         c->in->n_made++; /* a failed one is released with the instance */
@@ -414,10 +434,9 @@ static void declare_linear(const gla_declare *d, const gla_map *given, gla_linea
     gla_map map;
     gla__made *m;
 
-    if (!check_size(c, "gla_map", given->struct_size, GLA__FIRST(gla_map)) ||
-        !check_size(c, "gla_part", given->part_size, GLA__FIRST(gla_part)))
+    if (!TAKE(c, gla_map, given, given->struct_size, &map) ||
+        !check_size(c, "gla_part", map.part_size, GLA__FIRST(gla_part)))
         return;
-    gla__take(&map, sizeof(map), given, given->struct_size);
     m = add_made(c, GLA__MADE_LINEAR, out);
     if (!m)
         return;
@@ -428,7 +447,7 @@ static void declare_linear(const gla_declare *d, const gla_map *given, gla_linea
                               "a map without inputs, or one of groups that has several parts");
         return;
     }
-    add_parts(c, m, map.parts, map.n_parts, map.part_size, map.active > 0 ? map.active : 1);
+    add_parts(c, m, map.parts, map.n_parts, map.part_size, map.active == 0 ? 1 : map.active);
 }
 
 static void declare_conv(const gla_declare *d, const gla_conv_map *given, gla_conv **out)
@@ -437,10 +456,9 @@ static void declare_conv(const gla_declare *d, const gla_conv_map *given, gla_co
     gla_conv_map map;
     gla__made *m;
 
-    if (!check_size(c, "gla_conv_map", given->struct_size, GLA__FIRST(gla_conv_map)) ||
-        !check_size(c, "gla_part", given->part_size, GLA__FIRST(gla_part)))
+    if (!TAKE(c, gla_conv_map, given, given->struct_size, &map) ||
+        !check_size(c, "gla_part", map.part_size, GLA__FIRST(gla_part)))
         return;
-    gla__take(&map, sizeof(map), given, given->struct_size);
     m = add_made(c, GLA__MADE_CONV, out);
     if (!m)
         return;
@@ -454,15 +472,18 @@ static void declare_rope(const gla_declare *d, const gla_rope_spec *spec, gla_ro
 {
     gla__declaring *c = d->ctx;
     const gla_math *math = gla__host()->get_extension(gla__host(), GLA_HOST_MATH_ID);
+    gla__made *m = add_made(c, GLA__MADE_ROPE, out);
 
-    if (!add_made(c, GLA__MADE_ROPE, out))
+    if (!m)
         return;
     gla__host_listen();
     c->status = math->rope_create(gla__host(), spec, out);
-    if (c->status)
+    if (c->status) {
         gla__host_failed(c->status, "rope_create", &c->diag);
-    else
-        c->in->n_made++;
+        return;
+    }
+    m->object = *out;
+    c->in->n_made++;
 }
 
 /* Numbers of an expression, and the last one of the weight that it reads. */
@@ -512,7 +533,7 @@ static void declare_numbers(const gla_declare *d, const gla_expr *given, const f
     if (c->status)
         return;
     c->in->n_made++;
-    if (!e->out_ndim && !e->act && !e->shift && (!e->scale || e->scale == 1.0f))
+    if (!e->out_ndim && !e->act && !e->shift && !e->offset && (!e->scale || e->scale == 1.0f))
         return; /* the weight itself */
     if (!e->scale)
         e->scale = 1;
@@ -529,7 +550,8 @@ static void declare_numbers(const gla_declare *d, const gla_expr *given, const f
                               c->in->weights[m->weight].name);
         return;
     }
-    m->numbers = gla__alloc_array((size_t)n, sizeof(float));
+    m->n_numbers = (size_t)n;
+    m->numbers = gla__alloc_array(m->n_numbers, sizeof(float));
     if (!m->numbers)
         c->status = gla__fail_nomem(&c->diag, "numbers");
 }
@@ -545,6 +567,7 @@ static void declare_table(const gla_declare *d, size_t n, float **out)
             c->status = gla__fail(&c->diag, GLA_E_LIMIT, "a table of %zu numbers", n);
         return;
     }
+    m->n_numbers = n;
     m->numbers = gla__alloc_zero(n * sizeof(float) + 1);
     if (!m->numbers)
         c->status = gla__fail_nomem(&c->diag, "a table");

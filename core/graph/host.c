@@ -3,6 +3,7 @@
 
 #include <gla/status.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -55,6 +56,13 @@ static uint32_t host_width(const gla_host *h)
 
 /* ---- linear maps, counted and shared ---- */
 
+/* Not a view of its first rows. */
+static bool same_tensor(const gla_tensor *a, const gla_tensor *b)
+{
+    return a && a->data == b->data && a->ndim == b->ndim &&
+           !memcmp(a->dims, b->dims, a->ndim * sizeof(a->dims[0]));
+}
+
 /* The place in the scope for a map that is nothing but one shared tensor. */
 static gla_linear **shared_place(const gla_linear_spec *spec)
 {
@@ -62,7 +70,7 @@ static gla_linear **shared_place(const gla_linear_spec *spec)
         (spec->biases && spec->biases[0]))
         return NULL;
     for (uint32_t i = 0; i < scope->n_shared; i++)
-        if (scope->shared[i].data == spec->weights[0]->data)
+        if (same_tensor(scope->shared[i].tensor, spec->weights[0]))
             return &scope->shared[i].linear;
     return NULL;
 }

@@ -19,13 +19,13 @@ const gla_host *gla__host(void);
 typedef struct gla__bind_scope {
     uint64_t packed_bytes; /* of all linear maps made inside */
     struct {
-        const void *data;
+        const gla_tensor *tensor; /* NULL: not read yet */
         gla_linear *linear;
     } * shared; /* one entry per tensor that several layers declare */
     uint32_t n_shared;
 } gla__bind_scope;
 
-/* NULL ends it.  Maps made of scope->shared[i].data alone are made once. */
+/* NULL ends it.  Maps made of *scope->shared[i].tensor alone are made once. */
 void gla__host_bind_scope(gla__bind_scope *scope);
 
 #endif

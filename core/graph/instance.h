@@ -40,7 +40,7 @@ typedef struct gla__instance {
     gla_state_desc *states; /* .name is full */
     uint32_t n_states;
     uint32_t first_state; /* index in the layout of the model */
-    gla__made *made; /* what the layer declared as data, in its order */
+    gla__made *made;      /* what the layer declared as data, in its order */
     uint32_t n_made;
     gla__scratch *scratch;
     uint32_t n_scratch;

@@ -2,6 +2,7 @@
 #include "graph/made.h"
 
 #include <gla/weights.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -17,11 +18,12 @@ static const gla_math *math_table(void)
 
 /* ---- linear maps ---- */
 
-/* A part of a larger weight as a matrix of its own: a view where its rows (or columns) are dense,
- * which linear_create() copies; otherwise gathered into memory that the caller frees. */
-static gla_status view_part(const gla__made_part *p, uint32_t in, const gla_weight_desc *w,
-                            const gla_tensor *whole, gla_tensor *part, uint32_t *transposed,
-                            void **gathered)
+/* A part of a larger weight as a matrix of its own: a view where its rows (or the columns of a map's
+ * only part) are dense, which linear_create() copies; otherwise gathered into memory that the caller
+ * frees. */
+static gla_status view_part(const gla__made_part *p, uint32_t in, bool alone,
+                            const gla_weight_desc *w, const gla_tensor *whole, gla_tensor *part,
+                            uint32_t *transposed, void **gathered)
 {
     const gla_view *v = &p->view;
     const size_t size = gla__dtype_width(whole->dtype);
@@ -37,7 +39,7 @@ static gla_status view_part(const gla__made_part *p, uint32_t in, const gla_weig
     *part = (gla_tensor){.data = from, .dtype = whole->dtype, .ndim = 2, .dims = {p->out, in}};
     if (v->in_stride == 1 && v->out_stride == in)
         return GLA_OK;
-    if (v->out_stride == 1 && v->in_stride == p->out) {
+    if (v->out_stride == 1 && v->in_stride == p->out && alone) {
         *transposed = 1;
         part->dims[0] = in;
         part->dims[1] = p->out;
@@ -71,7 +73,7 @@ static gla_status bind_linear(gla__made *m, const gla_weight_desc *weights,
                             .weights = parts,
                             .biases = biases,
                             .groups = m->groups};
-    gla_linear **out = m->out;
+    gla_linear *made = NULL;
     gla_status st = GLA_OK;
 
     for (uint32_t i = 0; i < m->n_parts && !st; i++) {
@@ -82,18 +84,20 @@ static gla_status bind_linear(gla__made *m, const gla_weight_desc *weights,
         if (p->flags & GLA_PART_TRANSPOSED)
             spec.transpose = 1;
         if (p->view.struct_size) {
-            st = view_part(p, m->in, &weights[p->weight], parts[i], &views[i], &spec.transpose,
-                           &gathered[i]);
+            st = view_part(p, m->in, m->n_parts == 1, &weights[p->weight], parts[i], &views[i],
+                           &spec.transpose, &gathered[i]);
             parts[i] = &views[i];
         }
     }
-    math_table()->linear_destroy(*out);
-    *out = NULL;
     if (!st)
-        st = math_table()->linear_create(gla__host(), &spec, out);
+        st = math_table()->linear_create(gla__host(), &spec, &made);
     for (uint32_t i = 0; i < m->n_parts; i++)
         gla__free(gathered[i]);
-    return st;
+    if (st)
+        return st;
+    math_table()->linear_destroy(m->object);
+    m->object = *(gla_linear **)m->out = made;
+    return GLA_OK;
 }
 
 static gla_status bind_conv(gla__made *m, const gla_tensor *tensors)
@@ -107,16 +111,20 @@ static gla_status bind_conv(gla__made *m, const gla_tensor *tensors)
                                 .weights = parts,
                                 .biases = biases,
                                 .channels = channels};
-    gla_conv **out = m->out;
+    gla_conv *made = NULL;
+    gla_status st;
 
     for (uint32_t i = 0; i < m->n_parts; i++) {
         parts[i] = tensors[m->parts[i].weight].data;
         biases[i] = bias_of(&m->parts[i], tensors);
         channels[i] = m->parts[i].out;
     }
-    math_table()->conv_destroy(*out);
-    *out = NULL;
-    return math_table()->conv_create(gla__host(), &spec, out);
+    st = math_table()->conv_create(gla__host(), &spec, &made);
+    if (st)
+        return st;
+    math_table()->conv_destroy(m->object);
+    m->object = *(gla_conv **)m->out = made;
+    return GLA_OK;
 }
 
 /* ---- numbers ---- */
@@ -127,7 +135,7 @@ static gla_status bind_numbers(gla__made *m, const gla_tensor *tensors)
     const gla_expr *e = &m->expr;
     const float *w = tensors[m->weight].data;
     const int64_t *n = e->out_dims, *s = e->stride;
-    const uint32_t count = (uint32_t)(n[0] * n[1] * n[2]);
+    const uint32_t count = (uint32_t)m->n_numbers;
     float *at = m->numbers;
     gla_status st;
 
@@ -163,11 +171,11 @@ gla_status gla__made_bind(gla__made *m, const gla_weight_desc *weights, const gl
 void gla__made_release(gla__made *m)
 {
     if (m->kind == GLA__MADE_LINEAR)
-        math_table()->linear_destroy(*(gla_linear **)m->out);
+        math_table()->linear_destroy(m->object);
     else if (m->kind == GLA__MADE_CONV)
-        math_table()->conv_destroy(*(gla_conv **)m->out);
+        math_table()->conv_destroy(m->object);
     else if (m->kind == GLA__MADE_ROPE)
-        math_table()->rope_destroy(*(gla_rope **)m->out);
+        math_table()->rope_destroy(m->object);
     gla__free(m->numbers);
     gla__free(m->parts);
 }

@@ -28,6 +28,7 @@ typedef struct gla__made_part {
 typedef struct gla__made {
     uint32_t kind; /* gla__made_kind */
     void *out;     /* the pointer in the layer object that is filled in: gla_linear **, ... */
+    void *object;  /* LINEAR, CONV, ROPE: what was put there, owned; the layer may not replace it */
     gla__made_part *parts; /* LINEAR, CONV: [n_parts], owned */
     uint32_t n_parts;
     uint32_t in, groups;        /* LINEAR */
@@ -35,9 +36,11 @@ typedef struct gla__made {
     gla_expr expr;              /* NUMBERS; its name is not kept */
     uint32_t weight;            /* NUMBERS */
     float *numbers;             /* NUMBERS that are not the weight itself, TABLE: owned */
+    size_t n_numbers;
 } gla__made;
 
-/* Makes or makes again; tensors [n_weights] of the instance.  What fails is explained. */
+/* Makes or makes again; tensors [n_weights] of the instance.  What fails is explained, and what there
+ * was stays. */
 gla_status gla__made_bind(gla__made *m, const gla_weight_desc *weights, const gla_tensor *tensors);
 void gla__made_release(gla__made *m);
 

@@ -44,8 +44,9 @@ static atomic_bool in_call;    /* now[] is true */
 static atomic_bool in_forward; /* memory may not be asked for */
 static atomic_bool was_breach; /* breach[] has the first one */
 static char breach[256];
-static const gla_tensor *no_weights; /* bind(): the first tensor that was not declared */
-static uint32_t n_weights;           /* bind(): declared */
+static const char *no_weights; /* bind(): the first tensor that was not declared */
+static size_t weight_size;     /* bind(): bytes of a tensor, as the plugin was compiled */
+static uint32_t n_weights;     /* bind(): declared */
 
 const char *gla_validate_now(void)
 {
@@ -88,19 +89,23 @@ void gla__validate_memory_asked(const char *service)
              service);
 }
 
-void gla__validate_weights_end(const gla_tensor *end, uint32_t n)
+void gla__validate_weights_end(const void *end, size_t size, uint32_t n)
 {
     no_weights = end;
+    weight_size = size;
     n_weights = n;
 }
 
 void gla__validate_weight_used(const gla_tensor *weight)
 {
-    if (!no_weights || weight < no_weights || weight >= no_weights + GLA_MAX_PARTS ||
+    const char *at = (const char *)weight;
+
+    if (!no_weights || at < no_weights || at >= no_weights + GLA_MAX_PARTS * weight_size ||
         atomic_exchange(&was_breach, true))
         return;
-    snprintf(breach, sizeof(breach),
-             "bind() uses weights[%u], create() declared %u: use the numbers that the functions of "
-             "gla_declare return",
-             (unsigned)(n_weights + (uint32_t)(weight - no_weights)), (unsigned)n_weights);
+    snprintf(
+        breach, sizeof(breach),
+        "bind() uses weights[%zu], create() declared %u: use the numbers that the functions of "
+        "gla_declare return",
+        n_weights + (size_t)(at - no_weights) / weight_size, (unsigned)n_weights);
 }

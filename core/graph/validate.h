@@ -29,7 +29,7 @@ gla_status gla__validate_leave(gla_status returned);
 void gla__validate_memory_asked(const char *service);
 /* bind() was given tensors up to here, n of them declared; those behind it must not be used.  Until
  * leave(). */
-void gla__validate_weights_end(const gla_tensor *end, uint32_t n);
+void gla__validate_weights_end(const void *end, size_t size, uint32_t n);
 void gla__validate_weight_used(const gla_tensor *weight);
 
 #endif

@@ -23,9 +23,16 @@ static uint64_t weights_hash(const gla__instance *in)
     return hash | 1; /* 0: not known */
 }
 
+/* The object, and the numbers made for it. */
 static uint64_t object_hash(const gla__instance *in)
 {
-    return XXH3_64bits(in->layer, in->desc->layer_bytes) | 1;
+    uint64_t hash = XXH3_64bits(in->layer, in->desc->layer_bytes);
+
+    for (uint32_t i = 0; i < in->n_made; i++)
+        if (in->made[i].numbers)
+            hash = XXH3_64bits_withSeed(in->made[i].numbers, in->made[i].n_numbers * sizeof(float),
+                                        hash);
+    return hash | 1;
 }
 
 void gla__validate_weights(gla__instance *in, const gla_tensor *weights)
@@ -48,7 +55,7 @@ const char *gla__validate_written(const gla__instance *in)
     if (in->weights_hash && in->weights_hash != weights_hash(in))
         return "the weights";
     if (in->object_hash && in->object_hash != object_hash(in))
-        return "the layer object";
+        return "the layer object or its numbers";
     return NULL;
 }
 
@@ -74,7 +81,7 @@ gla_status gla__validate_bind(gla__instance *in, const gla_tensor *weights)
     }
     gla__validate_enter(in->name, in->desc->type_id, "bind");
     memset(not_declared, 0xff, sizeof(not_declared));
-    gla__validate_weights_end((const void *)(padded + in->n_weights * size), in->n_weights);
+    gla__validate_weights_end(padded + in->n_weights * size, size, in->n_weights);
     st = gla__validate_leave(in->desc->bind(in->layer, (const void *)padded));
     gla__free(padded);
     if (!st && gla__validate_written(in)) {

@@ -9,7 +9,13 @@
 #include "base/diag.h"
 #include "base/struct.h"
 
-enum { MAX_LAYERS = 1024, MAX_PARAMS = 256, MAX_ENUM = 256, MAX_TYPE_ID = 127, MAX_LAYER_BYTES = 1 << 20 };
+enum {
+    MAX_LAYERS = 1024,
+    MAX_PARAMS = 256,
+    MAX_ENUM = 256,
+    MAX_TYPE_ID = 127,
+    MAX_LAYER_BYTES = 1 << 20
+};
 
 static gla_status check_number(const char *field, uint64_t is, uint64_t want, gla_diag *diag)
 {
@@ -36,8 +42,7 @@ gla_status gla__entry_check(const gla_plugin_entry *e, gla_diag *diag)
         {"tensor_size", e->tensor_size, GLA__FIRST(gla_tensor), sizeof(gla_tensor)},
         {"batch_size", e->batch_size, GLA__FIRST(gla_batch), sizeof(gla_batch)},
         {"math_size", e->math_size, GLA__FIRST(gla_math), sizeof(gla_math)},
-        {"layer_desc_size", e->layer_desc_size, GLA__FIRST(gla_layer_desc),
-         sizeof(gla_layer_desc)},
+        {"layer_desc_size", e->layer_desc_size, GLA__FIRST(gla_layer_desc), sizeof(gla_layer_desc)},
     };
     gla_status st;
 
@@ -154,26 +159,25 @@ static gla_status check_params(const gla_layer_desc *d, gla_diag *diag)
 /* A layer owns its object, as in 1.0, or leaves it to the host. */
 static gla_status check_functions(const gla_layer_desc *d, gla_diag *diag)
 {
+    const bool hosts = d->layer_bytes || d->make;
     const struct {
         const char *name;
         bool given, wanted;
-    } functions[] = {{"create", d->create != NULL, !d->layer_bytes},
-                     {"destroy", d->destroy != NULL, !d->layer_bytes},
-                     {"bind", d->bind != NULL, !d->layer_bytes},
-                     {"make", d->make != NULL, d->layer_bytes != 0},
+    } functions[] = {{"create", d->create != NULL, !hosts},
+                     {"destroy", d->destroy != NULL, !hosts},
+                     {"bind", d->bind != NULL, !hosts},
+                     {"make", d->make != NULL, hosts},
                      {"forward", d->forward != NULL, true}};
 
-    if (d->layer_bytes && (d->layer_bytes < sizeof(void *) || d->layer_bytes > MAX_LAYER_BYTES))
+    if (hosts && (d->layer_bytes < sizeof(void *) || d->layer_bytes > MAX_LAYER_BYTES))
         return gla__fail(diag, GLA_E_PLUGIN, "layer_bytes is %zu, %zu to %d expected",
                          d->layer_bytes, sizeof(void *), MAX_LAYER_BYTES);
     for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
         if (functions[i].given != functions[i].wanted)
-            return gla__fail(diag, GLA_E_PLUGIN,
+            return gla__fail(diag, GLA_E_PLUGIN, "function %s %s", functions[i].name,
                              functions[i].wanted
-                                 ? "function %s is missing"
-                                 : "function %s does not go with layer_bytes %zu: the host %s",
-                             functions[i].name, d->layer_bytes,
-                             d->layer_bytes ? "owns the object" : "does not know the object");
+                                 ? "is missing"
+                                 : "does not go with layer_bytes: the host owns the object");
     return GLA_OK;
 }
 
@@ -196,6 +200,7 @@ static gla_status take_desc(const gla_plugin_entry *e, const gla_layer_desc *giv
 {
     const char *own;
     gla_param_desc *params;
+    gla_status st;
     size_t stride;
 
     gla__take(d, sizeof(*d), given, given->struct_size);
@@ -205,13 +210,17 @@ static gla_status take_desc(const gla_plugin_entry *e, const gla_layer_desc *giv
     d->tensor_size = d->tensor_size ? d->tensor_size : e->tensor_size;
     d->value_size = d->value_size ? d->value_size : (uint32_t)GLA__FIRST(gla_param_value);
     stride = d->param_size ? d->param_size : GLA__FIRST(gla_param_desc);
-    if (d->n_params > MAX_PARAMS || d->n_more > MAX_PARAMS - d->n_params ||
-        (d->n_params && !own) || (d->n_more && !d->more))
-        return gla__fail(diag, GLA_E_PLUGIN, "n_params is %" PRIu32 ", at most %d allowed",
-                         d->n_params + d->n_more, MAX_PARAMS);
-    if (stride < GLA__FIRST(gla_param_desc) || d->value_size < GLA__FIRST(gla_param_value))
-        return gla__fail(diag, GLA_E_ABI, "param_size is %zu, version 1.0 has %zu", stride,
-                         GLA__FIRST(gla_param_desc));
+    if (d->n_params > MAX_PARAMS || d->n_more > MAX_PARAMS - d->n_params || (d->n_params && !own) ||
+        (d->n_more && !d->more))
+        return gla__fail(diag, GLA_E_PLUGIN, "n_params is %" PRIu64 ", at most %d allowed",
+                         (uint64_t)d->n_params + d->n_more, MAX_PARAMS);
+    st = check_at_least("param_size", stride, GLA__FIRST(gla_param_desc), diag);
+    if (!st)
+        st = check_at_least("value_size", d->value_size, GLA__FIRST(gla_param_value), diag);
+    if (!st)
+        st = check_at_least("tensor_size", d->tensor_size, GLA__FIRST(gla_tensor), diag);
+    if (st)
+        return st;
     params = gla__alloc_array(d->n_params + d->n_more + 1u, sizeof(*params));
     if (!params)
         return gla__fail_nomem(diag, "a layer type");

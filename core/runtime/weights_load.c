@@ -293,7 +293,7 @@ static gla_status load_weight(loader *l, gla__instance *in, uint32_t i, gla_tens
         st = load_matrix(l, in, w, &l->tensors[shared]);
         if (st)
             return st;
-        l->scope.shared[shared].data = l->tensors[shared].data;
+        l->scope.shared[shared].tensor = &l->tensors[shared];
     }
     *out = l->tensors[shared];
     return GLA_OK;

@@ -29,6 +29,41 @@ add_library(abi_layout OBJECT abi/check_layout.c) # static assertions only
 target_link_libraries(abi_layout PRIVATE gla::plugin_abi gla_flags)
 add_executable(abi_run_plugin abi/run_plugin.c)
 target_link_libraries(abi_run_plugin PRIVATE gla gla_flags m)
+
+# Plugins of the versions there have been: those of 1.0 see the frozen header and nothing else of ours.
+foreach(name ema_v1_0 all_v1_0 tiny_v1_1)
+  add_library(abi_${name} MODULE abi/${name}.c)
+  target_link_libraries(abi_${name} PRIVATE gla_flags m)
+  set_target_properties(abi_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                        LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/abi)
+  add_custom_command(TARGET abi_${name} POST_BUILD COMMAND chmod go-w $<TARGET_FILE:abi_${name}>)
+endforeach()
+target_link_libraries(abi_tiny_v1_1 PRIVATE gla::plugin_abi)
+add_executable(abi_entry_check_v1_0 abi/entry_check_v1_0.c)
+target_link_libraries(abi_entry_check_v1_0 PRIVATE gla_flags m ${CMAKE_DL_LIBS})
+
+set(_ema "{type: org.example.ema, expand: 2}")
+set(_all "{type: org.example.all, heads: 4, normaliser: max, factors: [0.5, 2]}")
+foreach(validate 0 1)
+  foreach(name ema all)
+    add_test(NAME abi_${name}_v1_0_validate_${validate}
+             COMMAND abi_run_plugin $<TARGET_FILE:abi_${name}_v1_0> ${_${name}}
+                     ${CMAKE_CURRENT_SOURCE_DIR}/abi/${name}_v1_0.logits)
+    set_tests_properties(abi_${name}_v1_0_validate_${validate} PROPERTIES LABELS abi TIMEOUT 120
+                         ENVIRONMENT "GLA_VALIDATE=${validate}")
+  endforeach()
+endforeach()
+add_test(NAME abi_tiny_v1_1 COMMAND abi_run_plugin $<TARGET_FILE:abi_tiny_v1_1> "{type: org.example.tiny}")
+add_test(NAME abi_host_v1_0_takes_1_0 COMMAND abi_entry_check_v1_0 $<TARGET_FILE:abi_ema_v1_0>)
+add_test(NAME abi_host_v1_0_refuses_1_1
+         COMMAND abi_entry_check_v1_0 $<TARGET_FILE:abi_tiny_v1_1>
+                 "tiny: org.example.tiny/1: function create is missing")
+add_test(NAME abi_grown
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/grown.sh ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER}
+                 ${CMAKE_COMMAND} ${CMAKE_GENERATOR} "${GLA_SANITIZE}" ${PROJECT_BINARY_DIR}/tests/abi
+                 $<TARGET_FILE:abi_run_plugin>)
+set_tests_properties(abi_tiny_v1_1 abi_host_v1_0_takes_1_0 abi_host_v1_0_refuses_1_1 abi_grown
+                     PROPERTIES LABELS abi TIMEOUT 300)
 add_test(NAME abi_includes
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/includes.sh ${PROJECT_SOURCE_DIR})
 add_test(NAME abi_symbols COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/symbols.sh $<TARGET_FILE:gla>)

@@ -1,39 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gla/plugin.h - layer plugin ABI, version 1.0
+ * plugin_v1_0.h - layer plugin ABI, version 1.0, frozen
  *
- * The only header a layer needs, built in or loaded.  It includes nothing of
- * the toolkit and a plugin links against nothing of it: every service comes
- * through the gla_host pointer.
- *
- * A layer is four functions and three tables:
- *
- *   params[]   what a user may write in arch.yaml; checked before create()
- *   create()   computes dimensions from the parameters and declares weights,
- *              state and scratch; cheap, no weights, no large memory
- *   bind()     gets the declared weights; packs them through the math table
- *   forward()  a ragged batch of sequences in, the same rows out
- *   destroy()
- *
- * The host owns all memory: weights, state and scratch.  Therefore it can
- * fork, truncate, snapshot, save and budget the state of any layer.
- *
- * ABI rules
- *   - Structs grow at the end only.  Read a field beyond the 1.0 ones only
- *     after checking struct_size.  Fields are never reordered or reused.
- *   - Same major = compatible.  A new minor adds fields or extensions.
- *   - All strings are UTF-8, NUL-terminated, and live until deinit().
- *   - Every callback takes its object first.
- *
- * Thread tags
- *   [control]      one thread at a time for this object
- *   [exec]         any thread, also concurrently for different batches of the
- *                  same layer; allocating, locking and blocking I/O are forbidden
- *   [thread-safe]  any thread, concurrently
- *
- * Dimension letters, here and everywhere: B sequences, T tokens, D model,
- * H heads, K key dim, V value dim, C chunk, L layers, N vocabulary.
- * "rows" are the tokens of all sequences of a batch, one after the other.
+ * gla/plugin.h as it was in version 1.0, without its prose and without the conveniences that no test
+ * of the ABI needs; what they were made of is all here.  Never changed: ema_v1_0.c is built with it
+ * and must run for as long as the major is 1, layout_v1_0.h is made of it (docs/abi.md).
  */
 #ifndef GLA_PLUGIN_H
 #define GLA_PLUGIN_H
@@ -700,20 +671,6 @@ static inline uint32_t gla_declare_matrix(const gla_layer_config *c, const char 
     return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, 0, out, in, 0);
 }
 
-/* The same, kept in high precision when a model is quantised: gates, decays, routers. */
-static inline uint32_t gla_declare_gate(const gla_layer_config *c, const char *name, int64_t out,
-                                        int64_t in)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_MATRIX, GLA_WEIGHT_SENSITIVE, out, in, 0);
-}
-
-/* A short convolution's taps [C, W]. */
-static inline uint32_t gla_declare_taps(const gla_layer_config *c, const char *name,
-                                        int64_t channels, int64_t width)
-{
-    return gla_declare_weight(c, name, GLA_WEIGHT_VECTOR, 0, channels, width, 0);
-}
-
 /* n numbers, given to bind() as f32. */
 static inline uint32_t gla_declare_vector(const gla_layer_config *c, const char *name, int64_t n)
 {
@@ -728,49 +685,6 @@ static inline uint32_t gla_declare_fixed(const gla_layer_config *c, const char *
                         flops};
     s.ndim = d2 ? 3 : d1 ? 2 : 1;
     return c->declare->state(c->declare, &s);
-}
-
-/* A KV cache that q_heads query heads read. */
-static inline uint32_t gla_declare_kv(const gla_layer_config *c, const char *name, uint32_t q_heads,
-                                      uint32_t kv_heads, uint32_t k_dim, uint32_t v_dim,
-                                      uint32_t window)
-{
-    gla_state_desc s = {name,
-                        GLA_STATE_PER_TOKEN,
-                        0,
-                        {0, 0, 0, 0, 0, 0, 0, 0},
-                        kv_heads,
-                        k_dim,
-                        v_dim,
-                        window,
-                        q_heads,
-                        0,
-                        2.0 * q_heads * (k_dim + (v_dim ? v_dim : k_dim))};
-    return c->declare->state(c->declare, &s);
-}
-
-/* Short convolutions over the parts of an input projection, one for each letter of `parts` ("qkv"):
- * taps "q_conv1d.weight" [channels[i], width] and, if asked, "q_conv1d.bias"; GLA_ABSENT where a
- * part has no channels.  For gla_make_conv(); returns the state that math->conv1d() wants.  Nothing
- * is declared when width is 0. */
-static inline uint32_t gla_declare_convs(const gla_layer_config *c, const char *parts,
-                                         const uint32_t *channels, uint32_t width, int has_bias,
-                                         uint32_t *taps, uint32_t *biases)
-{
-    char weight[] = "x_conv1d.weight", bias[] = "x_conv1d.bias";
-    uint32_t all = 0;
-
-    for (uint32_t i = 0; parts[i]; i++) {
-        weight[0] = bias[0] = parts[i];
-        taps[i] = biases[i] = GLA_ABSENT;
-        all += channels[i];
-        if (!width || !channels[i])
-            continue;
-        taps[i] = gla_declare_taps(c, weight, channels[i], width);
-        if (has_bias)
-            biases[i] = gla_declare_vector(c, bias, channels[i]);
-    }
-    return width ? gla_declare_fixed(c, "conv", width - 1, all, 0, 2.0 * all * width) : GLA_ABSENT;
 }
 
 static inline uint32_t gla_declare_rows(const gla_layer_config *c, size_t per_row)
@@ -800,52 +714,6 @@ static inline gla_status gla_make_linear(const gla_host *h, const gla_tensor *we
         spec.n_parts++;
     }
     return gla_host_math(h)->linear_create(h, &spec, out);
-}
-
-/* One short convolution over the declared weights parts[i] [C_i, W] (absent ones skipped). */
-static inline gla_status gla_make_conv(const gla_host *h, const gla_tensor *weights, uint32_t n,
-                                       const uint32_t *parts, const uint32_t *biases,
-                                       uint32_t activation, gla_conv **out)
-{
-    const float *w[GLA_MAX_PARTS], *b[GLA_MAX_PARTS];
-    uint32_t channels[GLA_MAX_PARTS];
-    gla_conv_spec spec = {(uint32_t)sizeof(gla_conv_spec), 0, 0, activation, w, b, channels};
-
-    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
-        const uint32_t bias = biases ? biases[i] : GLA_ABSENT;
-
-        if (parts[i] == GLA_ABSENT)
-            continue;
-        w[spec.n_parts] = (const float *)weights[parts[i]].data;
-        b[spec.n_parts] = bias == GLA_ABSENT ? NULL : (const float *)weights[bias].data;
-        channels[spec.n_parts] = (uint32_t)weights[parts[i]].dims[0];
-        spec.width = (uint32_t)weights[parts[i]].dims[1];
-        spec.n_parts++;
-    }
-    return gla_host_math(h)->conv_create(h, &spec, out);
-}
-
-/* A feed-forward network: out(act(in x)), or out(act(gate) * up) of [gate | up] = in x. */
-typedef struct gla_mlp {
-    gla_linear *in, *out;
-    uint32_t d_in, d_out, d_ff, activation, gated;
-    float gate_multiplier; /* of gate before act; 1 = none */
-} gla_mlp;
-
-/* y [rows, d_out] of the batch's x; inner: scratch [rows, d_ff, twice that if gated]. */
-static inline gla_status gla_run_mlp(const gla_math *m, const gla_batch *b, const gla_mlp *f,
-                                     float *inner, float *y)
-{
-    const uint32_t n = b->n_rows, w = f->d_ff;
-    const size_t ld = (f->gated ? 2u : 1u) * (size_t)w;
-    gla_status st = m->linear(b, f->in, n, b->x, f->d_in, inner, ld);
-
-    if (!st && f->gate_multiplier != 1.0f)
-        st = m->scale(b, f->gate_multiplier, n, w, inner, ld);
-    if (!st)
-        st = f->gated ? m->glu(b, f->activation, n, w, inner, ld, inner + w, ld, inner, ld)
-                      : m->activation(b, f->activation, n, w, inner, ld, inner, ld);
-    return st ? st : m->linear(b, f->out, n, inner, ld, y, f->d_out);
 }
 
 /* The floats of a declared VECTOR weight; NULL if absent. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * blocks_v1_0.h - the conveniences that came with version 1.0 of the ABI, for the tests' layers that
- * own their object
+ * blocks_v1_0.h - the conveniences that came with version 1.0 of the ABI, for the tests' layers
+ * that own their object
  */
 #ifndef SUPPORT_BLOCKS_V1_0_H
 #define SUPPORT_BLOCKS_V1_0_H
@@ -15,27 +15,21 @@ extern "C" {
 /* A layer's descriptor from the functions bind, forward, destroy and the array params of this file.
  */
 #define GLA_LAYER_DESC(id, type_id_, revision_, summary_, flags_, create_)                         \
-    static const gla_layer_desc id##_desc = {(uint32_t)sizeof(gla_layer_desc),                     \
-                                             revision_,                                            \
-                                             type_id_,                                             \
-                                             summary_,                                             \
-                                             flags_,                                               \
-                                             params,                                               \
-                                             (uint32_t)(sizeof(params) / sizeof(params[0])),       \
-                                             0,                                                    \
-                                             create_,                                              \
-                                             destroy,                                              \
-                                             bind,                                                 \
-                                             forward,                                              \
-                                             NULL,                                                 \
-                                             0,                                                    \
-                                             NULL,                                                 \
-                                             NULL,                                                 \
-                                             NULL,                                                 \
-                                             0,                                                    \
-                                             0,                                                    \
-                                             0,                                                    \
-                                             0}
+    static const gla_layer_desc id##_desc = {.struct_size = (uint32_t)sizeof(gla_layer_desc),      \
+                                             .revision = revision_,                                \
+                                             .type_id = type_id_,                                  \
+                                             .summary = summary_,                                  \
+                                             .flags = flags_,                                      \
+                                             .params = params,                                     \
+                                             .n_params =                                           \
+                                                 (uint32_t)(sizeof(params) / sizeof(params[0])),   \
+                                             .param_size = (uint32_t)sizeof(gla_param_desc),       \
+                                             .create = create_,                                    \
+                                             .destroy = destroy,                                   \
+                                             .bind = bind,                                         \
+                                             .forward = forward,                                   \
+                                             .value_size = (uint32_t)sizeof(gla_param_value),      \
+                                             .tensor_size = (uint32_t)sizeof(gla_tensor)}
 
 /* One layer, one file: descriptor and plugin entry. */
 #define GLA_LAYER_DEFINE(id, type_id_, revision_, summary_, flags_)                                \

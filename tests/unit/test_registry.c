@@ -121,6 +121,149 @@ Test(registry, refuses_parameter_tables_that_make_no_sense)
           "enum_values");
 }
 
+/* ---- descriptors of other versions, and layers whose object the host owns ---- */
+
+static gla_status make_nothing(gla_layer *l, const gla_layer_config *c)
+{
+    (void)l;
+    (void)c;
+    return GLA_OK;
+}
+
+static gla_status bind_nothing(gla_layer *l, const gla_tensor *weights)
+{
+    (void)l;
+    (void)weights;
+    return GLA_OK;
+}
+
+/* Into the same layer with layer_bytes. */
+static void to_hosted(spoiled *s)
+{
+    s->desc.create = NULL;
+    s->desc.destroy = NULL;
+    s->desc.bind = NULL;
+    s->desc.make = make_nothing;
+    s->desc.layer_bytes = 64;
+}
+
+Test(registry, a_layer_owns_its_object_or_leaves_it_to_the_host)
+{
+    SPOIL(to_hosted(&s), GLA_OK, "");
+    SPOIL((to_hosted(&s), s.desc.layer_bytes = 0), GLA_E_PLUGIN, "layer_bytes is 0, 8 to 1048576");
+    SPOIL((to_hosted(&s), s.desc.layer_bytes = 7), GLA_E_PLUGIN, "layer_bytes is 7");
+    SPOIL((to_hosted(&s), s.desc.layer_bytes = SIZE_MAX), GLA_E_PLUGIN, "layer_bytes is");
+    SPOIL((to_hosted(&s), s.desc.layer_bytes = (1 << 20) + 1), GLA_E_PLUGIN,
+          "layer_bytes is 1048577");
+    SPOIL((to_hosted(&s), s.desc.make = NULL), GLA_E_PLUGIN, "function make is missing");
+    SPOIL((to_hosted(&s), s.desc.forward = NULL), GLA_E_PLUGIN, "function forward is missing");
+    SPOIL(s.desc.layer_bytes = 64, GLA_E_PLUGIN,
+          "function create does not go with layer_bytes: the host owns the object");
+    SPOIL((to_hosted(&s), s.desc.bind = bind_nothing), GLA_E_PLUGIN,
+          "function bind does not go with layer_bytes");
+}
+
+Test(registry, sizes_shorter_than_those_of_version_1_0_are_refused)
+{
+    SPOIL(s.desc.struct_size = 87, GLA_E_ABI, "layers[0]: struct_size is 87, version 1.0 has 88");
+    SPOIL(s.desc.param_size = 48, GLA_E_ABI, "param_size is 48, version 1.0 has 56");
+    SPOIL(s.desc.value_size = 24, GLA_E_ABI, "value_size is 24, version 1.0 has 32");
+    SPOIL(s.desc.tensor_size = 80, GLA_E_ABI, "tensor_size is 80, version 1.0 has 88");
+    SPOIL((s.entry.abi_minor++, s.entry.tensor_size = 80), GLA_E_ABI, "tensor_size is 80");
+}
+
+/* What stands in the registry is ours: as long as ours, with both tables in one. */
+static const gla_layer_desc *added(spoiled *s, gla_registry **r)
+{
+    gla_diag diag;
+
+    cr_assert_eq(gla__registry_create_empty(r, NULL), GLA_OK);
+    cr_assert_eq(gla__registry_add(*r, &s->entry, &diag), GLA_OK, "%s", diag.message);
+    return gla_registry_get(*r, 0);
+}
+
+Test(registry, of_a_shorter_descriptor_the_rest_is_zero)
+{
+    const gla_layer_desc *d;
+    gla_registry *r;
+    spoiled s;
+
+    copy(&s);
+    s.desc.struct_size = (uint32_t)offsetof(gla_layer_desc, layer_bytes);
+    s.desc.param_size = s.desc.value_size = s.desc.tensor_size = 0;
+    s.desc.layer_bytes = 12345; /* behind its end */
+    s.desc.more = s.params;
+    s.desc.n_more = 77;
+    d = added(&s, &r);
+    cr_expect_eq(d->struct_size, sizeof(*d));
+    cr_expect_eq(d->layer_bytes, 0);
+    cr_expect_eq(d->n_params, 1);
+    cr_expect_eq(d->param_size, sizeof(gla_param_desc));
+    cr_expect_eq(d->value_size, 32);
+    cr_expect_eq(d->tensor_size, s.entry.tensor_size);
+    gla_registry_free(r);
+}
+
+typedef struct later_param {
+    gla_param_desc param;
+    uint64_t grown[2];
+} later_param;
+
+Test(registry, of_a_longer_descriptor_we_take_what_we_know)
+{
+    later_param own[] = {{GLA_P_INT("a", 1, 0, 4, ""), {1, 2}},
+                         {GLA_P_INT("b", 2, 0, 4, ""), {3, 4}}};
+    const later_param more[] = {{GLA_P_INT("c", 3, 0, 4, ""), {5, 6}},
+                                {GLA_P_BOOL("d", 1, ""), {7, 8}}};
+    struct {
+        gla_layer_desc desc;
+        uint64_t grown[2];
+    } later;
+    const gla_layer_desc *d;
+    gla_registry *r;
+    spoiled s;
+
+    copy(&s);
+    later.desc = s.desc;
+    later.grown[0] = later.grown[1] = UINT64_MAX;
+    later.desc.struct_size = sizeof(later);
+    later.desc.params = &own[0].param;
+    later.desc.n_params = 2;
+    later.desc.more = &more[0].param;
+    later.desc.n_more = 2;
+    later.desc.param_size = sizeof(later_param);
+    later.desc.value_size = sizeof(gla_param_value) + 16;
+    s.layers[0] = &later.desc;
+    s.entry.abi_minor++;
+    d = added(&s, &r);
+    cr_expect_eq(d->struct_size, sizeof(*d));
+    cr_assert_eq(d->n_params, 4);
+    cr_expect_eq(d->n_more, 0);
+    cr_expect_null(d->more);
+    for (int i = 0; i < 4; i++)
+        cr_expect_eq(d->params[i].name[0], "abcd"[i], "%s", d->params[i].name);
+    cr_expect_eq(d->value_size, sizeof(gla_param_value) + 16);
+    own[0].param.name = "changed"; /* names are the plugin's, tables are copies */
+    cr_expect_str_eq(d->params[0].name, "a");
+    gla_registry_free(r);
+}
+
+Test(registry, further_parameters_are_checked_as_the_own_ones)
+{
+    static const gla_param_desc twice[] = {GLA_P_BOOL("x", 1, ""), GLA_P_BOOL("n", 1, "")};
+    static const gla_param_desc bad[] = {GLA_P_INT("y", 9, 0, 4, "")};
+
+    SPOIL((s.desc.more = twice, s.desc.n_more = 2), GLA_E_PLUGIN, "param n is there twice");
+    SPOIL((s.desc.more = bad, s.desc.n_more = 1), GLA_E_PLUGIN,
+          "param y: default 9 is not in [0, 4]");
+    SPOIL((s.desc.more = NULL, s.desc.n_more = 1), GLA_E_PLUGIN, "n_params is 2");
+    SPOIL((s.desc.more = twice, s.desc.n_more = 256), GLA_E_PLUGIN, "n_params is 257");
+    SPOIL((s.desc.more = twice, s.desc.n_more = UINT32_MAX), GLA_E_PLUGIN,
+          "n_params is 4294967296");
+}
+
+/* ---- init() and deinit() ---- */
+
 static int n_init, n_deinit;
 
 static gla_status count_init(const gla_host *host)
