@@ -137,13 +137,10 @@ static int report_nll(const nll_sum *r, uint32_t window, uint64_t bytes)
         return cli_error("%s: no token to predict: at least two are needed",
                          args.text ? args.text : "--ids");
     if (cli.json) {
-        json_t *o = json_object();
+        json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "gla.eval/1", "nll",
+                              cli_json_number(mean), "perplexity", cli_json_number(exp(mean)),
+                              "tokens", cli_json_count(r->n), "window", cli_json_count(window));
 
-        json_object_set_new(o, "schema", json_string("gla.eval/1"));
-        json_object_set_new(o, "nll", cli_json_number(mean));
-        json_object_set_new(o, "perplexity", cli_json_number(exp(mean)));
-        json_object_set_new(o, "tokens", json_integer((json_int_t)r->n));
-        json_object_set_new(o, "window", json_integer(window));
         if (bytes)
             json_object_set_new(o, "bits_per_byte",
                                 cli_json_number(r->sum / log(2.0) / (double)bytes));
@@ -299,7 +296,7 @@ static gla_status compare_fed(gla_model *model, const golden *g, size_t feed, fl
 static void report_check(const golden *g, const size_t *feeds, const difference *d, uint32_t n,
                          double tol, bool good)
 {
-    json_t *o, *list;
+    json_t *list;
     uint32_t worst = 0;
 
     for (uint32_t i = 1; i < n; i++)
@@ -313,25 +310,17 @@ static void report_check(const golden *g, const size_t *feeds, const difference 
                good ? "agrees" : "DIFFERS", d[worst].max_abs, tol, g->spread);
         return;
     }
-    o = json_object();
     list = json_array();
-    for (uint32_t i = 0; i < n; i++) {
-        json_t *r = json_object();
-
-        json_object_set_new(r, "feed", json_integer((json_int_t)feeds[i]));
-        json_object_set_new(r, "max_abs_error", cli_json_number(d[i].max_abs));
-        json_object_set_new(r, "nmse", cli_json_number(d[i].nmse));
-        json_array_append_new(list, r);
-    }
-    json_object_set_new(o, "schema", json_string("gla.check/1"));
-    json_object_set_new(o, "agrees", json_boolean(good));
-    json_object_set_new(o, "max_abs_error", cli_json_number(d[worst].max_abs));
-    json_object_set_new(o, "nmse", cli_json_number(d[worst].nmse));
-    json_object_set_new(o, "tolerance", cli_json_number(tol));
-    json_object_set_new(o, "logits_std", cli_json_number(g->spread));
-    json_object_set_new(o, "tokens", json_integer((json_int_t)g->n));
-    json_object_set_new(o, "runs", list);
-    cli_json_print(o, 2);
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "feed", cli_json_count(feeds[i]),
+                                              "max_abs_error", cli_json_number(d[i].max_abs),
+                                              "nmse", cli_json_number(d[i].nmse)));
+    cli_json_print(
+        json_pack("{s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "gla.check/1", "agrees",
+                  (int)good, "max_abs_error", cli_json_number(d[worst].max_abs), "nmse",
+                  cli_json_number(d[worst].nmse), "tolerance", cli_json_number(tol), "logits_std",
+                  cli_json_number(g->spread), "tokens", cli_json_count(g->n), "runs", list),
+        2);
 }
 
 static int check(const cli_model *m)

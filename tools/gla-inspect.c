@@ -323,21 +323,18 @@ static json_t *json_layers(const gla_description *d)
 
     for (uint32_t i = 0; i < d->n_layers; i++) {
         const gla_layer_info *l = &d->layers[i];
-        json_t *o = json_object();
 
-        json_object_set_new(o, "name", json_string(l->name));
-        json_object_set_new(o, "type", json_string(l->type_id));
-        json_object_set_new(o, "block",
-                            l->block == UINT32_MAX ? json_null() : cli_json_count(l->block));
-        json_object_set_new(o, "parameters", cli_json_count(l->params));
-        json_object_set_new(o, "active_parameters", cli_json_count(l->active_params));
-        json_object_set_new(o, "flops_per_token", cli_json_number(l->flops_per_token));
-        json_object_set_new(o, "flops_per_cached_token",
-                            cli_json_number(l->flops_per_cached_token));
-        json_object_set_new(o, "state_bytes", cli_json_count(l->state_bytes));
-        json_object_set_new(o, "kv_values_per_token", cli_json_count(l->kv_values_per_token));
-        json_object_set_new(o, "window", cli_json_count(l->window));
-        json_array_append_new(list, o);
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", l->name, "type",
+                      l->type_id, "block",
+                      l->block == UINT32_MAX ? json_null() : cli_json_count(l->block), "parameters",
+                      cli_json_count(l->params), "active_parameters",
+                      cli_json_count(l->active_params), "flops_per_token",
+                      cli_json_number(l->flops_per_token), "flops_per_cached_token",
+                      cli_json_number(l->flops_per_cached_token), "state_bytes",
+                      cli_json_count(l->state_bytes), "kv_values_per_token",
+                      cli_json_count(l->kv_values_per_token), "window", cli_json_count(l->window)));
     }
     return list;
 }
@@ -348,17 +345,32 @@ static json_t *json_weights(const gla_description *d)
 
     for (uint32_t i = 0; i < d->n_weights; i++) {
         const gla_weight_info *w = &d->weights[i];
-        json_t *o, *shape;
+        json_t *shape;
 
         if (w->shared_with_previous)
             continue;
-        o = json_object();
         shape = json_array();
         for (uint32_t k = 0; k < w->ndim; k++)
             json_array_append_new(shape, cli_json_count((uint64_t)w->dims[k]));
-        json_object_set_new(o, "name", json_string(w->name));
-        json_object_set_new(o, "shape", shape);
-        json_array_append_new(list, o);
+        json_array_append_new(list, json_pack("{s:s, s:o}", "name", w->name, "shape", shape));
+    }
+    return list;
+}
+
+static json_t *json_contexts(const gla_description *d, uint32_t kv)
+{
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < n_contexts; i++) {
+        gla_memory m;
+
+        gla_description_session(d, contexts[i], kv, 0, &m);
+        json_array_append_new(
+            list,
+            json_pack("{s:o, s:o, s:o, s:o, s:o}", "tokens", cli_json_count(contexts[i]),
+                      "kv_bytes", cli_json_count(m.kv), "state_bytes", cli_json_count(m.state),
+                      "history_bytes", cli_json_count(m.history), "flops_per_token",
+                      cli_json_number(gla_description_flops(d, contexts[i]))));
     }
     return list;
 }
@@ -366,38 +378,22 @@ static json_t *json_weights(const gla_description *d)
 static void print_json(const char *path, const gla_arch *arch, const gla_description *d,
                        uint32_t kv)
 {
-    json_t *o = json_object(), *list = json_array();
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "schema", "gla.inspect/1", "name",
+        arch->name ? arch->name : "", "family", arch->family ? arch->family : "", "blocks",
+        cli_json_count(arch->n_layers), "d_model", cli_json_count(arch->d_model), "vocab_size",
+        cli_json_count(arch->vocab_size), "max_positions", cli_json_count(arch->max_positions),
+        "file_bytes", cli_json_count(file_size(path)));
 
-    json_object_set_new(o, "schema", json_string("gla.inspect/1"));
-    json_object_set_new(o, "name", json_string(arch->name ? arch->name : ""));
-    json_object_set_new(o, "family", json_string(arch->family ? arch->family : ""));
-    json_object_set_new(o, "blocks", cli_json_count(arch->n_layers));
-    json_object_set_new(o, "d_model", cli_json_count(arch->d_model));
-    json_object_set_new(o, "vocab_size", cli_json_count(arch->vocab_size));
-    json_object_set_new(o, "max_positions", cli_json_count(arch->max_positions));
-    json_object_set_new(o, "parameters", cli_json_count(d->params));
-    json_object_set_new(o, "active_parameters", cli_json_count(d->active_params));
-    json_object_set_new(o, "file_bytes", cli_json_count(file_size(path)));
-    json_object_set_new(o, "flops_per_token", cli_json_number(d->flops_per_token));
-    json_object_set_new(o, "state_bytes", cli_json_count(d->state_bytes));
-    json_object_set_new(o, "kv_values_per_token", cli_json_count(d->kv_values_per_token));
-    json_object_set_new(o, "kv_bytes_per_token", cli_json_number(kv_bytes_per_token(d, kv)));
-    json_object_set_new(o, "kv_dtype", json_string(args.kv));
-    json_object_set_new(o, "crossover_tokens", cli_json_count(gla_description_crossover(d, kv)));
-    for (uint32_t i = 0; i < n_contexts; i++) {
-        json_t *c = json_object();
-        gla_memory m;
-
-        gla_description_session(d, contexts[i], kv, 0, &m);
-        json_object_set_new(c, "tokens", cli_json_count(contexts[i]));
-        json_object_set_new(c, "kv_bytes", cli_json_count(m.kv));
-        json_object_set_new(c, "state_bytes", cli_json_count(m.state));
-        json_object_set_new(c, "history_bytes", cli_json_count(m.history));
-        json_object_set_new(c, "flops_per_token",
-                            cli_json_number(gla_description_flops(d, contexts[i])));
-        json_array_append_new(list, c);
-    }
-    json_object_set_new(o, "contexts", list);
+    cli_json_add(
+        o, json_pack(
+               "{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "parameters", cli_json_count(d->params),
+               "active_parameters", cli_json_count(d->active_params), "flops_per_token",
+               cli_json_number(d->flops_per_token), "state_bytes", cli_json_count(d->state_bytes),
+               "kv_values_per_token", cli_json_count(d->kv_values_per_token), "kv_bytes_per_token",
+               cli_json_number(kv_bytes_per_token(d, kv)), "kv_dtype", args.kv, "crossover_tokens",
+               cli_json_count(gla_description_crossover(d, kv))));
+    json_object_set_new(o, "contexts", json_contexts(d, kv));
     json_object_set_new(o, "layers", json_layers(d));
     if (args.weights)
         json_object_set_new(o, "weights", json_weights(d));

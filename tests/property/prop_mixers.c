@@ -3,13 +3,11 @@
  * prop_mixers.c - what must hold for every mixer, and for models that mix families, with random
  * weights
  *
- *   1   chunked = token by token, for chunks of any size and text fed in any pieces
- *   2   saved and loaded = never stopped, bit for bit
- *   3   causality: changing token t changes nothing before t, bit for bit
- *   5   a batch of ragged sequences = each by itself
- *   12  a fork changes nothing in its parent; cut back and fed anew = a fresh run
- *
- * Tolerance: two orders of summation through a few layers of width 32: 2e-4 of the logits' spread.
+ *   chunked = token by token, for chunks of any size and text fed in any pieces
+ *   saved and loaded = never stopped, bit for bit
+ *   causality: changing token t changes nothing before t, bit for bit
+ *   a batch of ragged sequences = each by itself
+ *   a fork changes nothing in its parent; cut back and fed anew = a fresh run
  */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -21,6 +19,7 @@
 
 #include "support/rng.h"
 #include "support/temp_file.h"
+#include "support/tolerance.h"
 
 enum { VOCAB_SIZE = 61, TOKENS = 83 };
 
@@ -163,7 +162,7 @@ static double spread_of(const float *logits, size_t n)
 static void expect_close(const struct mixer_case *c, const char *law, const float *a,
                          const float *b, size_t n)
 {
-    const double bound = 2e-4 * spread_of(b, n);
+    const double bound = GLA_TOL_LOGITS * spread_of(b, n);
     double worst = 0;
 
     for (size_t i = 0; i < n * VOCAB_SIZE; i++) {

@@ -22,6 +22,10 @@
 #define GLA_TOL_C    4.0
 #define GLA_TOL_NMSE 1e-7
 
+/* Of the logits of a model, relative to their spread: the same numbers were summed in two orders,
+ * through all layers.  gla-eval --check takes this one too. */
+#define GLA_TOL_LOGITS 2e-4
+
 typedef struct tolerance {
     double rtol;  /* of every number */
     double nmse;  /* of the tensor */

@@ -201,6 +201,48 @@ Test(graph, only_the_wanted_rows_reach_the_last_ffn_and_the_head)
     teardown(&f);
 }
 
+/* No row may be left out before it, whatever logits are wanted. */
+Test(graph, an_ffn_with_a_state_sees_all_rows)
+{
+    const uint32_t offset[] = {0, 4}, rows[] = {1};
+    const int32_t tokens[] = {1, 2, 3, 4};
+    const uint64_t position[] = {0};
+    float a[N];
+    float *const logits[] = {a};
+    fixture f;
+    gla__run r = {.n_sequences = 1,
+                  .n_rows = 4,
+                  .row_offset = offset,
+                  .position = position,
+                  .tokens = tokens,
+                  .n_logits = 1,
+                  .logit_rows = rows,
+                  .logits = logits};
+
+    setup(&f, "  b: {norm_at: none, ffn: {type: test.sum}}", "[b]");
+    r.states = f.states;
+    cr_assert_eq(gla__graph_run(f.graph, f.w, &r, NULL), GLA_OK);
+    cr_expect_eq(a[0], 2 + 3);
+    cr_expect_eq(f.state[0][0][0], 10);
+    teardown(&f);
+}
+
+Test(graph, layers_follow_each_other_as_the_pattern_expands)
+{
+    float out[ROWS][N];
+    fixture f;
+
+    setup(&f,
+          "  a: {norm_at: none, mixer: {type: test.scale, factor: 2}}\n"
+          "  f: {norm_at: none, skip_multiplier: 0, ffn: {type: test.scale, factor: 5}}\n"
+          "  s: {norm_at: none, mixer: {type: test.sum}}",
+          "[a, s, f, a]");
+    cr_assert_eq(run(&f, 1, (uint32_t[]){0, 2}, (int32_t[]){1, 3}, out), GLA_OK);
+    cr_expect_eq(ROW(0), 3 * 5 * (3 * 1 + 3 * 1));
+    cr_expect_eq(ROW(1), 3 * 5 * (3 * 3 + 3 * (1 + 3)));
+    teardown(&f);
+}
+
 Test(graph, refuses_what_does_not_fit)
 {
     float out[ROWS][N];

@@ -122,7 +122,7 @@ extern cli_common cli;
 /* Parses the command line, installs the signal handlers, sets the threads.  True: leave with
  * *status (help was asked for, or the usage was wrong). */
 bool cli_start(const cli_program *program, int argc, char **argv, int *status);
-/* Flushes stdout: status, or 1 when the result could not be written. */
+/* Flushes stdout: status, or 1 when the result could not be made or written. */
 int cli_finish(int status);
 
 /* Numbers as the options read them; false when text is not one.  "4G" -> 4294967296. */
@@ -194,6 +194,9 @@ json_t *cli_json_number(double x);
 json_t *cli_json_count(uint64_t n);
 /* A path or an argument, which need not be UTF-8: cleaned then. */
 json_t *cli_json_text(const char *text);
+/* Adds the members of another object and releases it.  One that could not be made fails the program
+ * at its end: see cli_finish(). */
+void cli_json_add(json_t *object, json_t *members);
 /* Prints and releases: keys sorted, reals with 9 digits, a newline.  indent 0: one line. */
 void cli_json_print(json_t *object, int indent);
 

@@ -273,7 +273,7 @@ int cli_usage_error(const char *format, ...)
     return 2;
 }
 
-static bool result_lost; /* by cli_json_print() */
+static bool result_lost; /* by cli_json_add(), cli_json_print() */
 
 int cli_finish(int status)
 {
@@ -348,10 +348,18 @@ json_t *cli_json_text(const char *text)
     return v;
 }
 
+void cli_json_add(json_t *object, json_t *members)
+{
+    if (json_object_update(object, members))
+        result_lost = true;
+    json_decref(members);
+}
+
 void cli_json_print(json_t *object, int indent)
 {
-    result_lost = json_dumpf(object, stdout,
-                             JSON_SORT_KEYS | JSON_REAL_PRECISION(9) | JSON_INDENT((size_t)indent));
+    if (json_dumpf(object, stdout,
+                   JSON_SORT_KEYS | JSON_REAL_PRECISION(9) | JSON_INDENT((size_t)indent)))
+        result_lost = true;
     putchar('\n');
     json_decref(object);
 }

@@ -220,17 +220,16 @@ static json_t *json_memory(const bench *b)
 void bench_report_json(const bench *b, bool interrupted)
 {
     const gla_description *d = gla_model_description(b->model);
-    json_t *o = json_object();
     char hash[24];
+    json_t *o;
 
     snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)gla_model_hash(b->model));
-    json_object_set_new(o, "schema", json_string("gla.bench/1"));
-    json_object_set_new(o, "model", json_string(b->name));
-    json_object_set_new(o, "model_hash", json_string(hash));
-    json_object_set_new(o, "random_weights", json_boolean(b->random));
-    json_object_set_new(o, "build", json_string(gla_build_info()));
-    json_object_set_new(o, "interrupted", json_boolean(interrupted));
-    json_object_set_new(o, "kv", json_string(gla_dtype_name(b->kv_dtype)));
+    o = json_pack("{s:s, s:o, s:s, s:b, s:s, s:b, s:s, s:o, s:o, s:o, s:o}", "schema",
+                  "gla.bench/1", "model", cli_json_text(b->name), "model_hash", hash,
+                  "random_weights", (int)b->random, "build", gla_build_info(), "interrupted",
+                  (int)interrupted, "kv", gla_dtype_name(b->kv_dtype), "memory_bytes",
+                  json_memory(b), "gemm", json_gemms(b), "prefill", json_prefills(b), "decode",
+                  json_decodes(b));
     put(o, "params", (double)d->params);
     put(o, "active_params", (double)d->active_params);
     put(o, "threads", gla_threads());
@@ -238,14 +237,9 @@ void bench_report_json(const bench *b, bool interrupted)
     put(o, b->random ? "make_weights_s" : "load_s", b->load_seconds);
     put(o, "time_to_first_token_s", b->first_token_seconds);
     put_series(o, "read_bytes_per_s", &b->reading);
-    json_object_set_new(o, "memory_bytes", json_memory(b));
-    json_object_set_new(o, "gemm", json_gemms(b));
-    json_object_set_new(o, "prefill", json_prefills(b));
-    json_object_set_new(o, "decode", json_decodes(b));
-    if (b->with_sessions) {
-        json_object_set_new(o, "sessions", json_sessions(b));
-        json_object_set_new(o, "shared_prompts", json_shared(b));
-    }
+    if (b->with_sessions)
+        cli_json_add(o, json_pack("{s:o, s:o}", "sessions", json_sessions(b), "shared_prompts",
+                                  json_shared(b)));
     if (b->many.reached)
         json_object_set_new(o, "many_sessions", json_many(&b->many));
     cli_json_print(o, 2);

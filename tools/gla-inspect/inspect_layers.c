@@ -64,8 +64,8 @@ static json_t *json_param(const gla_param_desc *p)
     json_t *words = json_array();
 
     if (is_number(p)) /* null: as small, or as large, as you like */
-        json_object_update_new(o, json_pack("{s:o, s:o}", "min", cli_json_number(p->min), "max",
-                                            cli_json_number(p->max)));
+        cli_json_add(o, json_pack("{s:o, s:o}", "min", cli_json_number(p->min), "max",
+                                  cli_json_number(p->max)));
     for (uint32_t i = 0; p->kind == GLA_PARAM_ENUM && p->enum_values[i]; i++)
         json_array_append_new(words, cli_json_text(p->enum_values[i]));
     if (p->kind == GLA_PARAM_ENUM)

@@ -18,18 +18,16 @@ static void print_json(chat *c)
     for (size_t i = 0; i < c->n_branches; i++)
         json_array_append_new(names, cli_json_text(c->branches[i].name));
     gla_session_memory(b->session, &memory);
-    json_object_set_new(o, "branch", cli_json_text(b->name));
-    json_object_set_new(o, "branches", names);
-    json_object_set(o, "messages", b->messages);
-    json_object_set_new(o, "tokens",
-                        json_pack("{s:I, s:I, s:I, s:I}", "read", (json_int_t)c->fed, "reused",
-                                  (json_int_t)c->reused, "replayed", (json_int_t)c->replayed,
-                                  "written", (json_int_t)c->written));
-    json_object_set_new(o, "position", json_integer((json_int_t)gla_session_position(b->session)));
     gla_model_cache_stats(c->r->m.model, &stats);
-    json_object_set_new(o, "prefix", run_json_prefix(&stats));
-    json_object_set_new(o, "memory", run_json_memory(&memory));
-    json_object_set_new(o, "snapshots", run_json_snapshots(b->session));
+    cli_json_add(o, json_pack("{s:o, s:o, s:O, s:{s:o, s:o, s:o, s:o}}", "branch",
+                              cli_json_text(b->name), "branches", names, "messages", b->messages,
+                              "tokens", "read", cli_json_count(c->fed), "reused",
+                              cli_json_count(c->reused), "replayed", cli_json_count(c->replayed),
+                              "written", cli_json_count(c->written)));
+    cli_json_add(o, json_pack("{s:o, s:o, s:o, s:o}", "position",
+                              cli_json_count(gla_session_position(b->session)), "prefix",
+                              run_json_prefix(&stats), "memory", run_json_memory(&memory),
+                              "snapshots", run_json_snapshots(b->session)));
     cli_json_print(o, 2);
 }
 

@@ -83,8 +83,9 @@ int run_chat(run *r);
 /* Tokens that two texts begin with alike. */
 size_t run_common(const int32_t *a, size_t n_a, const int32_t *b, size_t n_b);
 
-/* For --json: ids, and what is the same in all three results (seed, speeds, versions, ...). */
-json_t *run_json_ids(const int32_t *ids, size_t n);
+/* For --json: a text with its ids, and what is the same in all three results (seed, speeds,
+ * versions, ...). */
+json_t *run_json_text(const continuation *c);
 json_t *run_json_memory(const gla_memory *memory);
 /* What the prefix cache had, of one session or of all; why each lookup ended as it did. */
 json_t *run_json_prefix(const gla_cache_stats *stats);

@@ -158,13 +158,9 @@ static void print_texts(const batch *b)
 static json_t *json_one(const continuation *c)
 {
     gla_cache_stats stats;
-    json_t *o = json_object();
+    json_t *o = run_json_text(c);
 
     gla_session_cache_stats(c->session, &stats);
-    json_object_set_new(o, "text", json_stringn(c->text ? c->text : "", c->text_size));
-    json_object_set_new(o, "prompt_ids", run_json_ids(c->prompt, c->n_prompt));
-    json_object_set_new(o, "ids", run_json_ids(c->out, c->n_out));
-    json_object_set_new(o, "stop", json_string(c->stop));
     json_object_set_new(o, "prefix", run_json_prefix(&stats));
     return o;
 }
@@ -184,10 +180,9 @@ static void print_json(const batch *b)
     gla_model_cache_stats(b->r->m.model, &stats);
     gla_model_memory(b->r->m.model, &memory);
     o = run_json(b->r, "gla.run.sessions/1", n_read, n_written);
-    json_object_set_new(o, "sessions", list);
-    json_object_set_new(o, "prefix", run_json_prefix(&stats));
-    json_object_set_new(o, "memory", run_json_memory(&memory));
-    json_object_set_new(o, "snapshots", run_json_snapshots(b->list[0].session));
+    cli_json_add(o, json_pack("{s:o, s:o, s:o, s:o}", "sessions", list, "prefix",
+                              run_json_prefix(&stats), "memory", run_json_memory(&memory),
+                              "snapshots", run_json_snapshots(b->list[0].session)));
     cli_json_print(o, 2);
 }
 

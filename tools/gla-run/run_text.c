@@ -59,13 +59,11 @@ static void report_json(const run *r, const continuation *c)
     gla_memory memory;
 
     gla_session_memory(c->session, &memory);
-    json_object_set_new(o, "text", json_stringn(c->text ? c->text : "", c->text_size));
-    json_object_set_new(o, "prompt_ids", run_json_ids(c->prompt, c->n_prompt));
-    json_object_set_new(o, "ids", run_json_ids(c->out, c->n_out));
-    json_object_set_new(o, "stop", json_string(c->stop));
-    json_object_set_new(o, "position", json_integer((json_int_t)gla_session_position(c->session)));
-    json_object_set_new(o, "memory", run_json_memory(&memory));
-    json_object_set_new(o, "snapshots", run_json_snapshots(c->session));
+    cli_json_add(o, run_json_text(c));
+    cli_json_add(o,
+                 json_pack("{s:o, s:o, s:o}", "position",
+                           cli_json_count(gla_session_position(c->session)), "memory",
+                           run_json_memory(&memory), "snapshots", run_json_snapshots(c->session)));
     cli_json_print(o, 2);
 }
 
