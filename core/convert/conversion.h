@@ -2,8 +2,8 @@
  *
  * conversion.h - inside of gla_convert(): one conversion under way
  *
- * open (open.c) reads what the source is, plan (plan.c) lists every tensor of the
- * new file with where its numbers come from and what they become, write (write.c) does it.
+ * open.c reads what the source is, plan.c lists every tensor of the new file with where its numbers
+ * come from and what they become, write.c does it.
  * Everything here belongs to one thread.
  */
 #ifndef GLA_CONVERT_CONVERSION_H

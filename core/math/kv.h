@@ -5,9 +5,10 @@
  * The state room owns the pages; attention reads and writes them through this view.  A page holds
  * page_tokens tokens of one layer:
  *
- *     keys    [kv_heads][page_tokens][k_dim]       f32, bf16 or int8
- *     values  [kv_heads][page_tokens][v_dim]       absent when v_dim is 0 (MLA: values are in the
- * key) int8 only: key scales f32 [kv_heads][page_tokens], value scales f32 [kv_heads][page_tokens]
+ *     keys           [kv_heads][page_tokens][k_dim]   f32, bf16 or int8
+ *     values         [kv_heads][page_tokens][v_dim]   absent when v_dim is 0: in the key (MLA)
+ *     key scales     f32 [kv_heads][page_tokens]      int8 only
+ *     value scales   f32 [kv_heads][page_tokens]      int8 only
  *
  * each part starting at a multiple of 64 bytes.  Keys are stored with positions applied.
  */

@@ -11,16 +11,16 @@
 
 /* ---- arguments ---- */
 
-static size_t parameter(const gla__signature *s, gla__view name)
+static size_t parameter(const gla__tpl_signature *s, gla__tpl_view name)
 {
     for (size_t i = 0; i < s->most; i++)
-        if (s->keywords[i] && gla__view_is(name, s->keywords[i]))
+        if (s->keywords[i] && gla__tpl_view_is(name, s->keywords[i]))
             return i;
     return s->most;
 }
 
-bool gla__bind_args(gla__run *r, const gla__signature *s, const gla__args *a,
-                    const gla__value *given[GLA__TPL_MAX_PARAMETERS])
+bool gla__tpl_bind_args(gla__tpl_run *r, const gla__tpl_signature *s, const gla__tpl_args *a,
+                        const gla__tpl_value *given[GLA__TPL_MAX_PARAMETERS])
 {
     bool fits = a->n <= s->most;
 
@@ -28,58 +28,58 @@ bool gla__bind_args(gla__run *r, const gla__signature *s, const gla__args *a,
     for (size_t i = 0; i < a->n && i < s->most; i++)
         given[i] = &a->positional[i];
     for (size_t i = 0; i < a->named.n; i++) {
-        const gla__view name = a->named.pairs[i].key;
+        const gla__tpl_view name = a->named.pairs[i].key;
         const size_t at = parameter(s, name);
 
         if (at < s->most && !given[at])
             given[at] = &a->named.pairs[i].value;
         else
-            gla__run_fail(r, GLA_E_UNSUPPORTED, "\"%s\" with %.*s= is not supported", s->name,
+            gla__tpl_fail(r, GLA_E_UNSUPPORTED, "\"%s\" with %.*s= is not supported", s->name,
                           (int)name.n, name.p);
     }
     for (size_t i = 0; i < s->least; i++)
         fits = fits && given[i];
     if (!fits)
-        gla__run_fail(r, GLA_E_UNSUPPORTED, "\"%s\" with %zu arguments is not supported", s->name,
+        gla__tpl_fail(r, GLA_E_UNSUPPORTED, "\"%s\" with %zu arguments is not supported", s->name,
                       a->n + a->named.n);
     return fits && !r->st;
 }
 
-gla__value gla__wrong(gla__run *r, gla__view what, gla__value v)
+gla__tpl_value gla__tpl_wrong(gla__tpl_run *r, gla__tpl_view what, gla__tpl_value v)
 {
-    gla__run_fail(r, GLA_E_INVALID, "\"%.*s\" of %s is not possible", (int)what.n, what.p,
-                  gla__kind_name(v.kind));
-    return gla__undefined();
+    gla__tpl_fail(r, GLA_E_INVALID, "\"%.*s\" of %s is not possible", (int)what.n, what.p,
+                  gla__tpl_kind_name(v.kind));
+    return gla__tpl_undefined();
 }
 
-gla__view gla__text_arg(gla__run *r, const gla__value *v)
+gla__tpl_view gla__tpl_text_arg(gla__tpl_run *r, const gla__tpl_value *v)
 {
-    if (v->kind == GLA__STRING)
+    if (v->kind == GLA__TPL_STRING)
         return v->s;
-    gla__run_fail(r, GLA_E_INVALID, "the argument must be a string, not %s",
-                  gla__kind_name(v->kind));
-    return (gla__view){"", 0};
+    gla__tpl_fail(r, GLA_E_INVALID, "the argument must be a string, not %s",
+                  gla__tpl_kind_name(v->kind));
+    return (gla__tpl_view){"", 0};
 }
 
-gla__view gla__optional_text_arg(gla__run *r, const gla__value *v)
+gla__tpl_view gla__tpl_optional_text_arg(gla__tpl_run *r, const gla__tpl_value *v)
 {
-    return v && v->kind != GLA__NONE ? gla__text_arg(r, v) : (gla__view){NULL, 0};
+    return v && v->kind != GLA__TPL_NONE ? gla__tpl_text_arg(r, v) : (gla__tpl_view){NULL, 0};
 }
 
-int64_t gla__int_arg(gla__run *r, const gla__value *v, int64_t def)
+int64_t gla__tpl_int_arg(gla__tpl_run *r, const gla__tpl_value *v, int64_t def)
 {
     if (!v)
         return def;
-    if (v->kind == GLA__INT || v->kind == GLA__BOOL)
+    if (v->kind == GLA__TPL_INT || v->kind == GLA__TPL_BOOL)
         return v->i;
-    gla__run_fail(r, GLA_E_INVALID, "the argument must be an integer, not %s",
-                  gla__kind_name(v->kind));
+    gla__tpl_fail(r, GLA_E_INVALID, "the argument must be an integer, not %s",
+                  gla__tpl_kind_name(v->kind));
     return def;
 }
 
 /* ---- attributes ---- */
 
-static bool has_word(const char *words, gla__view name)
+static bool has_word(const char *words, gla__tpl_view name)
 {
     for (const char *p = words; *p; p += strcspn(p, " ")) {
         p += *p == ' ';
@@ -90,7 +90,7 @@ static bool has_word(const char *words, gla__view name)
 }
 
 /* A method without its call.  Those that change their object do not exist in a template. */
-static bool is_method(gla__vkind kind, gla__view name, bool *exists)
+static bool is_method(gla__tpl_vkind kind, gla__tpl_view name, bool *exists)
 {
     static const char of_strings[] =
         "capitalize casefold center count encode endswith expandtabs find format format_map index "
@@ -102,11 +102,11 @@ static bool is_method(gla__vkind kind, gla__view name, bool *exists)
 
     *exists = true;
     switch (kind) {
-    case GLA__STRING:
+    case GLA__TPL_STRING:
         return has_word(of_strings, name);
-    case GLA__LIST:
+    case GLA__TPL_LIST:
         return has_word("copy count index", name);
-    case GLA__DICT:
+    case GLA__TPL_DICT:
         *exists = !has_word(changing, name);
         return !*exists || has_word("copy fromkeys get items keys values", name);
     default:
@@ -114,143 +114,144 @@ static bool is_method(gla__vkind kind, gla__view name, bool *exists)
     }
 }
 
-static gla__value loop_attribute(gla__run *r, const gla__loop *l, gla__view name)
+static gla__tpl_value loop_attribute(gla__tpl_run *r, const gla__tpl_loop *l, gla__tpl_view name)
 {
     const int64_t at = (int64_t)l->at, n = (int64_t)l->items->n;
 
-    if (gla__view_is(name, "index0"))
-        return gla__int(at);
-    if (gla__view_is(name, "index"))
-        return gla__int(at + 1);
-    if (gla__view_is(name, "revindex0"))
-        return gla__int(n - at - 1);
-    if (gla__view_is(name, "revindex"))
-        return gla__int(n - at);
-    if (gla__view_is(name, "length"))
-        return gla__int(n);
-    if (gla__view_is(name, "first"))
-        return gla__bool(at == 0);
-    if (gla__view_is(name, "last"))
-        return gla__bool(at == n - 1);
-    if (gla__view_is(name, "previtem"))
-        return at ? l->items->items[at - 1] : gla__undefined();
-    if (gla__view_is(name, "nextitem"))
-        return at < n - 1 ? l->items->items[at + 1] : gla__undefined();
-    gla__run_fail(r, GLA_E_UNSUPPORTED, "loop.%.*s is not supported", (int)name.n, name.p);
-    return gla__undefined();
+    if (gla__tpl_view_is(name, "index0"))
+        return gla__tpl_int(at);
+    if (gla__tpl_view_is(name, "index"))
+        return gla__tpl_int(at + 1);
+    if (gla__tpl_view_is(name, "revindex0"))
+        return gla__tpl_int(n - at - 1);
+    if (gla__tpl_view_is(name, "revindex"))
+        return gla__tpl_int(n - at);
+    if (gla__tpl_view_is(name, "length"))
+        return gla__tpl_int(n);
+    if (gla__tpl_view_is(name, "first"))
+        return gla__tpl_bool(at == 0);
+    if (gla__tpl_view_is(name, "last"))
+        return gla__tpl_bool(at == n - 1);
+    if (gla__tpl_view_is(name, "previtem"))
+        return at ? l->items->items[at - 1] : gla__tpl_undefined();
+    if (gla__tpl_view_is(name, "nextitem"))
+        return at < n - 1 ? l->items->items[at + 1] : gla__tpl_undefined();
+    gla__tpl_fail(r, GLA_E_UNSUPPORTED, "loop.%.*s is not supported", (int)name.n, name.p);
+    return gla__tpl_undefined();
 }
 
-gla__value gla__attribute(gla__run *r, gla__value v, gla__view name)
+gla__tpl_value gla__tpl_attribute(gla__tpl_run *r, gla__tpl_value v, gla__tpl_view name)
 {
-    const gla__value *member;
+    const gla__tpl_value *member;
     bool exists;
 
     if (r->st)
-        return gla__undefined();
+        return gla__tpl_undefined();
     if (is_method(v.kind, name, &exists)) /* goes before a key of that name */
-        return exists ? (gla__value){.kind = GLA__FUNCTION, .s = name} : gla__undefined();
+        return exists ? (gla__tpl_value){.kind = GLA__TPL_FUNCTION, .s = name}
+                      : gla__tpl_undefined();
     switch (v.kind) {
-    case GLA__DICT:
-    case GLA__NAMESPACE:
-        member = gla__dict_get(v.dict, name);
-        return member ? *member : gla__undefined();
-    case GLA__LOOP:
+    case GLA__TPL_DICT:
+    case GLA__TPL_NAMESPACE:
+        member = gla__tpl_dict_get(v.dict, name);
+        return member ? *member : gla__tpl_undefined();
+    case GLA__TPL_LOOP:
         return loop_attribute(r, v.loop, name);
-    case GLA__MACRO:
-        if (gla__view_is(name, "name"))
-            return gla__string(v.macro->node->text.p, v.macro->node->text.n);
-        return gla__undefined();
-    case GLA__UNDEFINED:
-        gla__run_fail(r, GLA_E_INVALID, "\"%.*s\" of something that is undefined", (int)name.n,
+    case GLA__TPL_MACRO:
+        if (gla__tpl_view_is(name, "name"))
+            return gla__tpl_string(v.macro->node->text.p, v.macro->node->text.n);
+        return gla__tpl_undefined();
+    case GLA__TPL_UNDEFINED:
+        gla__tpl_fail(r, GLA_E_INVALID, "\"%.*s\" of something that is undefined", (int)name.n,
                       name.p);
         return v;
     default:
-        return gla__undefined();
+        return gla__tpl_undefined();
     }
 }
 
-gla__value gla__element(gla__run *r, gla__value of, gla__value key)
+gla__tpl_value gla__tpl_element(gla__tpl_run *r, gla__tpl_value of, gla__tpl_value key)
 {
-    const bool index = key.kind == GLA__INT || key.kind == GLA__BOOL;
-    const gla__value *member;
-    gla__list *l;
+    const bool index = key.kind == GLA__TPL_INT || key.kind == GLA__TPL_BOOL;
+    const gla__tpl_value *member;
+    gla__tpl_list *l;
 
-    if (of.kind == GLA__DICT && key.kind == GLA__STRING) {
-        member = gla__dict_get(of.dict, key.s);
+    if (of.kind == GLA__TPL_DICT && key.kind == GLA__TPL_STRING) {
+        member = gla__tpl_dict_get(of.dict, key.s);
         if (member)
             return *member;
     }
-    if (key.kind == GLA__STRING)
-        return gla__attribute(r, of, key.s);
-    if (of.kind == GLA__UNDEFINED)
-        gla__run_fail(r, GLA_E_INVALID, "an element of something that is undefined");
-    if (!index || (of.kind != GLA__LIST && of.kind != GLA__STRING))
-        return gla__undefined();
-    l = gla__items_of(r, of);
+    if (key.kind == GLA__TPL_STRING)
+        return gla__tpl_attribute(r, of, key.s);
+    if (of.kind == GLA__TPL_UNDEFINED)
+        gla__tpl_fail(r, GLA_E_INVALID, "an element of something that is undefined");
+    if (!index || (of.kind != GLA__TPL_LIST && of.kind != GLA__TPL_STRING))
+        return gla__tpl_undefined();
+    l = gla__tpl_items_of(r, of);
     if (!l)
-        return gla__undefined();
+        return gla__tpl_undefined();
     if (key.i < 0)
         key.i += (int64_t)l->n;
-    return key.i >= 0 && key.i < (int64_t)l->n ? l->items[key.i] : gla__undefined();
+    return key.i >= 0 && key.i < (int64_t)l->n ? l->items[key.i] : gla__tpl_undefined();
 }
 
-gla__value gla__tpl_pairs(gla__run *r, const gla__dict *d)
+gla__tpl_value gla__tpl_pairs(gla__tpl_run *r, const gla__tpl_dict *d)
 {
-    const gla__value out = gla__new_list(r);
+    const gla__tpl_value out = gla__tpl_new_list(r);
 
-    for (size_t i = 0; i < d->n && gla__run_step(r); i++) {
-        const gla__value pair = gla__new_list(r);
+    for (size_t i = 0; i < d->n && gla__tpl_step(r); i++) {
+        const gla__tpl_value pair = gla__tpl_new_list(r);
 
         if (r->st)
             break;
-        gla__list_add(r, pair.list, gla__string(d->pairs[i].key.p, d->pairs[i].key.n));
-        gla__list_add(r, pair.list, d->pairs[i].value);
-        gla__list_add(r, out.list, pair);
+        gla__tpl_list_add(r, pair.list, gla__tpl_string(d->pairs[i].key.p, d->pairs[i].key.n));
+        gla__tpl_list_add(r, pair.list, d->pairs[i].value);
+        gla__tpl_list_add(r, out.list, pair);
     }
     return out;
 }
 
 /* ---- methods ---- */
 
-static bool starts(gla__view s, gla__view with)
+static bool starts(gla__tpl_view s, gla__tpl_view with)
 {
     return s.n >= with.n && !memcmp(s.p, with.p, with.n);
 }
 
-static bool ends(gla__view s, gla__view with)
+static bool ends(gla__tpl_view s, gla__tpl_view with)
 {
     return s.n >= with.n && !memcmp(s.p + s.n - with.n, with.p, with.n);
 }
 
 /* One text or a list of them. */
-static gla__value has_affix(gla__run *r, gla__view s, const gla__value *v,
-                            bool (*has)(gla__view, gla__view))
+static gla__tpl_value has_affix(gla__tpl_run *r, gla__tpl_view s, const gla__tpl_value *v,
+                                bool (*has)(gla__tpl_view, gla__tpl_view))
 {
     bool found = false;
 
-    if (v->kind != GLA__LIST)
-        return gla__bool(has(s, gla__text_arg(r, v)));
+    if (v->kind != GLA__TPL_LIST)
+        return gla__tpl_bool(has(s, gla__tpl_text_arg(r, v)));
     for (size_t i = 0; i < v->list->n && !found; i++)
-        found = has(s, gla__text_arg(r, &v->list->items[i]));
-    return gla__bool(found);
+        found = has(s, gla__tpl_text_arg(r, &v->list->items[i]));
+    return gla__tpl_bool(found);
 }
 
-static gla__value join_strings(gla__run *r, const gla__list *l, gla__view by)
+static gla__tpl_value join_strings(gla__tpl_run *r, const gla__tpl_list *l, gla__tpl_view by)
 {
     gla__bytes out = {0};
 
-    for (size_t i = 0; l && i < l->n && gla__run_step(r); i++) {
-        const gla__view s = gla__text_arg(r, &l->items[i]);
+    for (size_t i = 0; l && i < l->n && gla__tpl_step(r); i++) {
+        const gla__tpl_view s = gla__tpl_text_arg(r, &l->items[i]);
 
-        gla__append(r, &out, by.p, i ? by.n : 0);
-        gla__append(r, &out, s.p, s.n);
+        gla__tpl_append(r, &out, by.p, i ? by.n : 0);
+        gla__tpl_append(r, &out, s.p, s.n);
     }
-    return gla__taken(r, &out);
+    return gla__tpl_taken(r, &out);
 }
 
 enum { STARTS, ENDS, STRIP, LSTRIP, RSTRIP, SPLIT, REPLACE, UPPER, LOWER, TITLE, CAPITAL, JOIN };
 
-static const gla__signature string_methods[] = {
+static const gla__tpl_signature string_methods[] = {
     [STARTS] = {"startswith", 1, 1, {NULL}},  [ENDS] = {"endswith", 1, 1, {NULL}},
     [STRIP] = {"strip", 0, 1, {NULL}},        [LSTRIP] = {"lstrip", 0, 1, {NULL}},
     [RSTRIP] = {"rstrip", 0, 1, {NULL}},      [SPLIT] = {"split", 0, 2, {"sep", "maxsplit"}},
@@ -259,14 +260,16 @@ static const gla__signature string_methods[] = {
     [CAPITAL] = {"capitalize", 0, 0, {NULL}}, [JOIN] = {"join", 1, 1, {NULL}},
 };
 
-static gla__value stripped(gla__run *r, gla__view s, const gla__value *chars, bool left, bool right)
+static gla__tpl_value stripped(gla__tpl_run *r, gla__tpl_view s, const gla__tpl_value *chars,
+                               bool left, bool right)
 {
-    const gla__view v = gla__tpl_strip(s, gla__optional_text_arg(r, chars), left, right);
+    const gla__tpl_view v = gla__tpl_strip(s, gla__tpl_optional_text_arg(r, chars), left, right);
 
-    return gla__string(v.p, v.n);
+    return gla__tpl_string(v.p, v.n);
 }
 
-static gla__value call_string(gla__run *r, gla__view s, size_t which, gla__given given)
+static gla__tpl_value call_string(gla__tpl_run *r, gla__tpl_view s, size_t which,
+                                  gla__tpl_given given)
 {
     switch (which) {
     case STARTS:
@@ -280,82 +283,84 @@ static gla__value call_string(gla__run *r, gla__view s, size_t which, gla__given
     case RSTRIP:
         return stripped(r, s, given[0], false, true);
     case SPLIT:
-        return gla__tpl_split(r, s, gla__optional_text_arg(r, given[0]),
-                              gla__int_arg(r, given[1], -1));
+        return gla__tpl_split(r, s, gla__tpl_optional_text_arg(r, given[0]),
+                              gla__tpl_int_arg(r, given[1], -1));
     case REPLACE:
-        return gla__tpl_replace(r, s, gla__text_arg(r, given[0]), gla__text_arg(r, given[1]),
-                                gla__int_arg(r, given[2], -1));
+        return gla__tpl_replace(r, s, gla__tpl_text_arg(r, given[0]),
+                                gla__tpl_text_arg(r, given[1]), gla__tpl_int_arg(r, given[2], -1));
     case UPPER:
-        return gla__tpl_change_case(r, s, GLA__UPPER);
+        return gla__tpl_change_case(r, s, GLA__TPL_UPPER);
     case LOWER:
-        return gla__tpl_change_case(r, s, GLA__LOWER);
+        return gla__tpl_change_case(r, s, GLA__TPL_LOWER);
     case TITLE:
-        return gla__tpl_change_case(r, s, GLA__TITLE);
+        return gla__tpl_change_case(r, s, GLA__TPL_TITLE);
     case CAPITAL:
-        return gla__tpl_change_case(r, s, GLA__CAPITALIZE);
+        return gla__tpl_change_case(r, s, GLA__TPL_CAPITALIZE);
     default: /* JOIN */
-        return join_strings(r, gla__items_of(r, *given[0]), s);
+        return join_strings(r, gla__tpl_items_of(r, *given[0]), s);
     }
 }
 
 enum { ITEMS, GET, KEYS, VALUES };
 
-static const gla__signature dict_methods[] = {
+static const gla__tpl_signature dict_methods[] = {
     [ITEMS] = {"items", 0, 0, {NULL}},
     [GET] = {"get", 1, 2, {NULL}},
     [KEYS] = {"keys", 0, 0, {NULL}},
     [VALUES] = {"values", 0, 0, {NULL}},
 };
 
-static gla__value call_dict(gla__run *r, const gla__dict *d, size_t which, gla__given given)
+static gla__tpl_value call_dict(gla__tpl_run *r, const gla__tpl_dict *d, size_t which,
+                                gla__tpl_given given)
 {
-    const gla__value *found;
-    gla__value out;
+    const gla__tpl_value *found;
+    gla__tpl_value out;
 
     if (which == ITEMS)
         return gla__tpl_pairs(r, d);
-    if (which == GET && (given[0]->kind == GLA__LIST || given[0]->kind == GLA__DICT))
-        return gla__wrong(r, (gla__view){"get", 3}, *given[0]);
+    if (which == GET && (given[0]->kind == GLA__TPL_LIST || given[0]->kind == GLA__TPL_DICT))
+        return gla__tpl_wrong(r, (gla__tpl_view){"get", 3}, *given[0]);
     if (which == GET) {
-        found = given[0]->kind == GLA__STRING ? gla__dict_get(d, given[0]->s) : NULL;
-        return found ? *found : given[1] ? *given[1] : gla__none();
+        found = given[0]->kind == GLA__TPL_STRING ? gla__tpl_dict_get(d, given[0]->s) : NULL;
+        return found ? *found : given[1] ? *given[1] : gla__tpl_none();
     }
-    out = gla__new_list(r);
-    for (size_t i = 0; i < d->n && gla__run_step(r); i++)
-        gla__list_add(r, out.list,
-                      which == KEYS ? gla__string(d->pairs[i].key.p, d->pairs[i].key.n)
-                                    : d->pairs[i].value);
+    out = gla__tpl_new_list(r);
+    for (size_t i = 0; i < d->n && gla__tpl_step(r); i++)
+        gla__tpl_list_add(r, out.list,
+                          which == KEYS ? gla__tpl_string(d->pairs[i].key.p, d->pairs[i].key.n)
+                                        : d->pairs[i].value);
     return out;
 }
 
-gla__value gla__call_method(gla__run *r, gla__value self, gla__view name, const gla__args *args)
+gla__tpl_value gla__tpl_call_method(gla__tpl_run *r, gla__tpl_value self, gla__tpl_view name,
+                                    const gla__tpl_args *args)
 {
-    const bool string = self.kind == GLA__STRING;
-    const gla__signature *all = string ? string_methods : dict_methods;
-    const size_t n = string                   ? sizeof(string_methods) / sizeof(*all)
-                     : self.kind == GLA__DICT ? sizeof(dict_methods) / sizeof(*all)
-                                              : 0;
-    const gla__value *given[GLA__TPL_MAX_PARAMETERS];
+    const bool string = self.kind == GLA__TPL_STRING;
+    const gla__tpl_signature *all = string ? string_methods : dict_methods;
+    const size_t n = string                       ? sizeof(string_methods) / sizeof(*all)
+                     : self.kind == GLA__TPL_DICT ? sizeof(dict_methods) / sizeof(*all)
+                                                  : 0;
+    const gla__tpl_value *given[GLA__TPL_MAX_PARAMETERS];
 
     for (size_t i = 0; i < n; i++) {
-        if (!gla__view_is(name, all[i].name))
+        if (!gla__tpl_view_is(name, all[i].name))
             continue;
-        if (!gla__bind_args(r, &all[i], args, given))
-            return gla__undefined();
+        if (!gla__tpl_bind_args(r, &all[i], args, given))
+            return gla__tpl_undefined();
         return string ? call_string(r, self.s, i, given) : call_dict(r, self.dict, i, given);
     }
-    if (self.kind == GLA__LOOP && gla__view_is(name, "cycle") && args->n && !args->named.n)
+    if (self.kind == GLA__TPL_LOOP && gla__tpl_view_is(name, "cycle") && args->n && !args->named.n)
         return args->positional[self.loop->at % args->n];
-    gla__run_fail(r, GLA_E_UNSUPPORTED, "method \"%.*s\" of %s is not supported", (int)name.n,
-                  name.p, gla__kind_name(self.kind));
-    return gla__undefined();
+    gla__tpl_fail(r, GLA_E_UNSUPPORTED, "method \"%.*s\" of %s is not supported", (int)name.n,
+                  name.p, gla__tpl_kind_name(self.kind));
+    return gla__tpl_undefined();
 }
 
 /* ---- functions ---- */
 
 enum { RAISE, NAMESPACE, DICT, RANGE, STRFTIME };
 
-static const gla__signature functions[] = {
+static const gla__tpl_signature functions[] = {
     [RAISE] = {"raise_exception", 1, 1, {"message"}},
     [NAMESPACE] = {"namespace", 0, 0, {NULL}}, /* and any keywords */
     [DICT] = {"dict", 0, 0, {NULL}},
@@ -364,25 +369,25 @@ static const gla__signature functions[] = {
 };
 #define N_FUNCTIONS (sizeof(functions) / sizeof(*functions))
 
-static gla__value range(gla__run *r, gla__given given)
+static gla__tpl_value range(gla__tpl_run *r, gla__tpl_given given)
 {
-    const gla__value out = gla__new_list(r);
-    const int64_t first = gla__int_arg(r, given[0], 0);
+    const gla__tpl_value out = gla__tpl_new_list(r);
+    const int64_t first = gla__tpl_int_arg(r, given[0], 0);
     const int64_t from = given[1] ? first : 0;
-    const int64_t to = gla__int_arg(r, given[1], first);
-    const int64_t by = gla__int_arg(r, given[2], 1);
+    const int64_t to = gla__tpl_int_arg(r, given[1], first);
+    const int64_t by = gla__tpl_int_arg(r, given[2], 1);
 
     if (by == 0)
-        gla__run_fail(r, GLA_E_INVALID, "range() needs a step that is not 0");
-    for (int64_t i = from; (by > 0 ? i < to : i > to) && gla__run_step(r);) {
-        gla__list_add(r, out.list, gla__int(i));
+        gla__tpl_fail(r, GLA_E_INVALID, "range() needs a step that is not 0");
+    for (int64_t i = from; (by > 0 ? i < to : i > to) && gla__tpl_step(r);) {
+        gla__tpl_list_add(r, out.list, gla__tpl_int(i));
         if (__builtin_add_overflow(i, by, &i))
             break;
     }
     return out;
 }
 
-static gla__value date(gla__run *r, gla__view format)
+static gla__tpl_value date(gla__tpl_run *r, gla__tpl_view format)
 {
     const time_t now = r->now ? (time_t)r->now : time(NULL);
     char text[256], copy[128];
@@ -390,8 +395,8 @@ static gla__value date(gla__run *r, gla__view format)
     size_t n;
 
     if (format.n >= sizeof(copy) || !localtime_r(&now, &parts)) {
-        gla__run_fail(r, GLA_E_INVALID, "strftime_now: format is too long");
-        return gla__undefined();
+        gla__tpl_fail(r, GLA_E_INVALID, "strftime_now: format is too long");
+        return gla__tpl_undefined();
     }
     memcpy(copy, format.p, format.n);
     copy[format.n] = '\0';
@@ -399,58 +404,60 @@ static gla__value date(gla__run *r, gla__view format)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     n = strftime(text, sizeof(text), copy, &parts);
 #pragma GCC diagnostic pop
-    return gla__copied(r, text, n);
+    return gla__tpl_copied(r, text, n);
 }
 
 /* Of its keywords. */
-static gla__value new_dict(gla__run *r, const char *name, const gla__args *a, gla__vkind kind)
+static gla__tpl_value new_dict(gla__tpl_run *r, const char *name, const gla__tpl_args *a,
+                               gla__tpl_vkind kind)
 {
-    gla__value v = gla__new_dict(r);
+    gla__tpl_value v = gla__tpl_new_dict(r);
 
     if (a->n)
-        return gla__wrong(r, (gla__view){name, strlen(name)}, a->positional[0]);
+        return gla__tpl_wrong(r, (gla__tpl_view){name, strlen(name)}, a->positional[0]);
     for (size_t i = 0; i < a->named.n && !r->st; i++)
-        gla__dict_set(r, v.dict, a->named.pairs[i].key, a->named.pairs[i].value);
+        gla__tpl_dict_set(r, v.dict, a->named.pairs[i].key, a->named.pairs[i].value);
     if (!r->st)
         v.kind = kind;
     return v;
 }
 
-static size_t function_of(gla__view name)
+static size_t function_of(gla__tpl_view name)
 {
     size_t i = 0;
 
-    while (i < N_FUNCTIONS && !gla__view_is(name, functions[i].name))
+    while (i < N_FUNCTIONS && !gla__tpl_view_is(name, functions[i].name))
         i++;
     return i;
 }
 
-bool gla__is_function(gla__view name)
+bool gla__tpl_is_function(gla__tpl_view name)
 {
     return function_of(name) < N_FUNCTIONS;
 }
 
-gla__value gla__call_function(gla__run *r, gla__view name, const gla__args *a)
+gla__tpl_value gla__tpl_call_function(gla__tpl_run *r, gla__tpl_view name, const gla__tpl_args *a)
 {
     const size_t which = function_of(name);
-    const gla__value *given[GLA__TPL_MAX_PARAMETERS];
-    gla__view text;
+    const gla__tpl_value *given[GLA__TPL_MAX_PARAMETERS];
+    gla__tpl_view text;
 
     if (which == N_FUNCTIONS) {
-        gla__run_fail(r, GLA_E_UNSUPPORTED, "method \"%.*s\" kept for later is not supported",
+        gla__tpl_fail(r, GLA_E_UNSUPPORTED, "method \"%.*s\" kept for later is not supported",
                       (int)name.n, name.p);
-        return gla__undefined();
+        return gla__tpl_undefined();
     }
     if (which == NAMESPACE || which == DICT)
-        return new_dict(r, functions[which].name, a, which == DICT ? GLA__DICT : GLA__NAMESPACE);
-    if (!gla__bind_args(r, &functions[which], a, given) || !given[0]) /* all need one */
-        return gla__undefined();
+        return new_dict(r, functions[which].name, a,
+                        which == DICT ? GLA__TPL_DICT : GLA__TPL_NAMESPACE);
+    if (!gla__tpl_bind_args(r, &functions[which], a, given) || !given[0]) /* all need one */
+        return gla__tpl_undefined();
     if (which == RANGE)
         return range(r, given);
     if (which == STRFTIME)
-        return date(r, gla__text_arg(r, given[0]));
-    text = gla__text_of(r, *given[0]);
-    gla__run_fail(r, GLA_E_INVALID, "the chat template refuses: %.*s",
+        return date(r, gla__tpl_text_arg(r, given[0]));
+    text = gla__tpl_text_of(r, *given[0]);
+    gla__tpl_fail(r, GLA_E_INVALID, "the chat template refuses: %.*s",
                   (int)(text.n < 180 ? text.n : 180), text.p);
-    return gla__undefined();
+    return gla__tpl_undefined();
 }

@@ -13,8 +13,8 @@
 
 struct gla_chat_template {
     char *name, *source, *bos, *eos;
-    gla__arena arena;
-    const gla__node *body;
+    gla__tpl_arena arena;
+    const gla__tpl_node *body;
 };
 
 /* ---- opening ---- */
@@ -23,7 +23,7 @@ void gla_chat_template_free(gla_chat_template *t)
 {
     if (!t)
         return;
-    gla__arena_free(&t->arena);
+    gla__tpl_arena_free(&t->arena);
     gla__free(t->name);
     gla__free(t->source);
     gla__free(t->bos);
@@ -76,7 +76,7 @@ gla_status gla_chat_template_parse(const char *source, size_t size, const char *
     if (!t->name || !t->source || (bos && !t->bos) || (eos && !t->eos))
         st = gla__fail_nomem(diag, "chat template");
     if (!st)
-        st = gla__template_parse(&t->arena, t->source, size, &t->body, diag);
+        st = gla__tpl_parse(&t->arena, t->source, size, &t->body, diag);
     if (st) {
         gla__at(diag, name);
         gla_chat_template_free(t);
@@ -229,7 +229,7 @@ gla_status gla_chat_template_render(const gla_chat_template *t, const gla_chat_m
     if (!st) {
         now = json_integer_value(json_object_get(all, "strftime_now"));
         (void)json_object_del(all, "strftime_now");
-        st = gla__template_run(t->body, all, now, &out, diag);
+        st = gla__tpl_render(t->body, all, now, &out, diag);
         if (!st && gla__bytes_reserve(&out, 1))
             st = gla__fail_nomem(diag, "chat");
         if (st)

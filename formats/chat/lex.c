@@ -6,7 +6,7 @@
 #include "base/diag.h"
 #include "formats/text/number.h"
 
-void gla__lex_fail(gla__lexer *p, gla_status st, const char *what, gla__view name)
+void gla__tpl_lex_fail(gla__tpl_lexer *p, gla_status st, const char *what, gla__tpl_view name)
 {
     if (p->st)
         return;
@@ -15,7 +15,7 @@ void gla__lex_fail(gla__lexer *p, gla_status st, const char *what, gla__view nam
     gla__at_line(p->diag, p->t.line ? p->t.line : p->line, 0);
 }
 
-bool gla__lex_is_blank(char c)
+bool gla__tpl_lex_is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -25,13 +25,13 @@ static bool name_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-void gla__lex_advance(gla__lexer *p, size_t n)
+void gla__tpl_lex_advance(gla__tpl_lexer *p, size_t n)
 {
     for (; n && p->at < p->n; n--)
         p->line += p->s[p->at++] == '\n';
 }
 
-bool gla__lex_looking_at(const gla__lexer *p, const char *text)
+bool gla__tpl_lex_looking_at(const gla__tpl_lexer *p, const char *text)
 {
     const size_t n = strlen(text);
 
@@ -40,21 +40,21 @@ bool gla__lex_looking_at(const gla__lexer *p, const char *text)
 
 /* "-%}" takes the white space behind it, "%}" one newline (trim_blocks), "+%}" nothing; there is no
  * "+}}". */
-bool gla__lex_end_of_tag(gla__lexer *p, const char *close, bool trim)
+bool gla__tpl_lex_end_of_tag(gla__tpl_lexer *p, const char *close, bool trim)
 {
     const bool minus =
-        gla__lex_looking_at(p, "-") && p->n - p->at > 2 && !memcmp(p->s + p->at + 1, close, 2);
-    const bool plus = trim && gla__lex_looking_at(p, "+") && p->n - p->at > 2 &&
+        gla__tpl_lex_looking_at(p, "-") && p->n - p->at > 2 && !memcmp(p->s + p->at + 1, close, 2);
+    const bool plus = trim && gla__tpl_lex_looking_at(p, "+") && p->n - p->at > 2 &&
                       !memcmp(p->s + p->at + 1, close, 2);
 
-    if (!minus && !plus && !gla__lex_looking_at(p, close))
+    if (!minus && !plus && !gla__tpl_lex_looking_at(p, close))
         return false;
-    gla__lex_advance(p, minus || plus ? 3 : 2);
+    gla__tpl_lex_advance(p, minus || plus ? 3 : 2);
     p->line_start = false;
     while (p->at < p->n &&
-           (minus ? gla__lex_is_blank(p->s[p->at]) : trim && !plus && p->s[p->at] == '\n')) {
+           (minus ? gla__tpl_lex_is_blank(p->s[p->at]) : trim && !plus && p->s[p->at] == '\n')) {
         p->line_start = p->s[p->at] == '\n';
-        gla__lex_advance(p, 1);
+        gla__tpl_lex_advance(p, 1);
         if (!minus)
             break;
     }
@@ -120,7 +120,7 @@ static size_t unescape(const char *s, size_t n, gla__bytes *out)
     return used ? used : SIZE_MAX;
 }
 
-static void read_string(gla__lexer *p)
+static void read_string(gla__tpl_lexer *p)
 {
     const char quote = p->s[p->at];
     gla__bytes text = {0};
@@ -129,11 +129,11 @@ static void read_string(gla__lexer *p)
     while (end < p->n && p->s[end] != quote)
         end += p->s[end] == '\\' ? 2 : 1;
     if (end >= p->n) {
-        gla__lex_fail(p, GLA_E_CORRUPT, "string without its end", (gla__view){0});
+        gla__tpl_lex_fail(p, GLA_E_CORRUPT, "string without its end", (gla__tpl_view){0});
         return;
     }
     text.capacity = end - i; /* what an escape stands for is never longer: it need not grow */
-    text.p = gla__arena_alloc(p->arena, text.capacity + 1);
+    text.p = gla__tpl_arena_alloc(p->arena, text.capacity + 1);
     if (!text.p) {
         p->st = gla__fail_nomem(p->diag, "chat template");
         return;
@@ -143,25 +143,25 @@ static void read_string(gla__lexer *p)
 
         if (used == SIZE_MAX) {
             (void)gla__utf8_next(p->s + i + 1, &size);
-            gla__lex_fail(p, GLA_E_UNSUPPORTED,
-                          "escape is not supported:", (gla__view){p->s + i, size + 1});
+            gla__tpl_lex_fail(p, GLA_E_UNSUPPORTED,
+                              "escape is not supported:", (gla__tpl_view){p->s + i, size + 1});
             return;
         }
         if (!used) /* an escape that is none keeps its backslash */
             (void)gla__bytes_add(&text, p->s + i, 1);
         i += 1 + used;
     }
-    p->t.kind = GLA__LEX_TEXT;
-    p->t.text = (gla__view){text.p, text.n};
-    gla__lex_advance(p, end + 1 - p->at);
+    p->t.kind = GLA__TPL_LEX_TEXT;
+    p->t.text = (gla__tpl_view){text.p, text.n};
+    gla__tpl_lex_advance(p, end + 1 - p->at);
 }
 
-static bool digit_at(const gla__lexer *p, size_t at)
+static bool digit_at(const gla__tpl_lexer *p, size_t at)
 {
     return at < p->n && p->s[at] >= '0' && p->s[at] <= '9';
 }
 
-static size_t digits_from(const gla__lexer *p, size_t at)
+static size_t digits_from(const gla__tpl_lexer *p, size_t at)
 {
     while (digit_at(p, at))
         at++;
@@ -169,7 +169,7 @@ static size_t digits_from(const gla__lexer *p, size_t at)
 }
 
 /* 12, 1.5, 1e-3 */
-static void read_number(gla__lexer *p)
+static void read_number(gla__tpl_lexer *p)
 {
     uint64_t i;
     double f;
@@ -187,51 +187,51 @@ static void read_number(gla__lexer *p)
         real = true;
         end = digits_from(p, exponent);
     }
-    p->t.kind = GLA__LEX_NUMBER;
-    p->t.text = (gla__view){p->s + p->at, end - p->at};
+    p->t.kind = GLA__TPL_LEX_NUMBER;
+    p->t.text = (gla__tpl_view){p->s + p->at, end - p->at};
     if (real && gla__parse_f64(p->t.text.p, p->t.text.n, &f))
-        p->t.value = (gla__value){.kind = GLA__FLOAT, .f = f};
+        p->t.value = (gla__tpl_value){.kind = GLA__TPL_FLOAT, .f = f};
     else if (!real && gla__parse_u64(p->t.text.p, p->t.text.n, &i) && i <= INT64_MAX &&
              (*p->t.text.p != '0' || i == 0))
-        p->t.value = (gla__value){.kind = GLA__INT, .i = (int64_t)i};
+        p->t.value = (gla__tpl_value){.kind = GLA__TPL_INT, .i = (int64_t)i};
     else
-        gla__lex_fail(p, GLA_E_UNSUPPORTED, "number is not supported:", p->t.text);
+        gla__tpl_lex_fail(p, GLA_E_UNSUPPORTED, "number is not supported:", p->t.text);
     if (end < p->n && name_char(p->s[end]))
-        gla__lex_fail(p, GLA_E_CORRUPT, "a name cannot begin with", p->t.text);
-    gla__lex_advance(p, end - p->at);
+        gla__tpl_lex_fail(p, GLA_E_CORRUPT, "a name cannot begin with", p->t.text);
+    gla__tpl_lex_advance(p, end - p->at);
 }
 
-static void read_sign(gla__lexer *p)
+static void read_sign(gla__tpl_lexer *p)
 {
     static const char *const two[] = {"==", "!=", "<=", ">=", "//", "**"};
     size_t n = 1;
     const char c = p->s[p->at];
 
     for (size_t i = 0; i < sizeof(two) / sizeof(*two); i++)
-        if (gla__lex_looking_at(p, two[i]))
+        if (gla__tpl_lex_looking_at(p, two[i]))
             n = 2;
-    p->t.kind = GLA__LEX_SIGN;
+    p->t.kind = GLA__TPL_LEX_SIGN;
     if (n == 1 && !strchr("+-*/%~|.,:()[]{}<>=", c)) {
         (void)gla__utf8_next(p->s + p->at, &n);
-        gla__lex_fail(p, GLA_E_UNSUPPORTED, "character is not supported",
-                      (gla__view){p->s + p->at, n});
+        gla__tpl_lex_fail(p, GLA_E_UNSUPPORTED, "character is not supported",
+                          (gla__tpl_view){p->s + p->at, n});
     }
-    p->t.text = (gla__view){p->s + p->at, n};
+    p->t.text = (gla__tpl_view){p->s + p->at, n};
     p->braces += (c == '{') - (c == '}');
-    gla__lex_advance(p, n);
+    gla__tpl_lex_advance(p, n);
 }
 
-void gla__lex_next(gla__lexer *p)
+void gla__tpl_lex_next(gla__tpl_lexer *p)
 {
-    while (p->at < p->n && gla__lex_is_blank(p->s[p->at]))
-        gla__lex_advance(p, 1);
-    p->t = (gla__lex_token){.kind = GLA__LEX_END_OF_TAG, .line = p->line};
+    while (p->at < p->n && gla__tpl_lex_is_blank(p->s[p->at]))
+        gla__tpl_lex_advance(p, 1);
+    p->t = (gla__tpl_lex_token){.kind = GLA__TPL_LEX_END_OF_TAG, .line = p->line};
     if (p->at >= p->n) {
-        gla__lex_fail(p, GLA_E_CORRUPT, p->variable ? "{{ without }}" : "{% without %}",
-                      (gla__view){0});
+        gla__tpl_lex_fail(p, GLA_E_CORRUPT, p->variable ? "{{ without }}" : "{% without %}",
+                          (gla__tpl_view){0});
         return;
     }
-    if (p->braces <= 0 && gla__lex_end_of_tag(p, p->variable ? "}}" : "%}", !p->variable))
+    if (p->braces <= 0 && gla__tpl_lex_end_of_tag(p, p->variable ? "}}" : "%}", !p->variable))
         return;
     if (p->s[p->at] == '"' || p->s[p->at] == '\'') {
         read_string(p);
@@ -242,8 +242,8 @@ void gla__lex_next(gla__lexer *p)
 
         while (p->at < p->n && name_char(p->s[p->at]))
             p->at++;
-        p->t.kind = GLA__LEX_NAME;
-        p->t.text = (gla__view){p->s + start, p->at - start};
+        p->t.kind = GLA__TPL_LEX_NAME;
+        p->t.text = (gla__tpl_view){p->s + start, p->at - start};
     } else {
         read_sign(p);
     }

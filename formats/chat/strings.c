@@ -15,7 +15,7 @@ static bool python_space(int32_t c)
     return gla__is_space(c) || (c >= 0x1c && c <= 0x1f);
 }
 
-static bool one_of(int32_t c, gla__view set)
+static bool one_of(int32_t c, gla__tpl_view set)
 {
     size_t size;
 
@@ -25,7 +25,7 @@ static bool one_of(int32_t c, gla__view set)
     return false;
 }
 
-gla__view gla__tpl_strip(gla__view s, gla__view chars, bool left, bool right)
+gla__tpl_view gla__tpl_strip(gla__tpl_view s, gla__tpl_view chars, bool left, bool right)
 {
     size_t size;
 
@@ -72,12 +72,12 @@ static bool is_passed_over(int32_t c)
     case UTF8PROC_CATEGORY_SK:
         return true;
     default:
-        return one_of(c, (gla__view){signs, sizeof(signs) - 1});
+        return one_of(c, (gla__tpl_view){signs, sizeof(signs) - 1});
     }
 }
 
 /* Whether the capital sigma at `at` ends a word: behind a letter, and none follows. */
-static bool ends_word(gla__view s, size_t at)
+static bool ends_word(gla__tpl_view s, size_t at)
 {
     size_t size, i = at;
     int32_t c = 0;
@@ -119,7 +119,7 @@ static size_t raised(int32_t c, bool title, int32_t out[4])
     return (size_t)n;
 }
 
-static size_t lowered(gla__view s, size_t at, int32_t c, int32_t out[4])
+static size_t lowered(gla__tpl_view s, size_t at, int32_t c, int32_t out[4])
 {
     out[0] = c == 0x3a3 && ends_word(s, at) ? 0x3c2 : utf8proc_tolower(c);
     if (c != 0x130)
@@ -129,33 +129,33 @@ static size_t lowered(gla__view s, size_t at, int32_t c, int32_t out[4])
     return 2;
 }
 
-gla__value gla__tpl_change_case(gla__run *r, gla__view s, gla__casing how)
+gla__tpl_value gla__tpl_change_case(gla__tpl_run *r, gla__tpl_view s, gla__tpl_casing how)
 {
     gla__bytes out = {0};
     size_t size;
     bool start = true;
 
-    for (size_t i = 0; i < s.n && gla__run_step(r); i += size) {
+    for (size_t i = 0; i < s.n && gla__tpl_step(r); i += size) {
         const int32_t c = gla__utf8_next(s.p + i, &size);
         int32_t made[4];
-        const size_t n = how == GLA__UPPER || (start && how != GLA__LOWER)
-                             ? raised(c, how == GLA__TITLE || how == GLA__CAPITALIZE, made)
+        const size_t n = how == GLA__TPL_UPPER || (start && how != GLA__TPL_LOWER)
+                             ? raised(c, how == GLA__TPL_TITLE || how == GLA__TPL_CAPITALIZE, made)
                              : lowered(s, i, c, made);
 
         for (size_t k = 0; k < n; k++)
             if (gla__bytes_add_char(&out, made[k]))
-                gla__run_fail(r, GLA_E_NOMEM, "out of memory for the chat");
-        start =
-            (how == GLA__TITLE && !is_cased(c)) ||
-            (how == GLA__TITLE_WORDS && (python_space(c) || one_of(c, (gla__view){"-({[<", 5})));
+                gla__tpl_fail(r, GLA_E_NOMEM, "out of memory for the chat");
+        start = (how == GLA__TPL_TITLE && !is_cased(c)) ||
+                (how == GLA__TPL_TITLE_WORDS &&
+                 (python_space(c) || one_of(c, (gla__tpl_view){"-({[<", 5})));
     }
-    return gla__taken(r, &out);
+    return gla__tpl_taken(r, &out);
 }
 
 /* ---- parts ---- */
 
 /* Where text begins in s from `from` on; s.n if nowhere. */
-static size_t find(gla__view s, size_t from, gla__view text)
+static size_t find(gla__tpl_view s, size_t from, gla__tpl_view text)
 {
     while (text.n <= s.n && from <= s.n - text.n) {
         const char *p = memchr(s.p + from, text.p[0], s.n - text.n - from + 1);
@@ -170,72 +170,74 @@ static size_t find(gla__view s, size_t from, gla__view text)
 }
 
 /* Before each character, and at the end. */
-static gla__value put_between(gla__run *r, gla__view s, gla__view new, int64_t count)
+static gla__tpl_value put_between(gla__tpl_run *r, gla__tpl_view s, gla__tpl_view new,
+                                  int64_t count)
 {
     gla__bytes out = {0};
     size_t at = 0, size;
 
-    while (count-- && gla__run_step(r)) {
-        gla__append(r, &out, new.p, new.n);
+    while (count-- && gla__tpl_step(r)) {
+        gla__tpl_append(r, &out, new.p, new.n);
         if (at == s.n)
             break;
         (void)gla__utf8_next(s.p + at, &size);
-        gla__append(r, &out, s.p + at, size);
+        gla__tpl_append(r, &out, s.p + at, size);
         at += size;
     }
-    gla__append(r, &out, s.p + at, s.n - at);
-    return gla__taken(r, &out);
+    gla__tpl_append(r, &out, s.p + at, s.n - at);
+    return gla__tpl_taken(r, &out);
 }
 
-gla__value gla__tpl_replace(gla__run *r, gla__view s, gla__view old, gla__view new, int64_t count)
+gla__tpl_value gla__tpl_replace(gla__tpl_run *r, gla__tpl_view s, gla__tpl_view old,
+                                gla__tpl_view new, int64_t count)
 {
     gla__bytes out = {0};
     size_t at = 0;
 
     if (!old.n)
         return put_between(r, s, new, count);
-    while (count-- && gla__run_step(r)) {
+    while (count-- && gla__tpl_step(r)) {
         const size_t found = find(s, at, old);
 
         if (found == s.n)
             break;
-        gla__append(r, &out, s.p + at, found - at);
-        gla__append(r, &out, new.p, new.n);
+        gla__tpl_append(r, &out, s.p + at, found - at);
+        gla__tpl_append(r, &out, new.p, new.n);
         at = found + old.n;
     }
-    gla__append(r, &out, s.p + at, s.n - at);
-    return gla__taken(r, &out);
+    gla__tpl_append(r, &out, s.p + at, s.n - at);
+    return gla__tpl_taken(r, &out);
 }
 
-static gla__value split_at(gla__run *r, gla__view s, gla__view by, int64_t most)
+static gla__tpl_value split_at(gla__tpl_run *r, gla__tpl_view s, gla__tpl_view by, int64_t most)
 {
-    const gla__value out = gla__new_list(r);
+    const gla__tpl_value out = gla__tpl_new_list(r);
     size_t at = 0;
 
     if (!by.n)
-        gla__run_fail(r, GLA_E_INVALID, "split at the empty string");
-    while (most-- && gla__run_step(r)) {
+        gla__tpl_fail(r, GLA_E_INVALID, "split at the empty string");
+    while (most-- && gla__tpl_step(r)) {
         const size_t found = find(s, at, by);
 
         if (found == s.n)
             break;
-        gla__list_add(r, out.list, gla__string(s.p + at, found - at));
+        gla__tpl_list_add(r, out.list, gla__tpl_string(s.p + at, found - at));
         at = found + by.n;
     }
-    gla__list_add(r, out.list, gla__string(s.p + at, s.n - at));
+    gla__tpl_list_add(r, out.list, gla__tpl_string(s.p + at, s.n - at));
     return out;
 }
 
-gla__value gla__tpl_split(gla__run *r, gla__view s, gla__view by, int64_t most)
+gla__tpl_value gla__tpl_split(gla__tpl_run *r, gla__tpl_view s, gla__tpl_view by, int64_t most)
 {
-    gla__value out;
+    gla__tpl_value out;
     size_t found, size;
 
     if (by.p)
         return split_at(r, s, by, most);
-    out = gla__new_list(r);
-    while (gla__run_step(r)) {
-        s = gla__tpl_strip(s, (gla__view){0}, true, false);
+    out = gla__tpl_new_list(r);
+    while (gla__tpl_step(r)) {
+        s = gla__tpl_strip(s, (gla__tpl_view){0}, true, false);
         if (!s.n)
             break;
         for (found = 0; found < s.n && most; found += size)
@@ -243,7 +245,7 @@ gla__value gla__tpl_split(gla__run *r, gla__view s, gla__view by, int64_t most)
                 break;
         if (!most--) /* the rest as it is */
             found = s.n;
-        gla__list_add(r, out.list, gla__string(s.p, found));
+        gla__tpl_list_add(r, out.list, gla__tpl_string(s.p, found));
         s.p += found;
         s.n -= found;
     }
@@ -254,7 +256,7 @@ gla__value gla__tpl_split(gla__run *r, gla__view s, gla__view by, int64_t most)
 
 /* The line from `at` on, as str.splitlines() sees it; false: it is the last one.  A \r at the end
  * would be one with the newline that Jinja puts behind the text. */
-static bool next_line(gla__view s, size_t at, size_t *end, size_t *next)
+static bool next_line(gla__tpl_view s, size_t at, size_t *end, size_t *next)
 {
     size_t size;
 
@@ -272,7 +274,8 @@ static bool next_line(gla__view s, size_t at, size_t *end, size_t *next)
     return false;
 }
 
-gla__value gla__tpl_indent(gla__run *r, gla__view s, gla__view by, bool first, bool blank)
+gla__tpl_value gla__tpl_indent(gla__tpl_run *r, gla__tpl_view s, gla__tpl_view by, bool first,
+                               bool blank)
 {
     gla__bytes out = {0};
     size_t at = 0, next = 0, end;
@@ -281,11 +284,11 @@ gla__value gla__tpl_indent(gla__run *r, gla__view s, gla__view by, bool first, b
     do {
         more = next_line(s, at, &end, &next);
         if (at ? end > at || blank : first)
-            gla__append(r, &out, by.p, by.n);
-        gla__append(r, &out, s.p + at, end - at);
+            gla__tpl_append(r, &out, by.p, by.n);
+        gla__tpl_append(r, &out, s.p + at, end - at);
         if (more)
-            gla__append(r, &out, "\n", 1);
+            gla__tpl_append(r, &out, "\n", 1);
         at = next;
-    } while (more && gla__run_step(r));
-    return gla__taken(r, &out);
+    } while (more && gla__tpl_step(r));
+    return gla__tpl_taken(r, &out);
 }

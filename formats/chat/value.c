@@ -13,15 +13,15 @@
 
 /* ---- memory ---- */
 
-struct gla__arena_block {
-    struct gla__arena_block *next;
+struct gla__tpl_arena_block {
+    struct gla__tpl_arena_block *next;
     size_t used, size;
     char data[];
 };
 
-void *gla__arena_alloc(gla__arena *a, size_t n)
+void *gla__tpl_arena_alloc(gla__tpl_arena *a, size_t n)
 {
-    struct gla__arena_block *b = a->blocks;
+    struct gla__tpl_arena_block *b = a->blocks;
     void *p;
 
     if (n > a->limit)
@@ -46,10 +46,10 @@ void *gla__arena_alloc(gla__arena *a, size_t n)
     return p;
 }
 
-void gla__arena_free(gla__arena *a)
+void gla__tpl_arena_free(gla__tpl_arena *a)
 {
     while (a->blocks) {
-        struct gla__arena_block *next = a->blocks->next;
+        struct gla__tpl_arena_block *next = a->blocks->next;
 
         gla__free(a->blocks);
         a->blocks = next;
@@ -57,19 +57,19 @@ void gla__arena_free(gla__arena *a)
     a->total = 0;
 }
 
-bool gla__view_is(gla__view v, const char *text)
+bool gla__tpl_view_is(gla__tpl_view v, const char *text)
 {
     return v.n == strlen(text) && !memcmp(v.p, text, v.n);
 }
 
-static bool same_view(gla__view a, gla__view b)
+static bool same_view(gla__tpl_view a, gla__tpl_view b)
 {
     return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
 }
 
 /* ---- the run ---- */
 
-void gla__run_fail(gla__run *r, gla_status st, const char *format, ...)
+void gla__tpl_fail(gla__tpl_run *r, gla_status st, const char *format, ...)
 {
     char message[240];
     va_list args;
@@ -83,84 +83,84 @@ void gla__run_fail(gla__run *r, gla_status st, const char *format, ...)
     gla__at_line(r->diag, r->line, 0);
 }
 
-void *gla__run_alloc(gla__run *r, size_t n)
+void *gla__tpl_alloc(gla__tpl_run *r, size_t n)
 {
-    void *p = r->st ? NULL : gla__arena_alloc(&r->arena, n);
+    void *p = r->st ? NULL : gla__tpl_arena_alloc(&r->arena, n);
 
     if (!p && n <= r->arena.limit - r->arena.total)
-        gla__run_fail(r, GLA_E_NOMEM, "out of memory for the chat");
+        gla__tpl_fail(r, GLA_E_NOMEM, "out of memory for the chat");
     else if (!p)
-        gla__run_fail(r, GLA_E_LIMIT, "chat template needs more than %zu MiB of memory",
+        gla__tpl_fail(r, GLA_E_LIMIT, "chat template needs more than %zu MiB of memory",
                       r->arena.limit >> 20);
     return p;
 }
 
-bool gla__run_step(gla__run *r)
+bool gla__tpl_step(gla__tpl_run *r)
 {
     if (++r->steps > GLA__TPL_MAX_STEPS)
-        gla__run_fail(r, GLA_E_LIMIT, "chat template takes more than %d steps", GLA__TPL_MAX_STEPS);
+        gla__tpl_fail(r, GLA_E_LIMIT, "chat template takes more than %d steps", GLA__TPL_MAX_STEPS);
     return !r->st;
 }
 
-void gla__append(gla__run *r, gla__bytes *b, const char *p, size_t n)
+void gla__tpl_append(gla__tpl_run *r, gla__bytes *b, const char *p, size_t n)
 {
     if (r->st)
         return;
     if (n > GLA__TPL_MAX_OUTPUT - b->n)
-        gla__run_fail(r, GLA_E_LIMIT, "chat template makes a text of more than %zu MiB",
+        gla__tpl_fail(r, GLA_E_LIMIT, "chat template makes a text of more than %zu MiB",
                       GLA__TPL_MAX_OUTPUT >> 20);
     else if (gla__bytes_add(b, p, n))
-        gla__run_fail(r, GLA_E_NOMEM, "out of memory for the chat");
+        gla__tpl_fail(r, GLA_E_NOMEM, "out of memory for the chat");
 }
 
 /* ---- making values ---- */
 
-gla__value gla__none(void)
+gla__tpl_value gla__tpl_none(void)
 {
-    return (gla__value){.kind = GLA__NONE};
+    return (gla__tpl_value){.kind = GLA__TPL_NONE};
 }
 
-gla__value gla__undefined(void)
+gla__tpl_value gla__tpl_undefined(void)
 {
-    return (gla__value){.kind = GLA__UNDEFINED};
+    return (gla__tpl_value){.kind = GLA__TPL_UNDEFINED};
 }
 
-gla__value gla__bool(bool b)
+gla__tpl_value gla__tpl_bool(bool b)
 {
-    return (gla__value){.kind = GLA__BOOL, .i = b};
+    return (gla__tpl_value){.kind = GLA__TPL_BOOL, .i = b};
 }
 
-gla__value gla__int(int64_t i)
+gla__tpl_value gla__tpl_int(int64_t i)
 {
-    return (gla__value){.kind = GLA__INT, .i = i};
+    return (gla__tpl_value){.kind = GLA__TPL_INT, .i = i};
 }
 
-gla__value gla__string(const char *p, size_t n)
+gla__tpl_value gla__tpl_string(const char *p, size_t n)
 {
-    return (gla__value){.kind = GLA__STRING, .s = {p, n}};
+    return (gla__tpl_value){.kind = GLA__TPL_STRING, .s = {p, n}};
 }
 
-gla__value gla__copied(gla__run *r, const char *p, size_t n)
+gla__tpl_value gla__tpl_copied(gla__tpl_run *r, const char *p, size_t n)
 {
-    char *copy = gla__run_alloc(r, n + 1);
+    char *copy = gla__tpl_alloc(r, n + 1);
 
     if (!copy)
-        return gla__undefined();
+        return gla__tpl_undefined();
     if (n)
         memcpy(copy, p, n);
-    return gla__string(copy, n);
+    return gla__tpl_string(copy, n);
 }
 
-gla__value gla__taken(gla__run *r, gla__bytes *b)
+gla__tpl_value gla__tpl_taken(gla__tpl_run *r, gla__bytes *b)
 {
-    const gla__value v = gla__copied(r, b->p, b->n);
+    const gla__tpl_value v = gla__tpl_copied(r, b->p, b->n);
 
     gla__bytes_free(b);
     return v;
 }
 
 /* Room for one more in an array of the arena. */
-static void *grown(gla__run *r, void *items, size_t n, size_t *capacity, size_t size)
+static void *grown(gla__tpl_run *r, void *items, size_t n, size_t *capacity, size_t size)
 {
     const size_t wanted = *capacity ? *capacity * 2 : 4;
     void *more;
@@ -168,10 +168,10 @@ static void *grown(gla__run *r, void *items, size_t n, size_t *capacity, size_t 
     if (n < *capacity)
         return items;
     if (wanted > GLA__TPL_MAX_MEMORY / size) {
-        gla__run_fail(r, GLA_E_LIMIT, "chat template makes a list of more than %zu elements", n);
+        gla__tpl_fail(r, GLA_E_LIMIT, "chat template makes a list of more than %zu elements", n);
         return NULL;
     }
-    more = gla__run_alloc(r, wanted * size);
+    more = gla__tpl_alloc(r, wanted * size);
     if (!more)
         return NULL;
     if (n)
@@ -180,19 +180,19 @@ static void *grown(gla__run *r, void *items, size_t n, size_t *capacity, size_t 
     return more;
 }
 
-gla__value gla__new_list(gla__run *r)
+gla__tpl_value gla__tpl_new_list(gla__tpl_run *r)
 {
-    gla__list *l = gla__run_alloc(r, sizeof(*l));
+    gla__tpl_list *l = gla__tpl_alloc(r, sizeof(*l));
 
     if (!l)
-        return gla__undefined();
+        return gla__tpl_undefined();
     memset(l, 0, sizeof(*l));
-    return (gla__value){.kind = GLA__LIST, .list = l};
+    return (gla__tpl_value){.kind = GLA__TPL_LIST, .list = l};
 }
 
-void gla__list_add(gla__run *r, gla__list *l, gla__value v)
+void gla__tpl_list_add(gla__tpl_run *r, gla__tpl_list *l, gla__tpl_value v)
 {
-    gla__value *items = r->st ? NULL : grown(r, l->items, l->n, &l->capacity, sizeof(*items));
+    gla__tpl_value *items = r->st ? NULL : grown(r, l->items, l->n, &l->capacity, sizeof(*items));
 
     if (!items)
         return;
@@ -200,17 +200,17 @@ void gla__list_add(gla__run *r, gla__list *l, gla__value v)
     l->items[l->n++] = v;
 }
 
-gla__value gla__new_dict(gla__run *r)
+gla__tpl_value gla__tpl_new_dict(gla__tpl_run *r)
 {
-    gla__dict *d = gla__run_alloc(r, sizeof(*d));
+    gla__tpl_dict *d = gla__tpl_alloc(r, sizeof(*d));
 
     if (!d)
-        return gla__undefined();
+        return gla__tpl_undefined();
     memset(d, 0, sizeof(*d));
-    return (gla__value){.kind = GLA__DICT, .dict = d};
+    return (gla__tpl_value){.kind = GLA__TPL_DICT, .dict = d};
 }
 
-const gla__value *gla__dict_get(const gla__dict *d, gla__view key)
+const gla__tpl_value *gla__tpl_dict_get(const gla__tpl_dict *d, gla__tpl_view key)
 {
     for (size_t i = 0; i < d->n; i++)
         if (same_view(d->pairs[i].key, key))
@@ -218,9 +218,9 @@ const gla__value *gla__dict_get(const gla__dict *d, gla__view key)
     return NULL;
 }
 
-void gla__dict_set(gla__run *r, gla__dict *d, gla__view key, gla__value v)
+void gla__tpl_dict_set(gla__tpl_run *r, gla__tpl_dict *d, gla__tpl_view key, gla__tpl_value v)
 {
-    struct gla__pair *pairs;
+    struct gla__tpl_pair *pairs;
 
     if (r->st)
         return;
@@ -239,169 +239,169 @@ void gla__dict_set(gla__run *r, gla__dict *d, gla__view key, gla__value v)
 }
 
 /* Nesting is bounded by the JSON reader. */
-gla__value gla__from_json(gla__run *r, const json_t *j)
+gla__tpl_value gla__tpl_from_json(gla__tpl_run *r, const json_t *j)
 {
-    gla__value v;
+    gla__tpl_value v;
     const char *key;
     const json_t *item;
     size_t i;
 
     switch (json_typeof(j)) {
     case JSON_NULL:
-        return gla__none();
+        return gla__tpl_none();
     case JSON_TRUE:
     case JSON_FALSE:
-        return gla__bool(json_is_true(j));
+        return gla__tpl_bool(json_is_true(j));
     case JSON_INTEGER:
-        return gla__int(json_integer_value(j));
+        return gla__tpl_int(json_integer_value(j));
     case JSON_REAL:
-        return (gla__value){.kind = GLA__FLOAT, .f = json_real_value(j)};
+        return (gla__tpl_value){.kind = GLA__TPL_FLOAT, .f = json_real_value(j)};
     case JSON_STRING:
-        return gla__copied(r, json_string_value(j), json_string_length(j));
+        return gla__tpl_copied(r, json_string_value(j), json_string_length(j));
     case JSON_ARRAY:
-        v = gla__new_list(r);
-        json_array_foreach(j, i, item) if (gla__run_step(r))
-            gla__list_add(r, v.list, gla__from_json(r, item));
+        v = gla__tpl_new_list(r);
+        json_array_foreach(j, i, item) if (gla__tpl_step(r))
+            gla__tpl_list_add(r, v.list, gla__tpl_from_json(r, item));
         return v;
     case JSON_OBJECT:
         break;
     }
-    v = gla__new_dict(r);
+    v = gla__tpl_new_dict(r);
     json_object_foreach((json_t *)(uintptr_t)j, key, item)
     {
-        const gla__value k = gla__copied(r, key, strlen(key));
+        const gla__tpl_value k = gla__tpl_copied(r, key, strlen(key));
 
-        if (gla__run_step(r))
-            gla__dict_set(r, v.dict, k.s, gla__from_json(r, item));
+        if (gla__tpl_step(r))
+            gla__tpl_dict_set(r, v.dict, k.s, gla__tpl_from_json(r, item));
     }
     return v;
 }
 
 /* ---- asking values ---- */
 
-const char *gla__kind_name(gla__vkind k)
+const char *gla__tpl_kind_name(gla__tpl_vkind k)
 {
-    static const char *const names[] = {[GLA__UNDEFINED] = "an undefined value",
-                                        [GLA__NONE] = "none",
-                                        [GLA__BOOL] = "a boolean",
-                                        [GLA__INT] = "an integer",
-                                        [GLA__FLOAT] = "a float",
-                                        [GLA__STRING] = "a string",
-                                        [GLA__LIST] = "a list",
-                                        [GLA__DICT] = "a mapping",
-                                        [GLA__NAMESPACE] = "a namespace",
-                                        [GLA__MACRO] = "a macro",
-                                        [GLA__LOOP] = "a loop",
-                                        [GLA__FUNCTION] = "a function"};
+    static const char *const names[] = {[GLA__TPL_UNDEFINED] = "an undefined value",
+                                        [GLA__TPL_NONE] = "none",
+                                        [GLA__TPL_BOOL] = "a boolean",
+                                        [GLA__TPL_INT] = "an integer",
+                                        [GLA__TPL_FLOAT] = "a float",
+                                        [GLA__TPL_STRING] = "a string",
+                                        [GLA__TPL_LIST] = "a list",
+                                        [GLA__TPL_DICT] = "a mapping",
+                                        [GLA__TPL_NAMESPACE] = "a namespace",
+                                        [GLA__TPL_MACRO] = "a macro",
+                                        [GLA__TPL_LOOP] = "a loop",
+                                        [GLA__TPL_FUNCTION] = "a function"};
 
     return names[k];
 }
 
-bool gla__truth(gla__value v)
+bool gla__tpl_truth(gla__tpl_value v)
 {
     switch (v.kind) {
-    case GLA__UNDEFINED:
-    case GLA__NONE:
+    case GLA__TPL_UNDEFINED:
+    case GLA__TPL_NONE:
         return false;
-    case GLA__BOOL:
-    case GLA__INT:
+    case GLA__TPL_BOOL:
+    case GLA__TPL_INT:
         return v.i != 0;
-    case GLA__FLOAT:
+    case GLA__TPL_FLOAT:
         return v.f > 0 || v.f < 0 || isnan(v.f);
-    case GLA__STRING:
+    case GLA__TPL_STRING:
         return v.s.n > 0;
-    case GLA__LIST:
+    case GLA__TPL_LIST:
         return v.list->n > 0;
-    case GLA__DICT:
+    case GLA__TPL_DICT:
         return v.dict->n > 0;
     default:
         return true;
     }
 }
 
-static bool is_number(gla__value v)
+static bool is_number(gla__tpl_value v)
 {
-    return v.kind == GLA__INT || v.kind == GLA__BOOL || v.kind == GLA__FLOAT;
+    return v.kind == GLA__TPL_INT || v.kind == GLA__TPL_BOOL || v.kind == GLA__TPL_FLOAT;
 }
 
-static double as_float(gla__value v)
+static double as_float(gla__tpl_value v)
 {
-    return v.kind == GLA__FLOAT ? v.f : (double)v.i;
+    return v.kind == GLA__TPL_FLOAT ? v.f : (double)v.i;
 }
 
-static bool equal_dicts(gla__run *r, const gla__dict *a, const gla__dict *b)
+static bool equal_dicts(gla__tpl_run *r, const gla__tpl_dict *a, const gla__tpl_dict *b)
 {
     bool same = a->n == b->n;
 
     for (size_t i = 0; i < a->n && same; i++) {
-        const gla__value *other = gla__dict_get(b, a->pairs[i].key);
+        const gla__tpl_value *other = gla__tpl_dict_get(b, a->pairs[i].key);
 
-        same = other && gla__equal(r, a->pairs[i].value, *other);
+        same = other && gla__tpl_equal(r, a->pairs[i].value, *other);
     }
     return same;
 }
 
-bool gla__equal(gla__run *r, gla__value a, gla__value b)
+bool gla__tpl_equal(gla__tpl_run *r, gla__tpl_value a, gla__tpl_value b)
 {
-    if (!gla__run_step(r))
+    if (!gla__tpl_step(r))
         return false;
     if (is_number(a) && is_number(b))
-        return a.kind == GLA__FLOAT || b.kind == GLA__FLOAT
+        return a.kind == GLA__TPL_FLOAT || b.kind == GLA__TPL_FLOAT
                    ? !(as_float(a) < as_float(b)) && !(as_float(a) > as_float(b)) &&
                          !isnan(as_float(a)) && !isnan(as_float(b))
                    : a.i == b.i;
     if (a.kind != b.kind)
         return false;
     switch (a.kind) {
-    case GLA__STRING:
-    case GLA__FUNCTION:
+    case GLA__TPL_STRING:
+    case GLA__TPL_FUNCTION:
         return same_view(a.s, b.s);
-    case GLA__LIST:
+    case GLA__TPL_LIST:
         if (a.list->n != b.list->n)
             return false;
         for (size_t i = 0; i < a.list->n; i++)
-            if (!gla__equal(r, a.list->items[i], b.list->items[i]))
+            if (!gla__tpl_equal(r, a.list->items[i], b.list->items[i]))
                 return false;
         return true;
-    case GLA__DICT:
+    case GLA__TPL_DICT:
         return equal_dicts(r, a.dict, b.dict);
-    case GLA__NAMESPACE:
+    case GLA__TPL_NAMESPACE:
         return a.dict == b.dict;
-    case GLA__MACRO:
+    case GLA__TPL_MACRO:
         return a.macro == b.macro;
-    case GLA__LOOP:
+    case GLA__TPL_LOOP:
         return a.loop == b.loop;
     default:
         return true; /* none, undefined */
     }
 }
 
-int gla__order(gla__run *r, gla__value a, gla__value b)
+int gla__tpl_order(gla__tpl_run *r, gla__tpl_value a, gla__tpl_value b)
 {
     int c;
 
-    if (a.kind == GLA__STRING && b.kind == GLA__STRING) {
+    if (a.kind == GLA__TPL_STRING && b.kind == GLA__TPL_STRING) {
         c = memcmp(a.s.p, b.s.p, a.s.n < b.s.n ? a.s.n : b.s.n);
         return c ? c : (a.s.n > b.s.n) - (a.s.n < b.s.n);
     }
     if (!is_number(a) || !is_number(b)) {
-        gla__run_fail(r, GLA_E_INVALID, "%s cannot be compared with %s", gla__kind_name(a.kind),
-                      gla__kind_name(b.kind));
+        gla__tpl_fail(r, GLA_E_INVALID, "%s cannot be compared with %s", gla__tpl_kind_name(a.kind),
+                      gla__tpl_kind_name(b.kind));
         return 0;
     }
-    if (a.kind != GLA__FLOAT && b.kind != GLA__FLOAT)
+    if (a.kind != GLA__TPL_FLOAT && b.kind != GLA__TPL_FLOAT)
         return (a.i > b.i) - (a.i < b.i);
     return (as_float(a) > as_float(b)) - (as_float(a) < as_float(b));
 }
 
-static bool has_text(gla__run *r, gla__view in, gla__view text)
+static bool has_text(gla__tpl_run *r, gla__tpl_view in, gla__tpl_view text)
 {
     if (!text.n)
         return true;
     for (size_t i = 0; i + text.n <= in.n; i++) {
         const char *p = memchr(in.p + i, text.p[0], in.n - text.n - i + 1);
 
-        if (!p || !gla__run_step(r))
+        if (!p || !gla__tpl_step(r))
             return false;
         if (!memcmp(p, text.p, text.n))
             return true;
@@ -410,51 +410,52 @@ static bool has_text(gla__run *r, gla__view in, gla__view text)
     return false;
 }
 
-bool gla__contains(gla__run *r, gla__value item, gla__value in)
+bool gla__tpl_contains(gla__tpl_run *r, gla__tpl_value item, gla__tpl_value in)
 {
     switch (in.kind) {
-    case GLA__STRING:
-        if (item.kind == GLA__STRING)
+    case GLA__TPL_STRING:
+        if (item.kind == GLA__TPL_STRING)
             return has_text(r, in.s, item.s);
-        gla__run_fail(r, GLA_E_INVALID, "%s cannot be in a string", gla__kind_name(item.kind));
+        gla__tpl_fail(r, GLA_E_INVALID, "%s cannot be in a string", gla__tpl_kind_name(item.kind));
         return false;
-    case GLA__LIST:
+    case GLA__TPL_LIST:
         for (size_t i = 0; i < in.list->n; i++)
-            if (gla__equal(r, in.list->items[i], item))
+            if (gla__tpl_equal(r, in.list->items[i], item))
                 return true;
         return false;
-    case GLA__DICT:
-        if (item.kind == GLA__LIST || item.kind == GLA__DICT)
-            gla__run_fail(r, GLA_E_INVALID, "%s is no key", gla__kind_name(item.kind));
-        return item.kind == GLA__STRING && gla__dict_get(in.dict, item.s);
-    case GLA__UNDEFINED:
+    case GLA__TPL_DICT:
+        if (item.kind == GLA__TPL_LIST || item.kind == GLA__TPL_DICT)
+            gla__tpl_fail(r, GLA_E_INVALID, "%s is no key", gla__tpl_kind_name(item.kind));
+        return item.kind == GLA__TPL_STRING && gla__tpl_dict_get(in.dict, item.s);
+    case GLA__TPL_UNDEFINED:
         return false;
     default:
-        gla__run_fail(r, GLA_E_INVALID, "nothing can be in %s", gla__kind_name(in.kind));
+        gla__tpl_fail(r, GLA_E_INVALID, "nothing can be in %s", gla__tpl_kind_name(in.kind));
         return false;
     }
 }
 
-gla__list *gla__items_of(gla__run *r, gla__value v)
+gla__tpl_list *gla__tpl_items_of(gla__tpl_run *r, gla__tpl_value v)
 {
-    gla__value out;
+    gla__tpl_value out;
     size_t size;
 
-    if (v.kind == GLA__LIST)
+    if (v.kind == GLA__TPL_LIST)
         return v.list;
-    out = gla__new_list(r);
+    out = gla__tpl_new_list(r);
     if (r->st)
         return NULL;
-    if (v.kind == GLA__STRING) {
-        for (size_t i = 0; i < v.s.n && gla__run_step(r); i += size) {
+    if (v.kind == GLA__TPL_STRING) {
+        for (size_t i = 0; i < v.s.n && gla__tpl_step(r); i += size) {
             (void)gla__utf8_next(v.s.p + i, &size);
-            gla__list_add(r, out.list, gla__string(v.s.p + i, size));
+            gla__tpl_list_add(r, out.list, gla__tpl_string(v.s.p + i, size));
         }
-    } else if (v.kind == GLA__DICT) {
-        for (size_t i = 0; i < v.dict->n && gla__run_step(r); i++)
-            gla__list_add(r, out.list, gla__string(v.dict->pairs[i].key.p, v.dict->pairs[i].key.n));
-    } else if (v.kind != GLA__UNDEFINED) {
-        gla__run_fail(r, GLA_E_INVALID, "%s has no elements", gla__kind_name(v.kind));
+    } else if (v.kind == GLA__TPL_DICT) {
+        for (size_t i = 0; i < v.dict->n && gla__tpl_step(r); i++)
+            gla__tpl_list_add(r, out.list,
+                              gla__tpl_string(v.dict->pairs[i].key.p, v.dict->pairs[i].key.n));
+    } else if (v.kind != GLA__TPL_UNDEFINED) {
+        gla__tpl_fail(r, GLA_E_INVALID, "%s has no elements", gla__tpl_kind_name(v.kind));
     }
     return r->st ? NULL : out.list;
 }
@@ -496,7 +497,7 @@ static size_t digits_of(double f, char digits[GLA__NUMBER_TEXT], int *exponent)
 }
 
 /* As Python writes it: 0.5, 100.0, 1e-05, 1.5e+16. */
-static void print_float(gla__run *r, gla__bytes *out, double f)
+static void print_float(gla__tpl_run *r, gla__bytes *out, double f)
 {
     static const char zeros[] = "0000000000000000";
     char digits[GLA__NUMBER_TEXT], text[16];
@@ -504,84 +505,84 @@ static void print_float(gla__run *r, gla__bytes *out, double f)
     int exponent;
 
     if (isnan(f) || isinf(f)) {
-        gla__run_fail(r, GLA_E_UNSUPPORTED, "printing infinity is not supported");
+        gla__tpl_fail(r, GLA_E_UNSUPPORTED, "printing infinity is not supported");
         return;
     }
     n = digits_of(f, digits, &exponent);
     if (signbit(f))
-        gla__append(r, out, "-", 1);
+        gla__tpl_append(r, out, "-", 1);
     if (n && (exponent < -3 || exponent > 16)) {
-        gla__append(r, out, digits, 1);
-        gla__append(r, out, ".", n > 1 ? 1 : 0);
-        gla__append(r, out, digits + 1, n - 1);
+        gla__tpl_append(r, out, digits, 1);
+        gla__tpl_append(r, out, ".", n > 1 ? 1 : 0);
+        gla__tpl_append(r, out, digits + 1, n - 1);
         (void)snprintf(text, sizeof(text), "e%+03d", exponent - 1);
-        gla__append(r, out, text, strlen(text));
+        gla__tpl_append(r, out, text, strlen(text));
         return;
     }
     if (!n || exponent <= 0) {
-        gla__append(r, out, "0.", 2);
-        gla__append(r, out, zeros, n ? (size_t)-exponent : 1);
-        gla__append(r, out, digits, n);
+        gla__tpl_append(r, out, "0.", 2);
+        gla__tpl_append(r, out, zeros, n ? (size_t)-exponent : 1);
+        gla__tpl_append(r, out, digits, n);
         return;
     }
     whole = (size_t)exponent;
-    gla__append(r, out, digits, n < whole ? n : whole);
-    gla__append(r, out, zeros, n < whole ? whole - n : 0);
-    gla__append(r, out, ".", 1);
-    gla__append(r, out, n > whole ? digits + whole : "0", n > whole ? n - whole : 1);
+    gla__tpl_append(r, out, digits, n < whole ? n : whole);
+    gla__tpl_append(r, out, zeros, n < whole ? whole - n : 0);
+    gla__tpl_append(r, out, ".", 1);
+    gla__tpl_append(r, out, n > whole ? digits + whole : "0", n > whole ? n - whole : 1);
 }
 
-static void print_int(gla__run *r, gla__bytes *out, int64_t i)
+static void print_int(gla__tpl_run *r, gla__bytes *out, int64_t i)
 {
     char text[24];
     const int n = snprintf(text, sizeof(text), "%" PRId64, i);
 
-    gla__append(r, out, text, (size_t)n);
+    gla__tpl_append(r, out, text, (size_t)n);
 }
 
-void gla__print(gla__run *r, gla__bytes *out, gla__value v)
+void gla__tpl_print(gla__tpl_run *r, gla__bytes *out, gla__tpl_value v)
 {
     switch (v.kind) {
-    case GLA__UNDEFINED:
+    case GLA__TPL_UNDEFINED:
         return;
-    case GLA__NONE:
-        gla__append(r, out, "None", 4);
+    case GLA__TPL_NONE:
+        gla__tpl_append(r, out, "None", 4);
         return;
-    case GLA__BOOL:
-        gla__append(r, out, v.i ? "True" : "False", v.i ? 4 : 5);
+    case GLA__TPL_BOOL:
+        gla__tpl_append(r, out, v.i ? "True" : "False", v.i ? 4 : 5);
         return;
-    case GLA__INT:
+    case GLA__TPL_INT:
         print_int(r, out, v.i);
         return;
-    case GLA__FLOAT:
+    case GLA__TPL_FLOAT:
         print_float(r, out, v.f);
         return;
-    case GLA__STRING:
-        gla__append(r, out, v.s.p, v.s.n);
+    case GLA__TPL_STRING:
+        gla__tpl_append(r, out, v.s.p, v.s.n);
         return;
     default:
-        gla__run_fail(r, GLA_E_UNSUPPORTED, "printing %s is not supported, only through tojson",
-                      gla__kind_name(v.kind));
+        gla__tpl_fail(r, GLA_E_UNSUPPORTED, "printing %s is not supported, only through tojson",
+                      gla__tpl_kind_name(v.kind));
     }
 }
 
-gla__view gla__text_of(gla__run *r, gla__value v)
+gla__tpl_view gla__tpl_text_of(gla__tpl_run *r, gla__tpl_value v)
 {
     gla__bytes b = {0};
 
-    if (v.kind == GLA__STRING)
+    if (v.kind == GLA__TPL_STRING)
         return v.s;
-    gla__print(r, &b, v);
-    v = gla__taken(r, &b);
-    return v.kind == GLA__STRING ? v.s : (gla__view){"", 0};
+    gla__tpl_print(r, &b, v);
+    v = gla__tpl_taken(r, &b);
+    return v.kind == GLA__TPL_STRING ? v.s : (gla__tpl_view){"", 0};
 }
 
-static void json_string_to(gla__run *r, gla__bytes *out, gla__view s)
+static void json_string_to(gla__tpl_run *r, gla__bytes *out, gla__tpl_view s)
 {
     size_t from = 0;
 
-    gla__append(r, out, "\"", 1);
-    for (size_t i = 0; i < s.n && gla__run_step(r); i++) {
+    gla__tpl_append(r, out, "\"", 1);
+    for (size_t i = 0; i < s.n && gla__tpl_step(r); i++) {
         static const char codes[] = "\"\\\n\r\t\b\f", letters[] = "\"\\nrtbf";
         const unsigned char c = (unsigned char)s.p[i];
         const char *known = c ? strchr(codes, c) : NULL;
@@ -593,34 +594,36 @@ static void json_string_to(gla__run *r, gla__bytes *out, gla__view s)
             (void)snprintf(text, sizeof(text), "\\%c", letters[known - codes]);
         else
             (void)snprintf(text, sizeof(text), "\\u%04x", c);
-        gla__append(r, out, s.p + from, i - from);
-        gla__append(r, out, text, strlen(text));
+        gla__tpl_append(r, out, s.p + from, i - from);
+        gla__tpl_append(r, out, text, strlen(text));
         from = i + 1;
     }
-    gla__append(r, out, s.p + from, s.n - from);
-    gla__append(r, out, "\"", 1);
+    gla__tpl_append(r, out, s.p + from, s.n - from);
+    gla__tpl_append(r, out, "\"", 1);
 }
 
-static void json_newline(gla__run *r, gla__bytes *out, const gla__json_form *form, int depth)
+static void json_newline(gla__tpl_run *r, gla__bytes *out, const gla__tpl_json_form *form,
+                         int depth)
 {
     if (form->indent < 0)
         return;
-    gla__append(r, out, "\n", 1);
+    gla__tpl_append(r, out, "\n", 1);
     for (int i = 0; i < form->indent * depth && !r->st; i++)
-        gla__append(r, out, " ", 1);
+        gla__tpl_append(r, out, " ", 1);
 }
 
 static int by_key(const void *a, const void *b)
 {
-    const gla__view x = ((const struct gla__pair *)a)->key, y = ((const struct gla__pair *)b)->key;
+    const gla__tpl_view x = ((const struct gla__tpl_pair *)a)->key,
+                        y = ((const struct gla__tpl_pair *)b)->key;
     const int order = memcmp(x.p, y.p, x.n < y.n ? x.n : y.n);
 
     return order ? order : (x.n > y.n) - (x.n < y.n);
 }
 
-static const struct gla__pair *sorted_pairs(gla__run *r, const gla__dict *d)
+static const struct gla__tpl_pair *sorted_pairs(gla__tpl_run *r, const gla__tpl_dict *d)
 {
-    struct gla__pair *pairs = d->n ? gla__run_alloc(r, d->n * sizeof(*pairs)) : NULL;
+    struct gla__tpl_pair *pairs = d->n ? gla__tpl_alloc(r, d->n * sizeof(*pairs)) : NULL;
 
     if (!pairs)
         return d->pairs;
@@ -629,51 +632,52 @@ static const struct gla__pair *sorted_pairs(gla__run *r, const gla__dict *d)
     return pairs;
 }
 
-static void json_value(gla__run *r, gla__bytes *out, gla__value v, const gla__json_form *form,
-                       int depth)
+static void json_value(gla__tpl_run *r, gla__bytes *out, gla__tpl_value v,
+                       const gla__tpl_json_form *form, int depth)
 {
-    const bool list = v.kind == GLA__LIST;
-    const struct gla__pair *pairs;
+    const bool list = v.kind == GLA__TPL_LIST;
+    const struct gla__tpl_pair *pairs;
     size_t n;
 
-    if (!gla__run_step(r))
+    if (!gla__tpl_step(r))
         return;
-    if (v.kind == GLA__STRING) {
+    if (v.kind == GLA__TPL_STRING) {
         json_string_to(r, out, v.s);
         return;
     }
-    if (v.kind == GLA__NONE || v.kind == GLA__BOOL) {
-        const char *word = v.kind == GLA__NONE ? "null" : v.i ? "true" : "false";
+    if (v.kind == GLA__TPL_NONE || v.kind == GLA__TPL_BOOL) {
+        const char *word = v.kind == GLA__TPL_NONE ? "null" : v.i ? "true" : "false";
 
-        gla__append(r, out, word, strlen(word));
+        gla__tpl_append(r, out, word, strlen(word));
         return;
     }
-    if (!list && v.kind != GLA__DICT) {
-        if (v.kind == GLA__INT || v.kind == GLA__FLOAT)
-            gla__print(r, out, v);
+    if (!list && v.kind != GLA__TPL_DICT) {
+        if (v.kind == GLA__TPL_INT || v.kind == GLA__TPL_FLOAT)
+            gla__tpl_print(r, out, v);
         else
-            gla__run_fail(r, GLA_E_INVALID, "tojson of %s", gla__kind_name(v.kind));
+            gla__tpl_fail(r, GLA_E_INVALID, "tojson of %s", gla__tpl_kind_name(v.kind));
         return;
     }
     n = list ? v.list->n : v.dict->n;
     pairs = list ? NULL : form->sorted ? sorted_pairs(r, v.dict) : v.dict->pairs;
-    gla__append(r, out, list ? "[" : "{", 1);
+    gla__tpl_append(r, out, list ? "[" : "{", 1);
     for (size_t i = 0; i < n && !r->st; i++) {
         if (i)
-            gla__append(r, out, form->comma.p, form->comma.n);
+            gla__tpl_append(r, out, form->comma.p, form->comma.n);
         json_newline(r, out, form, depth + 1);
         if (!list) {
             json_string_to(r, out, pairs[i].key);
-            gla__append(r, out, form->colon.p, form->colon.n);
+            gla__tpl_append(r, out, form->colon.p, form->colon.n);
         }
         json_value(r, out, list ? v.list->items[i] : pairs[i].value, form, depth + 1);
     }
     if (n)
         json_newline(r, out, form, depth);
-    gla__append(r, out, list ? "]" : "}", 1);
+    gla__tpl_append(r, out, list ? "]" : "}", 1);
 }
 
-void gla__to_json(gla__run *r, gla__bytes *out, gla__value v, const gla__json_form *form)
+void gla__tpl_to_json(gla__tpl_run *r, gla__bytes *out, gla__tpl_value v,
+                      const gla__tpl_json_form *form)
 {
     json_value(r, out, v, form, 0);
 }

@@ -18,8 +18,9 @@
  *
  *         if (!b)
  *             return;                                  every layer is softmax, or an error stuck
- *         gla__set_number(im, &b->mixers[0], "heads", gla__config_int(im->cfg, "num_heads", 8,
- * ...)); gla__config_not(im->cfg, "use_something");   refused by name when true
+ *         gla__set_number(im, &b->mixers[0], "heads",
+ *                         (double)gla__config_int(im->cfg, "num_heads", 8, 1, GLA__MAX_HEADS));
+ *         gla__config_not(im->cfg, "use_something");   refused by name when true
  *     }
  *
  *     static void tensors(gla__import *im)
@@ -30,8 +31,8 @@
  *
  * Nothing returns a status: the first error (no memory, a refused value) sticks and is reported
  * when the importer is through; numbers read after it are defaults, so that nothing goes wrong
- * meanwhile.  Shared pieces: common.h (blocks, parameters, attention as Llama's descendants
- * spell it), fla.h (everything of flash-linear-attention).
+ * meanwhile.  Shared pieces: common.h (blocks, parameters), llama.h (attention as Llama's
+ * descendants spell it), fla.h (everything of flash-linear-attention), hybrid.h, moe.h, mamba.h.
  */
 #ifndef GLA_FORMATS_IMPORT_IMPORT_H
 #define GLA_FORMATS_IMPORT_IMPORT_H

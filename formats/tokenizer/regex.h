@@ -6,6 +6,10 @@
  * PCRE2 would understand something else (\s, \w, \h, scripts, ^ and $ at lines) and refused by name
  * where we do not know it to mean the same.  Matching is bounded in steps and memory.  A compiled
  * pattern is immutable; the scratch belongs to one thread.
+ *
+ * Not libonig itself, which needs no rewriting: its memory comes from malloc and not from the
+ * library's hook, limits of its parser are those of the whole process, and its development has
+ * ended.
  */
 #ifndef GLA_FORMATS_TOKENIZER_REGEX_H
 #define GLA_FORMATS_TOKENIZER_REGEX_H

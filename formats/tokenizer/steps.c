@@ -441,6 +441,7 @@ static gla_status read_strip(reader *r, const json_t *part, const char *type, gl
 static gla_status read_decoder(reader *r, const json_t *part, const char *type)
 {
     gla__decode *d = &r->t->decodes[r->t->n_decodes];
+    const bool bytes = !strcmp(type, "ByteLevel");
     gla__prepend prepend;
     gla_status st;
 
@@ -451,8 +452,8 @@ static gla_status read_decoder(reader *r, const json_t *part, const char *type)
         d->kind = GLA__DECODE_FUSE;
         return GLA_OK;
     }
-    if (!strcmp(type, "ByteLevel") || !strcmp(type, "ByteFallback")) {
-        d->kind = type[4] == 'L' ? GLA__DECODE_BYTES : GLA__DECODE_BYTE_FALLBACK;
+    if (bytes || !strcmp(type, "ByteFallback")) {
+        d->kind = bytes ? GLA__DECODE_BYTES : GLA__DECODE_BYTE_FALLBACK;
         if (fused(r->t))
             return unsupported(r, "after a decoder that joins the tokens, decoder", type);
         return GLA_OK;

@@ -3,14 +3,15 @@
  * linear_kernels.h - what linear maps need of a processor
  *
  * One table per instruction set, from one source (k_linear.h, k_linear_int.h).  Functions are
- * indexed by gla_dtype; weights lie as linear.h says.  No state, any thread.
+ * indexed by gla_dtype; weights lie as base/tensor.h says.  No state, any thread.
  *
  * Weights of 8 and 4 bits meet activations of 8 bits, so that sums of products are integers and
  * exact.  One row of such activations is a record of its own form:
  *
  *   I8   uint8 [in, then up to a multiple of 64]   round(x / scale) + 128
  *        f32 [in / 512 rounded up]                 scales: max |x| / 127 of 512 inputs, which
- * bounds what an outlier can do to its row I4   gla__x4 [in / 256 rounded up]
+ *                                                  bounds what an outlier can do to its row
+ *   I4   gla__x4 [in / 256 rounded up]
  *
  * A number that is none, or infinite, makes its scale NaN.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * from_minimax.c - MiniMax-Text-01: lightning attention with softmax attention, a mixture of experts
+ * from_minimax.c - MiniMax-Text-01: lightning attention, softmax attention, a mixture of experts
  *
  * Norms make the residual stream anew, and both terms of each sum have a factor.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * from_olmo_hybrid.c - OLMo Hybrid: Gated DeltaNet blocks with norms before, softmax blocks with norms
- * after their branches
+ * from_olmo_hybrid.c - OLMo Hybrid: Gated DeltaNet blocks with norms before their branches, softmax
+ * blocks with norms after
  *
  * transformers runs one convolution over q, k and v joined.  Files have it whole, or in three parts
  * that need not end where q and k end.

@@ -30,7 +30,8 @@ static int64_t experts(gla__import *im)
 
 static bool is_dense(gla__import *im, uint32_t layer)
 {
-    const int64_t step = gla__config_int(im->cfg, "decoder_sparse_step", 1, 1, GLA__ARCH_MAX_LAYERS);
+    const int64_t step =
+        gla__config_int(im->cfg, "decoder_sparse_step", 1, 1, GLA__ARCH_MAX_LAYERS);
     double only[GLA__ARCH_MAX_LAYERS];
     const uint32_t n = gla__config_list(im->cfg, "mlp_only_layers", only, GLA__ARCH_MAX_LAYERS);
 
@@ -78,7 +79,8 @@ static bool is_mlx(const gla__import *im)
     return false;
 }
 
-/* Zero-centred, as published; MLX and gguf have added the 1 (formats/import/gguf_config.c says so by this key). */
+/* Zero-centred, as published; MLX and gguf have added the 1 (formats/import/gguf_config.c says so
+ * by this key). */
 static double norm_offset(gla__import *im)
 {
     return gla__config_float(im->cfg, "norm_offset", is_mlx(im) ? 0 : 1);
