@@ -12,7 +12,7 @@
  *   dpfp                 r = relu([x, -x]);  r * roll(r, j), j = 1..4  8 d channels
  *                                                                              arXiv 2102.11174
  */
-#include "../tests/support/blocks_v1_0.h"
+#include <gla/blocks.h>
 
 #include <math.h>
 
@@ -21,322 +21,220 @@ static const char *const maps[] = {"none",     "elu1", "relu", "elementwise_prod
 enum { MAP_NONE, MAP_ELU1, MAP_RELU, MAP_PRODUCT, MAP_HEDGEHOG, MAP_T2R, MAP_DPFP };
 enum { DPFP_NU = 4 };
 
+/* clang-format off */
 enum {
-    P_HEADS,
-    P_KV_HEADS,
-    P_K_DIM,
-    P_V_DIM,
-    P_FEATURE_MAP,
-    P_TIE_MAPS,
-    P_NORM_Q,
-    P_NORM_K,
-    P_NORMALISER,
-    P_OUTPUT_NORM,
-    P_NORM_EPS,
-    P_NORM_WEIGHT,
+    P_HEADS, P_FEATURE_MAP, P_TIE_MAPS, P_NORM_Q, P_NORM_K, P_NORMALISER, P_OUTPUT_NORM, P_EPS,
+    P_WEIGHT, P_MORE
 };
+/* clang-format on */
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
-    [P_KV_HEADS] = GLA_P_INT("kv_heads", 0, 0, 1024, "key and value heads; 0 = heads"),
-    [P_K_DIM] = GLA_P_INT("k_dim", 0, 0, 1 << 20, "all query channels; 0 = d_model"),
-    [P_V_DIM] = GLA_P_INT("v_dim", 0, 0, 1 << 20, "all output channels; 0 = d_model"),
     [P_FEATURE_MAP] = GLA_P_ENUM("feature_map", MAP_PRODUCT, maps, "of q and k"),
     [P_TIE_MAPS] = GLA_P_BOOL("tie_feature_maps", 0, "one learned map for q and k"),
     [P_NORM_Q] = GLA_P_BOOL("norm_q", 0, "divide q by its sum"),
     [P_NORM_K] = GLA_P_BOOL("norm_k", 0, "divide k by its sum"),
     [P_NORMALISER] = GLA_P_BOOL("normaliser", 0, "divide by the running sum of the keys"),
     [P_OUTPUT_NORM] = GLA_P_BOOL("output_norm", 1, "rmsnorm of the output, per head"),
-    [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
-    [P_NORM_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight"),
-};
+    [P_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
+    [P_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight")};
 
-/* One feature map: of q, or of k. */
-typedef struct feature_map {
-    uint32_t heads, w[2], b[2]; /* weights of the learned maps */
-    uint32_t t_raw, t_mid,
-        t_out;       /* scratch: [rows, heads, d], [rows, heads, 2 d], [rows, heads, mapped] */
-    gla_linear *map; /* per head: d -> d or 2 d */
-} feature_map;
+/* q or k: x through a map, and phi of it. */
+typedef struct features {
+    uint32_t heads, normed;
+    uint32_t t_raw, t_mid, t_out; /* [rows, heads, d], [rows, heads, 2 d], [rows, heads, mapped] */
+    gla_linear *proj, *map;       /* map, per head: d -> d or 2 d */
+} features;
 
 struct gla_layer {
-    const gla_host *host;
-    const gla_math *math;
-    uint32_t d, heads, kv_heads, k, v, oc,
-        mapped; /* k: channels of a head before the map, mapped: after */
-    uint32_t kind, norm_q, norm_k, normaliser, output_norm;
-    uint32_t w_q, w_k, w_v, w_norm, w_out;
-    feature_map q, kf;
-    uint32_t s_state, s_z, t_v, t_out;
-    gla_linear *wq, *wk, *wv, *out;
-    gla_norm norm;
+    gla_heads h;
+    uint32_t d, kind, mapped; /* channels of a head after the map */
+    uint32_t normaliser, s_state, s_z, t_v, t_o;
+    features q, k;
+    gla_linear *v;
+    gla_out out;
 };
 
-static void declare_map(gla_layer *l, const gla_layer_config *cfg, feature_map *f,
-                        const char *const *names, uint32_t heads, const feature_map *tied)
+/* names: of the projection and of the learned maps. */
+static void declare(const gla_layer *l, const gla_layer_config *c, features *f, uint32_t heads,
+                    const char *const names[4])
 {
-    f->heads = heads;
-    for (uint32_t i = 0; i < 2; i++)
-        f->w[i] = f->b[i] = GLA_ABSENT;
-    if (tied) {
-        for (uint32_t i = 0; i < 2; i++) {
-            f->w[i] = tied->w[i];
-            f->b[i] = tied->b[i];
-        }
-    } else if (l->kind == MAP_PRODUCT) {
-        for (uint32_t i = 0; i < 2; i++) {
-            f->w[i] = gla_declare_gate(cfg, names[2 * i], l->k, l->k);
-            f->b[i] = gla_declare_vector(cfg, names[2 * i + 1], l->k);
-        }
-    } else if (l->kind == MAP_HEDGEHOG || l->kind == MAP_T2R) {
-        f->w[0] = gla_declare_gate(cfg, names[4], l->k, l->k);
-        if (l->kind == MAP_HEDGEHOG)
-            f->b[0] = gla_declare_vector(cfg, names[5], l->k);
+    const uint32_t d = l->h.k, product = l->kind == MAP_PRODUCT ? d : 0;
+    const uint32_t one = l->kind == MAP_HEDGEHOG || l->kind == MAP_T2R ? d : 0;
+    const uint32_t bias = l->kind == MAP_T2R ? 0 : GLA_PART_BIAS;
+    gla_part parts[3] = {{0}};
+
+    for (uint32_t i = 0; i < 3; i++) {
+        parts[i].name = names[1 + i];
+        parts[i].out = i < 2 ? product : one;
+        parts[i].flags = GLA_PART_SENSITIVE | bias;
     }
-    f->t_raw = gla_declare_rows(cfg, (size_t)heads * l->k);
-    f->t_mid = gla_declare_rows(cfg, (size_t)heads * 2 * l->k);
-    f->t_out = gla_declare_rows(cfg, (size_t)heads * l->mapped);
+    f->heads = heads;
+    gla_declare_linear(c, names[0], heads * d, c->d_in, 0, &f->proj);
+    gla_declare_parts(c, parts, 3, d, &f->map);
+    f->t_raw = gla_declare_rows(c, (size_t)heads * d);
+    f->t_mid = gla_declare_rows(c, (size_t)heads * 2 * product);
+    f->t_out = gla_declare_rows(c, l->kind <= MAP_RELU ? 0 : (size_t)heads * l->mapped);
 }
 
-static void declare(gla_layer *l, const gla_layer_config *cfg)
+static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    static const char *const q_names[] = {
-        "feature_map_q.layer1.weight", "feature_map_q.layer1.bias",  "feature_map_q.layer2.weight",
-        "feature_map_q.layer2.bias",   "feature_map_q.layer.weight", "feature_map_q.layer.bias"};
-    static const char *const k_names[] = {
-        "feature_map_k.layer1.weight", "feature_map_k.layer1.bias",  "feature_map_k.layer2.weight",
-        "feature_map_k.layer2.bias",   "feature_map_k.layer.weight", "feature_map_k.layer.bias"};
+    static const char *const names[][4] = {
+        {"q_proj", "feature_map_q.layer1", "feature_map_q.layer2", "feature_map_q.layer"},
+        {"k_proj", "feature_map_k.layer1", "feature_map_k.layer2", "feature_map_k.layer"},
+        {"k_proj", "feature_map_q.layer1", "feature_map_q.layer2", "feature_map_q.layer"}};
+    const gla_param_value *p = c->params;
+    const gla_status st = gla_heads_read(c, gla_u32(&p[P_HEADS]), p + P_MORE, 1, 1, &l->h);
+    const gla_heads *h = &l->h;
+    const gla_norm norm = gla_norm_of(GLA_NORM_RMS, h->heads, h->v, gla_eps(c, &p[P_EPS]));
 
-    l->w_q = gla_declare_matrix(cfg, "q_proj.weight", (int64_t)l->heads * l->k, l->d);
-    l->w_k = gla_declare_matrix(cfg, "k_proj.weight", (int64_t)l->kv_heads * l->k, l->d);
-    l->w_v = gla_declare_matrix(cfg, "v_proj.weight", (int64_t)l->kv_heads * l->v, l->d);
-    declare_map(l, cfg, &l->q, q_names, l->heads, NULL);
-    declare_map(l, cfg, &l->kf, k_names, l->kv_heads, cfg->params[P_TIE_MAPS].i ? &l->q : NULL);
-    l->w_norm = GLA_ABSENT;
-    if (l->output_norm && cfg->params[P_NORM_WEIGHT].i)
-        l->w_norm = gla_declare_vector(cfg, "norm.weight", l->v);
-    l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->oc);
+    if (st)
+        return st;
+    l->d = c->d_in;
+    l->kind = gla_u32(&p[P_FEATURE_MAP]);
+    l->mapped = h->k * (l->kind == MAP_HEDGEHOG ? 2 : l->kind == MAP_DPFP ? 2 * DPFP_NU : 1);
+    l->normaliser = p[P_NORMALISER].i ? GLA_NORMALISER_SUM : GLA_NORMALISER_NONE;
+    l->q.normed = gla_u32(&p[P_NORM_Q]);
+    l->k.normed = gla_u32(&p[P_NORM_K]);
+    declare(l, c, &l->q, h->heads, names[0]);
+    declare(l, c, &l->k, h->kv_heads, names[p[P_TIE_MAPS].i ? 2 : 1]);
+    gla_declare_linear(c, "v_proj", h->vc, c->d_in, 0, &l->v);
+    gla_out_declare(c, &l->out, "o_proj", h->oc, 0, p[P_OUTPUT_NORM].i ? &norm : NULL,
+                    p[P_WEIGHT].i ? "norm.weight" : NULL);
     l->s_state =
-        gla_declare_fixed(cfg, "S", l->heads, l->mapped, l->v, 4.0 * l->heads * l->mapped * l->v);
+        gla_declare_fixed(c, "S", h->heads, l->mapped, h->v, 4.0 * h->heads * l->mapped * h->v);
     if (l->normaliser)
-        l->s_z = gla_declare_fixed(cfg, "z", l->heads, l->mapped, 0, 4.0 * l->heads * l->mapped);
-    l->t_v = gla_declare_rows(cfg, (size_t)l->kv_heads * l->v);
-    l->t_out = gla_declare_rows(cfg, l->oc);
-}
-
-static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_layer **out)
-{
-    const gla_param_value *p = cfg->params;
-    gla_layer *l = gla_host_new(host, sizeof(*l));
-    uint32_t qc;
-
-    *out = l;
-    if (!l)
-        return GLA_E_NOMEM;
-    l->host = host;
-    l->math = gla_host_math(host);
-    l->d = cfg->d_in;
-    l->heads = (uint32_t)p[P_HEADS].i;
-    l->kv_heads = p[P_KV_HEADS].i ? (uint32_t)p[P_KV_HEADS].i : l->heads;
-    qc = p[P_K_DIM].i ? (uint32_t)p[P_K_DIM].i : l->d;
-    l->oc = p[P_V_DIM].i ? (uint32_t)p[P_V_DIM].i : l->d;
-    if (qc % l->heads || l->oc % l->heads || l->heads % l->kv_heads)
-        return gla_host_fail(host, GLA_E_INVALID,
-                             "k_dim and v_dim must be multiples of heads, and heads of kv_heads");
-    l->k = qc / l->heads;
-    l->v = l->oc / l->heads;
-    l->kind = (uint32_t)p[P_FEATURE_MAP].i;
-    l->mapped = l->kind == MAP_HEDGEHOG ? 2 * l->k
-                : l->kind == MAP_DPFP   ? 2 * DPFP_NU * l->k
-                                        : l->k;
-    l->norm_q = (uint32_t)p[P_NORM_Q].i;
-    l->norm_k = (uint32_t)p[P_NORM_K].i;
-    l->normaliser = (uint32_t)p[P_NORMALISER].i;
-    l->output_norm = (uint32_t)p[P_OUTPUT_NORM].i;
-    l->norm = (gla_norm){
-        .struct_size = sizeof(gla_norm),
-        .kind = GLA_NORM_RMS,
-        .groups = l->heads,
-        .width = l->v,
-        .eps = (float)(p[P_NORM_EPS].is_set ? p[P_NORM_EPS].f : cfg->norm_eps),
-    };
-    declare(l, cfg);
+        l->s_z = gla_declare_fixed(c, "z", h->heads, l->mapped, 0, 4.0 * h->heads * l->mapped);
+    l->t_v = gla_declare_rows(c, h->vc);
+    l->t_o = gla_declare_rows(c, h->oc);
     return GLA_OK;
 }
 
-static void destroy(gla_layer *l)
+/* relu([x, -x])_i */
+static float rectified(const float *x, uint32_t d, uint32_t i)
 {
-    if (!l)
-        return;
-    l->math->linear_destroy(l->wq);
-    l->math->linear_destroy(l->wk);
-    l->math->linear_destroy(l->wv);
-    l->math->linear_destroy(l->out);
-    l->math->linear_destroy(l->q.map);
-    l->math->linear_destroy(l->kf.map);
-    gla_host_delete(l->host, l);
+    const float r = i < d ? x[i] : -x[i - d];
+
+    return r > 0 ? r : 0;
 }
 
-static gla_status bind(gla_layer *l, const gla_tensor *weights)
+static void add_rectified(float *dx, const float *x, uint32_t d, uint32_t i, float dr)
 {
-    gla_status st = gla_make_linear(l->host, weights, 1, &l->w_q, NULL, &l->wq);
-
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_k, NULL, &l->wk);
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_v, NULL, &l->wv);
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_out, NULL, &l->out);
-    if (!st && l->q.w[0] != GLA_ABSENT)
-        st = gla_make_linear(l->host, weights, 2, l->q.w, l->q.b, &l->q.map);
-    if (!st && l->kf.w[0] != GLA_ABSENT)
-        st = gla_make_linear(l->host, weights, 2, l->kf.w, l->kf.b, &l->kf.map);
-    l->norm.weight = gla_weight_f32(weights, l->w_norm);
-    return st;
+    if (i < d)
+        dx[i] += x[i] > 0 ? dr : 0;
+    else
+        dx[i - d] -= x[i - d] < 0 ? dr : 0;
 }
 
-typedef struct expand_job {
-    const float *x; /* [rows, d] */
-    float *y;       /* [rows, mapped] */
-    uint32_t d, kind;
-} expand_job;
+/* x [rows, heads, d] -> y [rows, heads, 8 d]: products of channels at a distance of 1 to 4. */
+typedef struct dpfp {
+    uint32_t heads, d;
+} dpfp;
 
-/* The maps that write more channels than they read: [2x, -2x], or dpfp. */
-static void expand_rows(void *arg, uint32_t first, uint32_t last)
+static void dpfp_rows(const void *arg, float *const *at, uint32_t first, uint32_t last)
 {
-    const expand_job *j = arg;
-    const uint32_t d = j->d;
+    const dpfp *p = arg;
+    const uint32_t d = p->d, all = 2 * d;
 
-    for (uint32_t r = first; r < last; r++) {
-        const float *x = j->x + (size_t)r * d;
+    for (size_t h = (size_t)first * p->heads; h < (size_t)last * p->heads; h++) {
+        const float *x = at[0] + h * d;
+        float *y = at[1] + h * DPFP_NU * all;
 
-        if (j->kind == MAP_HEDGEHOG) {
-            float *y = j->y + (size_t)r * 2 * d;
-
-            for (uint32_t i = 0; i < d; i++) {
-                y[i] = 2 * x[i];
-                y[d + i] = -2 * x[i];
-            }
-            continue;
-        }
-        for (uint32_t shift = 1; shift <= DPFP_NU; shift++) {
-            float *y = j->y + ((size_t)r * DPFP_NU + shift - 1) * 2 * d;
-
-            for (uint32_t i = 0; i < 2 * d; i++) {
-                const uint32_t from = (i + 2 * d - shift % (2 * d)) % (2 * d);
-                const float a = i < d ? x[i] : -x[i - d], b = from < d ? x[from] : -x[from - d];
-
-                y[i] = (a > 0 ? a : 0) * (b > 0 ? b : 0);
-            }
-        }
+        for (uint32_t shift = 1; shift <= DPFP_NU; shift++)
+            for (uint32_t i = 0; i < all; i++)
+                *y++ = rectified(x, d, i) * rectified(x, d, (i + all - shift % all) % all);
     }
 }
 
-/* phi of the projected rows f->t_raw, and their division by the sum.  *out: [rows, heads * mapped].
- */
-static gla_status apply_map(const gla_layer *l, const gla_batch *b, const feature_map *f,
-                            uint32_t normed, float **out)
+static void dpfp_vjp(const void *arg, const float *const *saved, const float *const *out,
+                     float *const *grad, uint32_t first, uint32_t last)
 {
-    const gla_math *m = l->math;
-    const uint32_t n = b->n_rows * f->heads, d = l->k; /* a head is a row here */
-    const size_t d2 = 2 * (size_t)d;
-    float *raw = b->scratch[f->t_raw], *mid = b->scratch[f->t_mid];
-    const gla_norm softmax = {
-        .struct_size = sizeof(softmax), .kind = GLA_NORM_SOFTMAX, .groups = 1, .width = l->mapped};
-    const gla_norm sum = {.struct_size = sizeof(sum),
-                          .kind = GLA_NORM_SUM,
-                          .groups = 1,
-                          .width = l->mapped,
-                          .eps = 1e-4f};
-    expand_job job = {raw, b->scratch[f->t_out], d, l->kind};
-    gla_status st = GLA_OK;
+    const dpfp *p = arg;
+    const uint32_t d = p->d, all = 2 * d;
 
-    *out = l->kind <= MAP_RELU ? raw : job.y;
+    (void)out;
+    for (size_t h = (size_t)first * p->heads; h < (size_t)last * p->heads; h++) {
+        const float *x = saved[0] + h * d, *dy = grad[1] + h * DPFP_NU * all;
+        float *dx = grad[0] + h * d;
+
+        for (uint32_t shift = 1; shift <= DPFP_NU; shift++)
+            for (uint32_t i = 0; i < all; i++, dy++) {
+                const uint32_t j = (i + all - shift % all) % all;
+
+                add_rectified(dx, x, d, i, *dy * rectified(x, d, j));
+                add_rectified(dx, x, d, j, *dy * rectified(x, d, i));
+            }
+    }
+}
+
+/* phi of x's projection: [rows, heads * mapped]. */
+static float *mapped(const gla_layer *l, const gla_batch *b, const features *f)
+{
+    const gla_math *m = b->math;
+    const uint32_t d = l->h.k, n = b->n_rows * f->heads; /* a head is a row after the projection */
+    const size_t d2 = 2 * (size_t)d, ld = (size_t)f->heads * d;
+    const dpfp expand = {f->heads, d};
+    float *raw = b->scratch[f->t_raw], *mid = b->scratch[f->t_mid],
+          *y = l->kind <= MAP_RELU ? raw : b->scratch[f->t_out];
+    const gla_norm softmax = gla_norm_of(GLA_NORM_SOFTMAX, 1, l->mapped, 0);
+    const gla_norm sum = gla_norm_of(GLA_NORM_SUM, 1, l->mapped, 1e-4f);
+    const gla_copy negative = {sizeof(negative), n, 1, d, y, y + d, d2, d2, 0, 0, -2, 0};
+
+    m->linear(b, f->proj, b->n_rows, b->x, l->d, raw, ld);
     switch (l->kind) {
     case MAP_ELU1:
-        st = m->activation(b, GLA_ACT_ELU1, n, d, raw, d, raw, d);
+        m->activation(b, GLA_ACT_ELU1, n, d, raw, d, raw, d);
         break;
     case MAP_RELU:
-        st = m->activation(b, GLA_ACT_RELU, n, d, raw, d, raw, d);
+        m->activation(b, GLA_ACT_RELU, n, d, raw, d, raw, d);
         break;
     case MAP_PRODUCT:
-        st = m->linear(b, f->map, n, raw, d, mid, d2);
-        if (!st)
-            st = m->glu(b, GLA_ACT_NONE, n, d, mid, d2, mid + d, d2, *out, d);
+        m->linear(b, f->map, n, raw, d, mid, d2);
+        m->glu(b, GLA_ACT_NONE, n, d, mid, d2, mid + d, d2, y, d);
         break;
     case MAP_T2R:
-        st = m->linear(b, f->map, n, raw, d, *out, d);
-        if (!st)
-            st = m->activation(b, GLA_ACT_RELU, n, d, *out, d, *out, d);
+        m->linear(b, f->map, n, raw, d, y, d);
+        m->activation(b, GLA_ACT_RELU, n, d, y, d, y, d);
         break;
     case MAP_HEDGEHOG:
-        job.x = mid;
-        st = m->linear(b, f->map, n, raw, d, mid, d);
-        if (!st)
-            st = m->for_rows(b, n, expand_rows, &job);
-        if (!st)
-            st = m->norm(b, &softmax, n, *out, d2, *out, d2);
+        m->linear(b, f->map, n, raw, d, y, d2);
+        m->copy(b, &negative);
+        m->scale(b, 2, n, d, y, d2);
+        m->norm(b, &softmax, n, y, d2, y, d2);
         break;
     case MAP_DPFP:
-        st = m->for_rows(b, n, expand_rows, &job);
-        break;
-    default:
+        GLA_ROWS(b, expand, dpfp_rows, dpfp_vjp, {raw, ld, (uint32_t)ld, GLA_USE_READ},
+                 {y, ld * 2 * DPFP_NU, (uint32_t)ld * 2 * DPFP_NU, GLA_USE_WRITE});
         break;
     }
-    if (!st && normed)
-        st = m->norm(b, &sum, n, *out, l->mapped, *out, l->mapped);
-    return st;
+    if (f->normed)
+        m->norm(b, &sum, n, y, l->mapped, y, l->mapped);
+    return y;
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
-    const uint32_t n = b->n_rows;
-    const size_t ld_q = (size_t)l->heads * l->mapped, ld_k = (size_t)l->kv_heads * l->mapped;
-    const size_t ld_v = (size_t)l->kv_heads * l->v;
-    float *q, *k, *v = b->scratch[l->t_v], *o = b->scratch[l->t_out];
-    gla_status st =
-        m->linear(b, l->wq, n, b->x, l->d, b->scratch[l->q.t_raw], (size_t)l->heads * l->k);
+    const gla_math *m = b->math;
+    const gla_heads *h = &l->h;
+    float *v = b->scratch[l->t_v], *o = b->scratch[l->t_o];
+    gla_recurrence r = gla_heads_recurrence(h, l->s_state);
 
-    if (!st)
-        st =
-            m->linear(b, l->wk, n, b->x, l->d, b->scratch[l->kf.t_raw], (size_t)l->kv_heads * l->k);
-    if (!st)
-        st = m->linear(b, l->wv, n, b->x, l->d, v, ld_v);
-    if (!st)
-        st = apply_map(l, b, &l->q, l->norm_q, &q);
-    if (!st)
-        st = apply_map(l, b, &l->kf, l->norm_k, &k);
-    if (st)
-        return st;
-
-    const gla_recurrence r = {
-        .struct_size = sizeof(r),
-        .decay = GLA_DECAY_NONE,
-        .write = GLA_WRITE_ADD,
-        .normaliser = l->normaliser ? GLA_NORMALISER_SUM : GLA_NORMALISER_NONE,
-        .heads = l->heads,
-        .k_dim = l->mapped,
-        .v_dim = l->v,
-        .k_heads = l->kv_heads,
-        .v_heads = l->kv_heads,
-        .state = l->s_state,
-        .z_state = l->s_z,
-        .scale = 1.0f / sqrtf((float)l->mapped),
-        .eps = 1e-10f,
-        .q = q,
-        .k = k,
-        .v = v,
-        .ld_q = ld_q,
-        .ld_k = ld_k,
-        .ld_v = ld_v,
-        .o = o,
-        .ld_o = l->oc,
-    };
-    st = m->recurrence(b, &r);
-    if (!st && l->output_norm)
-        st = m->norm(b, &l->norm, n, o, l->oc, o, l->oc);
-    return st ? st : m->linear(b, l->out, n, o, l->oc, b->y, l->d);
+    m->linear(b, l->v, b->n_rows, b->x, l->d, v, h->vc);
+    r.normaliser = l->normaliser;
+    r.k_dim = l->mapped;
+    r.z_state = l->s_z;
+    r.scale = 1.0f / sqrtf((float)l->mapped);
+    r.eps = 1e-10f;
+    r.q = mapped(l, b, &l->q);
+    r.k = mapped(l, b, &l->k);
+    r.v = v;
+    r.ld_q = (size_t)h->heads * l->mapped;
+    r.ld_k = (size_t)h->kv_heads * l->mapped;
+    r.ld_v = h->vc;
+    r.o = o;
+    m->recurrence(b, &r);
+    return gla_out_run(m, b, &l->out, o, NULL, 0);
 }
 
 GLA_LAYER_DEFINE(linear_attention, "gla.linear_attention/1", 1,
-                 "linear attention (arXiv 2006.16236)", GLA_LAYER_MIXER);
+                 "linear attention (arXiv 2006.16236)", .flags = GLA_LAYER_MIXER,
+                 .more = gla_params_heads, .n_more = GLA_H_CONV);

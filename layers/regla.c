@@ -7,7 +7,7 @@
  *   S = diag(F) S e^(M_before - M) + phi(k) v^T               states [H, K, V] and M [H]
  *   y = Wo rmsnorm(alpha phi(q)^T S),  alpha = 1 / (e sqrt(K (e^2 - 1)))
  */
-#include "../tests/support/blocks_v1_0.h"
+#include <gla/blocks.h>
 
 #include <math.h>
 
@@ -16,145 +16,140 @@ static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "heads"),
     [P_K_HEAD] = GLA_P_INT_REQ("head_k_dim", 1, 4096, "key channels of a head"),
     [P_V_HEAD] = GLA_P_INT_REQ("head_v_dim", 1, 4096, "value channels of a head"),
-    [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
-};
+    [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's")};
 
-enum { W_Q, W_K, W_V, W_G, W_R, N_IN };
+enum { Q, K, V, G, R, N_IN };
 
 struct gla_layer {
-    const gla_host *host;
-    const gla_math *math;
-    uint32_t d, heads, k, v, kc, vc, width;
-    uint32_t w_in[N_IN], b_in[N_IN], w_norm, w_out, s_state, s_max, t_in, t_out;
-    gla_linear *in, *out;
-    gla_norm norm;
+    gla_heads h;
+    uint32_t s_state, s_max, t_o;
+    gla_in in;
+    gla_out out;
 };
 
-static void declare(gla_layer *l, const gla_layer_config *cfg)
+static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    static const char *const weight[] = {"q_proj.weight", "k_proj.weight", "v_proj.weight",
-                                         "g_proj.weight", "r_proj.weight"};
+    const gla_param_value *p = c->params;
+    const uint32_t heads = gla_u32(&p[P_HEADS]);
+    const gla_status st = gla_heads_of(c, heads, heads, heads * gla_u32(&p[P_K_HEAD]),
+                                       heads * gla_u32(&p[P_V_HEAD]), &l->h);
+    const gla_heads *h = &l->h;
+    const uint32_t gate = GLA_PART_SENSITIVE | GLA_PART_BIAS;
+    const gla_in_part parts[] = {[Q] = {"q_proj", h->qc},
+                                 [K] = {"k_proj", h->kc},
+                                 [V] = {"v_proj", h->vc},
+                                 [G] = {"g_proj", h->kc, GLA_ACT_NONE, gate},
+                                 [R] = {"r_proj", h->kc, GLA_ACT_NONE, gate}};
+    const gla_norm norm = gla_norm_of(GLA_NORM_RMS, heads, h->v, gla_eps(c, &p[P_NORM_EPS]));
 
-    for (uint32_t i = 0; i < N_IN; i++) {
-        const uint32_t channels = i == W_V ? l->vc : l->kc;
-
-        l->w_in[i] = i < W_G ? gla_declare_matrix(cfg, weight[i], channels, l->d)
-                             : gla_declare_gate(cfg, weight[i], channels, l->d);
-        l->b_in[i] = GLA_ABSENT;
-    }
-    l->b_in[W_G] = gla_declare_vector(cfg, "g_proj.bias", l->kc);
-    l->b_in[W_R] = gla_declare_vector(cfg, "r_proj.bias", l->kc);
-    l->w_norm = gla_declare_vector(cfg, "o_norm.weight", l->v);
-    l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->vc);
-    l->s_state = gla_declare_fixed(cfg, "S", l->heads, l->k, l->v, 5.0 * l->kc * l->v);
-    l->s_max = gla_declare_fixed(cfg, "M", l->heads, 0, 0, 1.0 * l->kc);
-    l->t_in = gla_declare_rows(cfg, l->width);
-    l->t_out = gla_declare_rows(cfg, l->vc);
-}
-
-static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_layer **out)
-{
-    const gla_param_value *p = cfg->params;
-    gla_layer *l = gla_host_new(host, sizeof(*l));
-
-    *out = l;
-    if (!l)
-        return GLA_E_NOMEM;
-    l->host = host;
-    l->math = gla_host_math(host);
-    l->d = cfg->d_in;
-    l->heads = (uint32_t)p[P_HEADS].i;
-    l->k = (uint32_t)p[P_K_HEAD].i;
-    l->v = (uint32_t)p[P_V_HEAD].i;
-    l->kc = l->heads * l->k;
-    l->vc = l->heads * l->v;
-    l->width = 4 * l->kc + l->vc;
-    l->norm = (gla_norm){
-        .struct_size = sizeof(gla_norm),
-        .kind = GLA_NORM_RMS,
-        .groups = l->heads,
-        .width = l->v,
-        .eps = (float)(p[P_NORM_EPS].is_set ? p[P_NORM_EPS].f : cfg->norm_eps),
-    };
-    declare(l, cfg);
+    if (st)
+        return st;
+    gla_in_declare(c, &l->in, parts, N_IN, NULL);
+    gla_out_declare(c, &l->out, "o_proj", h->oc, 0, &norm, "o_norm.weight");
+    l->s_state = gla_heads_state(c, h, 5);
+    l->s_max = gla_declare_fixed(c, "M", heads, 0, 0, 1.0 * h->kc);
+    l->t_o = gla_declare_rows(c, h->oc);
     return GLA_OK;
 }
 
-static void destroy(gla_layer *l)
+/* ---- gates, of any row by itself ---- */
+
+typedef struct gates {
+    uint32_t heads, k;
+    size_t ld;
+} gates;
+
+static uint32_t place_of_max(const float *x, uint32_t n)
 {
-    if (!l)
-        return;
-    l->math->linear_destroy(l->in);
-    l->math->linear_destroy(l->out);
-    gla_host_delete(l->host, l);
-}
-
-static gla_status bind(gla_layer *l, const gla_tensor *weights)
-{
-    const gla_status st = gla_make_linear(l->host, weights, N_IN, l->w_in, l->b_in, &l->in);
-
-    l->norm.weight = gla_weight_f32(weights, l->w_norm);
-    return st ? st : gla_make_linear(l->host, weights, 1, &l->w_out, NULL, &l->out);
-}
-
-typedef struct job {
-    const gla_layer *l;
-    const gla_batch *b;
-    float *in; /* [rows, q | k | v | g | r] */
-} job;
-
-static float max_of(const float *x, uint32_t n)
-{
-    float max = x[0];
+    uint32_t at = 0;
 
     for (uint32_t i = 1; i < n; i++)
-        max = x[i] > max ? x[i] : max;
-    return max;
+        at = x[i] > x[at] ? i : at;
+    return at;
 }
 
-/* q = phi(q), r = log F, for any row by itself */
-static void gate_rows(void *arg, uint32_t first, uint32_t last)
+static float sigmoid(float x)
 {
-    const job *j = arg;
-    const gla_layer *l = j->l;
+    return 1.0f / (1.0f + expf(-x));
+}
 
-    for (uint32_t r = first; r < last; r++) {
-        float *q = j->in + (size_t)r * l->width;
-        const float *gate = q + 2 * (size_t)l->kc + l->vc;
-        float *refine = q + 3 * (size_t)l->kc + l->vc;
+/* q = phi(q) ;  r = log F */
+static void gate_rows(const void *arg, float *const *at, uint32_t first, uint32_t last)
+{
+    const gates *a = arg;
+    const uint32_t kc = a->heads * a->k;
 
-        for (uint32_t h = 0; h < l->heads; h++) {
-            const float max = max_of(q + (size_t)h * l->k, l->k);
+    for (size_t row = first * a->ld; row < last * a->ld; row += a->ld) {
+        float *q = at[0] + row, *r = at[2] + row;
 
-            for (uint32_t i = h * l->k; i < (h + 1) * l->k; i++)
+        for (uint32_t h = 0; h < kc; h += a->k) {
+            const float max = q[h + place_of_max(q + h, a->k)];
+
+            for (uint32_t i = h; i < h + a->k; i++)
                 q[i] = expf(q[i] - max);
         }
-        for (uint32_t i = 0; i < l->kc; i++) {
-            const float g = 1.0f / (1.0f + expf(-gate[i])), s = 1.0f / (1.0f + expf(-refine[i]));
+        for (uint32_t i = 0; i < kc; i++) {
+            const float g = sigmoid(at[1][row + i]), s = sigmoid(r[i]);
 
-            refine[i] = logf((1.0f - s) * g * g + s * g * (2.0f - g));
+            r[i] = logf((1.0f - s) * g * g + s * g * (2.0f - g));
         }
     }
 }
 
-/* k = phi(k) and what the rise of the maximum does to the decay, along each sequence. */
-static void follow_maximum(void *arg, uint32_t first, uint32_t last)
+/* dq_i = p_i dp_i, less their sum where q is largest.  With F / g = (1 - r) g + r (2 - g):
+ *   dg = 2 (g (1 - r) + r (1 - g)) (1 - g) g / F da,  dr = 2 (1 - g) r (1 - r) g / F da */
+static void gate_vjp(const void *arg, const float *const *saved, const float *const *out,
+                     float *const *grad, uint32_t first, uint32_t last)
 {
-    const job *j = arg;
-    const gla_layer *l = j->l;
+    const gates *a = arg;
+    const uint32_t kc = a->heads * a->k;
+
+    for (size_t row = first * a->ld; row < last * a->ld; row += a->ld) {
+        const float *phi = out[0] + row;
+        float *dq = grad[0] + row, *dg = grad[1] + row, *dr = grad[2] + row;
+
+        for (uint32_t h = 0; h < kc; h += a->k) {
+            float sum = 0;
+
+            for (uint32_t i = h; i < h + a->k; i++)
+                sum += dq[i] *= phi[i];
+            dq[h + place_of_max(saved[0] + row + h, a->k)] -= sum;
+        }
+        for (uint32_t i = 0; i < kc; i++) {
+            const float g = sigmoid(saved[1][row + i]), s = sigmoid(saved[2][row + i]);
+            const float d = 2 * (1 - g) * dr[i] / ((1 - s) * g + s * (2 - g));
+
+            dg[i] += d * (g * (1 - s) + s * (1 - g));
+            dr[i] = d * s * (1 - s);
+        }
+    }
+}
+
+/* ---- the maximum, along each sequence ---- */
+
+typedef struct follow {
+    const gla_layer *l;
+    gla_batch b;
+    size_t ld;
+} follow;
+
+/* k = phi(k), and what the rise of the maximum does to the decay: for a head of a sequence. */
+static void follow_maximum(const void *arg, float *const *at, uint32_t first, uint32_t last)
+{
+    const follow *f = arg;
+    const uint32_t heads = f->l->h.heads, n = f->l->h.k;
 
     for (uint32_t i = first; i < last; i++) {
-        const uint32_t s = i / l->heads, h = i % l->heads;
-        float *state = gla_state_f32(j->b, s, l->s_max) + h;
-        uint64_t seen = j->b->position[s];
+        const uint32_t s = i / heads, h = i % heads;
+        float *state = gla_state_f32(&f->b, s, f->l->s_max) + h;
+        uint64_t seen = f->b.position[s];
 
-        for (uint32_t r = j->b->row_offset[s]; r < j->b->row_offset[s + 1]; r++, seen++) {
-            float *k = j->in + (size_t)r * l->width + l->kc + (size_t)h * l->k;
-            float *a = j->in + (size_t)r * l->width + 3 * (size_t)l->kc + l->vc + (size_t)h * l->k;
-            const float before = *state, here = max_of(k, l->k);
+        for (size_t r = f->b.row_offset[s]; r < f->b.row_offset[s + 1]; r++, seen++) {
+            float *k = at[0] + r * f->ld + (size_t)h * n, *a = at[1] + r * f->ld + (size_t)h * n;
+            const float before = *state, here = k[place_of_max(k, n)];
             const float max = seen && before > here ? before : here;
 
-            for (uint32_t c = 0; c < l->k; c++) {
+            for (uint32_t c = 0; c < n; c++) {
                 k[c] = expf(k[c] - max);
                 a[c] += seen ? before - max : 0;
             }
@@ -163,46 +158,60 @@ static void follow_maximum(void *arg, uint32_t first, uint32_t last)
     }
 }
 
+/* The maximum is taken as a constant: a factor of S and of q S, which the norm takes away. */
+static void follow_vjp(const void *arg, const float *const *saved, const float *const *out,
+                       float *const *grad, uint32_t first, uint32_t last)
+{
+    const follow *f = arg;
+    const uint32_t heads = f->l->h.heads, n = f->l->h.k;
+
+    (void)saved;
+    for (uint32_t i = first; i < last; i++) {
+        const uint32_t s = i / heads, h = i % heads;
+
+        for (size_t r = f->b.row_offset[s]; r < f->b.row_offset[s + 1]; r++)
+            for (size_t c = r * f->ld + (size_t)h * n; c < r * f->ld + (size_t)(h + 1) * n; c++)
+                grad[0][c] *= out[0][c];
+    }
+}
+
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
-    const uint32_t n = b->n_rows;
-    const size_t ld = l->width;
-    job j = {l, b, b->scratch[l->t_in]};
-    float *o = b->scratch[l->t_out]; /* [rows, vc] */
+    const gla_math *m = b->math;
+    const gla_heads *h = &l->h;
     const float e = 2.718281828f;
-    const gla_recurrence r = {
-        .struct_size = sizeof(r),
-        .decay = GLA_DECAY_CHANNEL,
-        .write = GLA_WRITE_ADD,
-        .heads = l->heads,
-        .k_dim = l->k,
-        .v_dim = l->v,
-        .state = l->s_state,
-        .scale = 1.0f / (e * sqrtf((float)l->k * (e * e - 1))),
-        .q = j.in,
-        .k = j.in + l->kc,
-        .v = j.in + 2 * (size_t)l->kc,
-        .log_decay = j.in + 3 * (size_t)l->kc + l->vc,
-        .ld_q = ld,
-        .ld_k = ld,
-        .ld_v = ld,
-        .ld_decay = ld,
-        .o = o,
-        .ld_o = l->vc,
-    };
-    gla_status st = m->linear(b, l->in, n, b->x, l->d, j.in, ld);
+    float *x[N_IN], *o = b->scratch[l->t_o];
+    const size_t ld = gla_in_run(m, b, &l->in, x);
+    const gates g = {h->heads, h->k, ld};
+    const follow f = {l, *b, ld};
+    const gla_operand both[] = {{x[K], ld, h->kc, GLA_USE_READ_WRITE},
+                                {x[R], ld, h->kc, GLA_USE_READ_WRITE}};
+    const gla_rows maximum = {.struct_size = sizeof(maximum),
+                              .operand_size = sizeof(both[0]),
+                              .operands = both,
+                              .n_operands = 2,
+                              .rows = b->n_sequences * h->heads,
+                              .arg = &f,
+                              .arg_bytes = sizeof(f),
+                              .whole = 1,
+                              .fn = follow_maximum,
+                              .vjp = follow_vjp};
+    gla_recurrence r = gla_heads_recurrence(h, l->s_state);
 
-    if (!st)
-        st = m->for_rows(b, n, gate_rows, &j);
-    if (!st)
-        st = m->for_rows(b, b->n_sequences * l->heads, follow_maximum, &j);
-    if (!st)
-        st = m->recurrence(b, &r);
-    if (!st)
-        st = m->norm(b, &l->norm, n, o, l->vc, o, l->vc);
-    return st ? st : m->linear(b, l->out, n, o, l->vc, b->y, l->d);
+    GLA_ROWS(b, g, gate_rows, gate_vjp, {x[Q], ld, h->qc, GLA_USE_READ_WRITE},
+             {x[G], ld, h->kc, GLA_USE_READ}, {x[R], ld, h->kc, GLA_USE_READ_WRITE});
+    m->rows(b, &maximum);
+    r.decay = GLA_DECAY_CHANNEL;
+    r.scale = 1.0f / (e * sqrtf((float)h->k * (e * e - 1)));
+    r.q = x[Q];
+    r.k = x[K];
+    r.v = x[V];
+    r.log_decay = x[R];
+    r.ld_q = r.ld_k = r.ld_v = r.ld_decay = ld;
+    r.o = o;
+    m->recurrence(b, &r);
+    return gla_out_run(m, b, &l->out, o, NULL, 0);
 }
 
 GLA_LAYER_DEFINE(regla, "gla.regla/1", 1, "refined gated linear attention (arXiv 2502.01578)",
-                 GLA_LAYER_MIXER);
+                 .flags = GLA_LAYER_MIXER);

@@ -385,9 +385,13 @@ static gla_status add_part(gla__declaring *c, gla__made *m, const gla_part *p, d
                           .active = active,
                           .init = p->bias_init ? p->bias_init : &zero};
     if (part->view.bias_size) {
-        w.dims[0] = (int64_t)part->view.bias_size;
+        const int64_t rows = part->view.bias_rows, size = (int64_t)part->view.bias_size;
+
+        w.ndim = rows ? 2 : 1;
+        w.dims[0] = rows ? rows : size;
+        w.dims[1] = rows ? size / rows : 0;
         part->bias_offset = part->view.bias_offset;
-        if (part->bias_offset > part->view.bias_size ||
+        if ((rows && size % rows) || part->bias_offset > part->view.bias_size ||
             part->view.bias_size - part->bias_offset < p->out)
             return gla__fail(&c->diag, GLA_E_PLUGIN, "a part of '%s' reaches beyond it", w.name);
     }

@@ -301,6 +301,10 @@ Test(declare, a_view_beyond_its_weight_is_refused)
     view.bias_offset = 2;
     viewed[0].flags = GLA_PART_BIAS;
     refused(map_of_views, GLA_E_PLUGIN, "a part of 'w.bias' reaches beyond it");
+    view.bias_size = 5; /* [2, 2] has 4 */
+    view.bias_rows = 2;
+    view.bias_offset = 3;
+    refused(map_of_views, GLA_E_PLUGIN, "a part of 'w.bias' reaches beyond it");
     one_view(0, 2, 1);
     view.struct_size = 8;
     refused(map_of_views, GLA_E_ABI, "gla_view: size is 8, its first version has 120");
@@ -322,9 +326,21 @@ Test(declare, a_part_of_a_larger_bias)
     view.bias_offset = 3;
     viewed[0].flags = GLA_PART_BIAS;
     made(&d, map_of_views);
+    cr_expect_eq(d.in.weights[1].ndim, 1);
     cr_expect_eq(d.in.weights[1].dims[0], 5);
     cr_assert_eq(declared_apply(d.in.layer->map, (float[]){0, 0}, 2, y, 2), GLA_OK);
     expect_numbers(y, 2, (float[]){3, 4});
+    declared_free(&d);
+
+    view.bias_size = 6; /* of rows: the second of three */
+    view.bias_rows = 3;
+    view.bias_offset = 2;
+    made(&d, map_of_views);
+    cr_expect_eq(d.in.weights[1].ndim, 2);
+    cr_expect_eq(d.in.weights[1].dims[0], 3);
+    cr_expect_eq(d.in.weights[1].dims[1], 2);
+    cr_assert_eq(declared_apply(d.in.layer->map, (float[]){0, 0}, 2, y, 2), GLA_OK);
+    expect_numbers(y, 2, (float[]){2, 3});
     declared_free(&d);
 }
 

@@ -166,6 +166,39 @@ Test(model, limits_are_kept)
     gla_arch_free(arch);
 }
 
+/* rwkv7 mixes its values with those of the first block: by default of block 0. */
+Test(model, rwkv7_needs_a_block_that_gives_its_value)
+{
+    static const char *const layers[] = {"[attn, rwkv]", "[rwkv, attn, rwkv]", "[attn, give, rwkv]",
+                                         "[attn, rwkv, give]"};
+
+    for (int i = 0; i < 4; i++) {
+        char text_of[512];
+        gla_arch *arch;
+        gla_model *m;
+        gla_diag diag;
+        const int n = snprintf(text_of, sizeof(text_of),
+                               "gla: 1\nname: h\nvocab_size: 64\nd_model: 32\nblocks:\n"
+                               "  attn: {mixer: {type: attention, heads: 4}}\n"
+                               "  rwkv: {mixer: {type: rwkv7, heads: 2}}\n"
+                               "  give: {mixer: {type: rwkv7, heads: 2, first: true}}\n"
+                               "layers: %s\n",
+                               layers[i]);
+
+        cr_assert_eq(gla_arch_parse(text_of, (size_t)n, "h.yaml", &arch, &diag), GLA_OK);
+        if (i == 1 || i == 2) {
+            cr_expect_eq(gla_model_random(arch, NULL, &m, &diag), GLA_OK, "%s", diag.message);
+        } else {
+            cr_expect_eq(gla_model_random(arch, NULL, &m, &diag), GLA_E_SCHEMA);
+            cr_expect_str_eq(diag.message,
+                             "it reads 'rwkv7.v_first', which no layer before it gives");
+            cr_expect(strstr(diag.where, "layers.1.mixer"), "%s", diag.where);
+        }
+        gla_model_free(m);
+        gla_arch_free(arch);
+    }
+}
+
 /* ---- from a file ---- */
 
 /* A safetensors file of the tensors {name, dtype, shape, bytes}, all numbers 0. */

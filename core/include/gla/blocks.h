@@ -146,11 +146,16 @@ static inline uint32_t *gla_scratch_u32(const gla_batch *b, uint32_t i)
 
 /* ---- weights ------------------------------------------------------------ */
 
-static inline gla_init gla_constant(double a)
+static inline gla_init gla_init_of(uint32_t kind, double a, double b, double c)
 {
-    const gla_init init = {(uint32_t)sizeof(init), GLA_INIT_CONSTANT, a, 0, 0};
+    const gla_init init = {(uint32_t)sizeof(init), kind, a, b, c};
 
     return init;
+}
+
+static inline gla_init gla_constant(double a)
+{
+    return gla_init_of(GLA_INIT_CONSTANT, a, 0, 0);
 }
 
 static inline void gla_declare_parts(const gla_layer_config *c, const gla_part *parts, uint32_t n,
@@ -170,6 +175,18 @@ static inline void gla_declare_linear(const gla_layer_config *c, const char *nam
                                       uint32_t in, uint32_t flags, gla_linear **to)
 {
     const gla_part part = {.name = name, .out = out, .flags = flags};
+
+    gla_declare_parts(c, &part, 1, in, to);
+}
+
+/* The same, with how the weight and the bias start. */
+static inline void gla_declare_linear_from(const gla_layer_config *c, const char *name,
+                                           uint32_t out, uint32_t in, uint32_t flags,
+                                           const gla_init *init, const gla_init *bias_init,
+                                           gla_linear **to)
+{
+    const gla_part part = {
+        .name = name, .out = out, .flags = flags, .init = init, .bias_init = bias_init};
 
     gla_declare_parts(c, &part, 1, in, to);
 }

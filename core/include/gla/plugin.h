@@ -223,7 +223,8 @@ typedef struct gla_state_desc {
 typedef struct gla_view {
     uint32_t struct_size;
     uint32_t role; /* gla_weight_role of the whole */
-    uint32_t ndim, reserved;
+    uint32_t ndim;
+    uint32_t bias_rows;         /* > 0: the larger vector is [bias_rows, bias_size / bias_rows] */
     int64_t dims[GLA_MAX_DIMS]; /* of the whole */
     uint64_t offset, out_stride, in_stride;
     uint64_t bias_offset; /* the part's first bias in a larger vector ... */
