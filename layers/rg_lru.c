@@ -2,7 +2,7 @@
  *
  * rg_lru.c - Griffin's recurrent block (De et al., arXiv 2402.19427)
  *
- *   u = conv(Wx x) ;  i, r = sigmoid(Wi u), sigmoid(Wr u)      block-diagonal maps, one block a head
+ *   u = conv(Wx x) ;  i, r = sigmoid(Wi u), sigmoid(Wr u)      block-diagonal, one block a head
  *   log a = -8 r softplus(Lambda) ;  h = a h + sqrt(1 - a^2) (i * u)      first token: factor 1
  *   y = Wo ( h * act(Wy x) )
  */
