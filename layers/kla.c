@@ -3,17 +3,19 @@
  * kla.c - Kalman linear attention (arXiv 2602.10743): a scalar Kalman filter per channel m and
  * state s, in information form
  *
- *   [z | gate] = Wi x ;  z = silu(conv(z)) ;  [v | c | k | q] = Ws z, v and c expanded if of low
- * rank k, q = k / max(|k|, 1e-12), ... ;  lv = 1 / (softplus(c) + var_min) ;  phi = lv k^2 d = a^2
- * + p lam ;  lam = lam / d + phi ;  eta = (a / d) eta + v lv k       states [S, M], lam_0 = 1 y =
- * Wo ( (sum_s q eta / lam + skip z) * silu(gate) )
+ *   [z | gate] = Wi x ;  z = silu(conv(z))
+ *   [v | c | k | q] = Ws z, v and c expanded if of low rank ;  k, q = k / max(|k|, 1e-12), ...
+ *   lv = 1 / (softplus(c) + var_min) ;  phi = lv k^2 ;  d = a^2 + p lam
+ *   lam = lam / d + phi ;  eta = (a / d) eta + v lv k           states [S, M], lam_0 = 1
+ *   y = Wo ( (sum_s q eta / lam + skip z) * silu(gate) )
  *
  * a = exp(-exp(lambda_log) delta); p is the process noise over a step of delta ("ou": of an
  * Ornstein-Uhlenbeck process, "zoh": held).
  */
-#include "../tests/support/blocks_v1_0.h"
+#include <gla/blocks.h>
 
 #include <math.h>
+#include <string.h>
 
 static const char *const discretizations[] = {"ou", "zoh", NULL};
 enum { OU, ZOH };
@@ -28,101 +30,75 @@ static const gla_param_desc params[] = {
     [P_VAR_RANK] =
         GLA_P_INT("var_rank", 0, 0, 1 << 20, "0 or M: c as sensed; else expanded from so many"),
     [P_VAR_MIN] = GLA_P_FLOAT("obs_var_min", 1e-4, 0, 1e6, "smallest variance of an observation"),
-    [P_DISCRETIZATION] = GLA_P_ENUM("discretization", OU, discretizations, "of the process noise"),
-};
+    [P_DISCRETIZATION] = GLA_P_ENUM("discretization", OU, discretizations, "of the process noise")};
+
+enum { BLOCK = 64 }; /* channels filtered together */
+enum { KEEP = 64 };  /* the states before every so many rows are kept for the derivative */
 
 struct gla_layer {
-    const gla_host *host;
-    const gla_math *math;
-    uint32_t d, m, s, v_rank, var_rank, sensed, discretization;
+    uint32_t d, m, s, v_rank, var_rank, sensed, blocks, discretization;
+    uint32_t s_lam, s_eta, s_conv, t_in, t_sensed, t_v, t_c, t_kq, t_kept, t_o;
+    size_t kept; /* lam and eta every KEEP rows, per row */
     float var_min;
-    uint32_t w_in, w_conv, b_conv, w_sensor, w_v, w_c, w_delta, w_lambda, w_noise, w_skip, w_out;
-    uint32_t s_lam, s_eta, s_conv, t_in, t_sensed, t_v, t_c, t_o;
     gla_linear *in, *sensor, *v_expand, *c_expand, *out;
     gla_conv *conv;
-    const float *skip;
-    float *a, *p; /* [S, M] */
+    const float *delta, *lambda_log, *noise, *skip; /* [M, S] each; [1] */
+    float *a, *p;                                   /* [S, M]; made of them by bound() */
 };
 
-static void declare(gla_layer *l, const gla_layer_config *cfg, uint32_t conv)
+static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    l->w_in = gla_declare_matrix(cfg, "in_proj.weight", 2 * (int64_t)l->m, l->d);
-    l->w_conv = gla_declare_taps(cfg, "conv.weight", l->m, conv);
-    l->b_conv = gla_declare_vector(cfg, "conv.bias", l->m);
-    l->w_sensor = gla_declare_gate(cfg, "sensor_proj.weight", l->sensed, l->m);
-    l->w_v = l->v_rank && l->v_rank != l->m
-                 ? gla_declare_gate(cfg, "value_expand.weight", l->m, l->v_rank)
-                 : GLA_ABSENT;
-    l->w_c = l->var_rank != l->m ? gla_declare_gate(cfg, "var_expand.weight", l->m, l->var_rank)
-                                 : GLA_ABSENT;
-    l->w_delta = gla_declare_taps(cfg, "delta", l->m, l->s);
-    l->w_lambda = gla_declare_taps(cfg, "lambda_log", l->m, l->s);
-    l->w_noise = gla_declare_taps(cfg, "process_noise", l->m, l->s);
-    l->w_skip = gla_declare_vector(cfg, "lambda_skip", 1);
-    l->w_out = gla_declare_matrix(cfg, "out_proj.weight", cfg->d_out, l->m);
-    l->s_lam = gla_declare_fixed(cfg, "lam", l->s, l->m, 0, 6.0 * l->s * l->m);
-    l->s_eta = gla_declare_fixed(cfg, "eta", l->s, l->m, 0, 6.0 * l->s * l->m);
-    l->s_conv = gla_declare_fixed(cfg, "conv", conv - 1, l->m, 0, 2.0 * l->m * conv);
-    l->t_in = gla_declare_rows(cfg, 2 * (size_t)l->m);
-    l->t_sensed = gla_declare_rows(cfg, l->sensed);
-    l->t_v = gla_declare_rows(cfg, l->m);
-    l->t_c = gla_declare_rows(cfg, l->m);
-    l->t_o = gla_declare_rows(cfg, l->m);
-}
+    const gla_param_value *p = c->params;
+    const uint32_t m = gla_u32_or(&p[P_INNER], 2 * c->d_in), s = gla_u32(&p[P_STATE]);
+    const uint32_t conv = gla_u32(&p[P_CONV]);
+    const gla_init step = {(uint32_t)sizeof(step), GLA_INIT_STEP, 1e-3, 0.1, 1e-4};
+    const gla_init zero = gla_constant(0), noise = gla_constant(0.01), skip = gla_constant(-1);
 
-static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_layer **out)
-{
-    const gla_param_value *p = cfg->params;
-    gla_layer *l = gla_host_new(host, sizeof(*l));
-
-    *out = l;
-    if (!l)
-        return GLA_E_NOMEM;
-    l->host = host;
-    l->math = gla_host_math(host);
-    l->d = cfg->d_in;
-    l->m = p[P_INNER].i ? (uint32_t)p[P_INNER].i : 2 * l->d;
-    l->s = (uint32_t)p[P_STATE].i;
-    l->v_rank = (uint32_t)p[P_V_RANK].i;
-    l->var_rank = p[P_VAR_RANK].i ? (uint32_t)p[P_VAR_RANK].i : l->m;
-    l->sensed = l->v_rank + l->var_rank + 2 * l->s;
+    l->d = c->d_in;
+    l->m = m;
+    l->s = s;
+    l->v_rank = gla_u32(&p[P_V_RANK]);
+    l->var_rank = gla_u32_or(&p[P_VAR_RANK], m);
+    l->sensed = l->v_rank + l->var_rank + 2 * s;
+    l->blocks = (m + BLOCK - 1) / BLOCK;
+    l->kept = (2 * (size_t)s * m + KEEP - 1) / KEEP;
     l->var_min = (float)p[P_VAR_MIN].f;
-    l->discretization = (uint32_t)p[P_DISCRETIZATION].i;
-    declare(l, cfg, (uint32_t)p[P_CONV].i);
+    l->discretization = gla_u32(&p[P_DISCRETIZATION]);
+    gla_declare_linear(c, "in_proj", 2 * m, l->d, 0, &l->in);
+    gla_declare_conv(c, "conv", m, conv, GLA_PART_BIAS, GLA_ACT_SILU, &l->conv);
+    gla_declare_linear(c, "sensor_proj", l->sensed, m, GLA_PART_SENSITIVE, &l->sensor);
+    if (l->v_rank && l->v_rank != m)
+        gla_declare_linear(c, "value_expand", m, l->v_rank, GLA_PART_SENSITIVE, &l->v_expand);
+    if (l->var_rank != m)
+        gla_declare_linear(c, "var_expand", m, l->var_rank, GLA_PART_SENSITIVE, &l->c_expand);
+    gla_declare_numbers(c, "delta", m, s, &step, &l->delta);
+    gla_declare_numbers(c, "lambda_log", m, s, &zero, &l->lambda_log);
+    gla_declare_numbers(c, "process_noise", m, s, &noise, &l->noise);
+    gla_declare_numbers(c, "lambda_skip", 1, 0, &skip, &l->skip);
+    c->declare->table(c->declare, (size_t)s * m, &l->a);
+    c->declare->table(c->declare, (size_t)s * m, &l->p);
+    gla_declare_linear(c, "out_proj", c->d_out, m, 0, &l->out);
+    l->s_lam = gla_declare_fixed(c, "lam", s, m, 0, 6.0 * s * m);
+    l->s_eta = gla_declare_fixed(c, "eta", s, m, 0, 6.0 * s * m);
+    l->s_conv = gla_declare_conv_state(c, m, conv);
+    l->t_in = gla_declare_rows(c, 2 * (size_t)m);
+    l->t_sensed = gla_declare_rows(c, l->sensed);
+    l->t_v = gla_declare_rows(c, l->v_rank ? m : 0);
+    l->t_c = gla_declare_rows(c, m);
+    l->t_kq = gla_declare_rows(c, (size_t)l->blocks * 2 * s);
+    l->t_kept = gla_declare_rows(c, l->kept);
+    l->t_o = gla_declare_rows(c, m);
     return GLA_OK;
 }
 
-static void destroy(gla_layer *l)
-{
-    if (!l)
-        return;
-    l->math->linear_destroy(l->in);
-    l->math->linear_destroy(l->sensor);
-    l->math->linear_destroy(l->v_expand);
-    l->math->linear_destroy(l->c_expand);
-    l->math->linear_destroy(l->out);
-    l->math->conv_destroy(l->conv);
-    gla_host_delete(l->host, l->a);
-    gla_host_delete(l->host, l->p);
-    gla_host_delete(l->host, l);
-}
-
 /* a and p of every channel and state, stored [M, S] in checkpoints, [S, M] here */
-static gla_status bind_dynamics(gla_layer *l, const gla_tensor *weights)
+static gla_status bound(gla_layer *l)
 {
-    const float *delta = gla_weight_f32(weights, l->w_delta),
-                *lambda = gla_weight_f32(weights, l->w_lambda);
-    const float *noise = gla_weight_f32(weights, l->w_noise);
-
-    l->a = gla_host_new(l->host, (size_t)l->s * l->m * sizeof(float));
-    l->p = gla_host_new(l->host, (size_t)l->s * l->m * sizeof(float));
-    if (!l->a || !l->p)
-        return GLA_E_NOMEM;
     for (uint32_t m = 0; m < l->m; m++)
         for (uint32_t s = 0; s < l->s; s++) {
             const size_t from = (size_t)m * l->s + s, to = (size_t)s * l->m + m;
-            const double d = delta[from], step = (d > 20 ? d : log1p(exp(d))) + 1e-7;
-            const double rate = exp((double)lambda[from]), p = fmax(noise[from], 1e-7);
+            const double d = l->delta[from], step = (d > 20 ? d : log1p(exp(d))) + 1e-7;
+            const double rate = exp((double)l->lambda_log[from]), p = fmax(l->noise[from], 1e-7);
 
             l->a[to] = (float)exp(-rate * step);
             l->p[to] = (float)(l->discretization == OU ? p / (2 * rate) * -expm1(-2 * rate * step)
@@ -131,54 +107,41 @@ static gla_status bind_dynamics(gla_layer *l, const gla_tensor *weights)
     return GLA_OK;
 }
 
-static gla_status bind(gla_layer *l, const gla_tensor *weights)
-{
-    gla_status st = gla_make_linear(l->host, weights, 1, &l->w_in, NULL, &l->in);
+/* ---- the filter ---- */
 
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_sensor, NULL, &l->sensor);
-    if (!st && l->w_v != GLA_ABSENT)
-        st = gla_make_linear(l->host, weights, 1, &l->w_v, NULL, &l->v_expand);
-    if (!st && l->w_c != GLA_ABSENT)
-        st = gla_make_linear(l->host, weights, 1, &l->w_c, NULL, &l->c_expand);
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_out, NULL, &l->out);
-    if (!st)
-        st = gla_make_conv(l->host, weights, 1, &l->w_conv, &l->b_conv, GLA_ACT_SILU, &l->conv);
-    l->skip = gla_weight_f32(weights, l->w_skip);
-    return st ? st : bind_dynamics(l, weights);
+/* Work i: one block of channels of one sequence.  var is softplus(c).  Each block has its own k and
+ * q, so that their gradients do not meet. */
+typedef struct filter {
+    uint32_t m, s, blocks, s_lam, s_eta, n_states;
+    float var_min;
+    size_t ld_v;
+    const uint32_t *row_offset; /* the batch's */
+    const uint64_t *position;
+    void *const *states;
+} filter;
+enum { V, VAR, KQ, A, P, KEPT, Y, N_OPERANDS };
+
+/* lam and eta [2, S, M] before row r, a multiple of KEEP inside of a sequence */
+static size_t kept_at(const filter *f, uint32_t r)
+{
+    return (size_t)(r / KEEP - 1) * 2 * f->s * f->m;
 }
 
-typedef struct job {
-    const gla_layer *l;
-    const gla_batch *b;
-    const float *z, *v, *c, *k,
-        *q; /* rows; z with distance 2 M, v and c with their own, k and q sensed */
-    size_t ld_v, ld_c;
-    float *y; /* [rows, M] */
-} job;
-
-enum { BLOCK = 64 }; /* channels filtered together */
-
 /* One token: channels [first, last) of the filters. */
-static void filter_token(const job *j, uint32_t row, uint32_t first, uint32_t last, float *lam,
-                         float *eta)
+static void filter_token(const filter *f, float *const *at, uint32_t row, uint32_t first,
+                         uint32_t last, float *lam, float *eta)
 {
-    const gla_layer *l = j->l;
-    const float *k = j->k + (size_t)row * l->sensed, *q = j->q + (size_t)row * l->sensed;
-    const float *v = j->v + row * j->ld_v, *c = j->c + row * j->ld_c,
-                *z = j->z + (size_t)row * 2 * l->m;
-    float *y = j->y + (size_t)row * l->m, precision[BLOCK];
+    const float *k = at[KQ] + ((size_t)row * f->blocks + first / BLOCK) * 2 * f->s, *q = k + f->s;
+    const float *v = at[V] + row * f->ld_v, *var = at[VAR] + (size_t)row * f->m;
+    float *y = at[Y] + (size_t)row * f->m, precision[BLOCK];
 
     for (uint32_t i = first; i < last; i++) {
-        const float softplus = c[i] > 20 ? c[i] : log1pf(expf(c[i]));
-
-        precision[i - first] = 1.0f / (softplus + l->var_min);
-        y[i] = l->skip[0] * z[i];
+        precision[i - first] = 1.0f / (var[i] + f->var_min);
+        y[i] = 0;
     }
-    for (uint32_t s = 0; s < l->s; s++) {
-        const float *a = l->a + (size_t)s * l->m, *p = l->p + (size_t)s * l->m;
-        float *lam_s = lam + (size_t)s * l->m, *eta_s = eta + (size_t)s * l->m;
+    for (uint32_t s = 0; s < f->s; s++) {
+        const float *a = at[A] + (size_t)s * f->m, *p = at[P] + (size_t)s * f->m;
+        float *lam_s = lam + (size_t)s * f->m, *eta_s = eta + (size_t)s * f->m;
 
         for (uint32_t i = first; i < last; i++) {
             const float weighted = precision[i - first] * k[s];
@@ -191,80 +154,169 @@ static void filter_token(const job *j, uint32_t row, uint32_t first, uint32_t la
     }
 }
 
-/* Work i: one block of channels of one sequence. */
-static void filter_blocks(void *arg, uint32_t first, uint32_t last)
+static void filter_blocks(const void *arg, float *const *at, uint32_t first, uint32_t last)
 {
-    const job *j = arg;
-    const gla_layer *l = j->l;
-    const uint32_t blocks = (l->m + BLOCK - 1) / BLOCK;
+    const filter *f = arg;
 
     for (uint32_t i = first; i < last; i++) {
-        const uint32_t seq = i / blocks, from = i % blocks * BLOCK;
-        const uint32_t to = from + BLOCK < l->m ? from + BLOCK : l->m;
-        float *lam = gla_state_f32(j->b, seq, l->s_lam), *eta = gla_state_f32(j->b, seq, l->s_eta);
+        const uint32_t seq = i / f->blocks, from = i % f->blocks * BLOCK;
+        const uint32_t to = from + BLOCK < f->m ? from + BLOCK : f->m, start = f->row_offset[seq];
+        float *lam = f->states[(size_t)seq * f->n_states + f->s_lam];
+        float *eta = f->states[(size_t)seq * f->n_states + f->s_eta];
 
-        if (j->b->position[seq] == 0) /* the prior: precision 1 */
-            for (uint32_t s = 0; s < l->s; s++)
+        if (f->position[seq] == 0) /* the prior: precision 1 */
+            for (uint32_t s = 0; s < f->s; s++)
                 for (uint32_t c = from; c < to; c++)
-                    lam[(size_t)s * l->m + c] = 1;
-        for (uint32_t r = j->b->row_offset[seq]; r < j->b->row_offset[seq + 1]; r++)
-            filter_token(j, r, from, to, lam, eta);
+                    lam[(size_t)s * f->m + c] = 1;
+        for (uint32_t r = start; r < f->row_offset[seq + 1]; r++) {
+            for (size_t s = 0; s < f->s && r > start && r % KEEP == 0; s++) {
+                const size_t c = s * f->m + from, bytes = (to - from) * sizeof(float);
+
+                memcpy(at[KEPT] + kept_at(f, r) + c, lam + c, bytes);
+                memcpy(at[KEPT] + kept_at(f, r) + (size_t)f->s * f->m + c, eta + c, bytes);
+            }
+            filter_token(f, at, r, from, to, lam, eta);
+        }
     }
 }
 
-/* v, c, k and q of every row. */
-static gla_status sense(const gla_layer *l, const gla_batch *b, job *j)
+/* Back through rows [row, end) of the filters s of channels [from, from + n), whose states before
+ * them were lam[0] and eta[0]; g_lam and g_eta are those of the states after them, then before. */
+static void filter_back(const filter *f, const float *const *saved, float *const *grad,
+                        uint32_t row, uint32_t end, uint32_t s, uint32_t from, uint32_t n,
+                        float (*lam)[BLOCK], float (*eta)[BLOCK], float *g_lam, float *g_eta)
 {
-    const gla_math *m = l->math;
-    const uint32_t n = b->n_rows;
-    float *sensed = b->scratch[l->t_sensed], *c = sensed + l->v_rank, *k = c + l->var_rank;
-    const gla_norm l2 = {.struct_size = sizeof(l2),
-                         .kind = GLA_NORM_L2_MAX,
-                         .groups = 2,
-                         .width = l->s,
-                         .eps = 1e-12f};
-    gla_status st = m->linear(b, l->sensor, n, j->z, 2 * (size_t)l->m, sensed, l->sensed);
+    const float *a = saved[A] + (size_t)s * f->m + from, *p = saved[P] + (size_t)s * f->m + from;
+    float *g_a = grad[A] + (size_t)s * f->m + from, *g_p = grad[P] + (size_t)s * f->m + from;
+    const size_t ld_k = (size_t)f->blocks * 2 * f->s, at_k = from / BLOCK * 2 * (size_t)f->s + s;
 
-    if (!st)
-        st = m->norm(b, &l2, n, k, l->sensed, k, l->sensed);
-    j->k = k;
-    j->q = k + l->s;
-    j->v = l->v_rank ? sensed : j->z;
-    j->ld_v = l->v_rank ? l->sensed : 2 * (size_t)l->m;
-    j->c = c;
-    j->ld_c = l->sensed;
-    if (!st && l->v_expand) {
-        st = m->linear(b, l->v_expand, n, sensed, l->sensed, b->scratch[l->t_v], l->m);
-        j->v = b->scratch[l->t_v];
-        j->ld_v = l->m;
+    for (uint32_t r = row, t = 0; r < end; r++, t++) {
+        const float *v = saved[V] + r * f->ld_v + from, *var = saved[VAR] + (size_t)r * f->m + from;
+        const float k = saved[KQ][r * ld_k + at_k];
+
+        for (uint32_t i = 0; i < n; i++) {
+            const float weighted = k / (var[i] + f->var_min);
+            const float d = 1.0f / (a[i] * a[i] + p[i] * lam[t][i]);
+
+            lam[t + 1][i] = lam[t][i] * d + weighted * k;
+            eta[t + 1][i] = a[i] * d * eta[t][i] + v[i] * weighted;
+        }
     }
-    if (!st && l->c_expand) {
-        st = m->linear(b, l->c_expand, n, c, l->sensed, b->scratch[l->t_c], l->m);
-        j->c = b->scratch[l->t_c];
-        j->ld_c = l->m;
+    for (uint32_t r = end; r-- > row;) {
+        const float *before = lam[r - row], *after = lam[r - row + 1];
+        const float *eta_before = eta[r - row], *eta_after = eta[r - row + 1];
+        const float *v = saved[V] + r * f->ld_v + from, *var = saved[VAR] + (size_t)r * f->m + from;
+        const float *g_y = grad[Y] + (size_t)r * f->m + from;
+        const float k = saved[KQ][r * ld_k + at_k], q = saved[KQ][r * ld_k + at_k + f->s];
+        float *g_v = grad[V] + r * f->ld_v + from, *g_var = grad[VAR] + (size_t)r * f->m + from;
+        float g_k = 0, g_q = 0;
+
+        for (uint32_t i = 0; i < n; i++) {
+            const float precision = 1.0f / (var[i] + f->var_min);
+            const float d = 1.0f / (a[i] * a[i] + p[i] * before[i]);
+            const float mean = eta_after[i] / after[i];
+            const float ge = g_eta[i] + g_y[i] * q / after[i];
+            const float gl = g_lam[i] - g_y[i] * q * mean / after[i];
+            const float gw = ge * v[i] + gl * k;
+            const float gd = (ge * a[i] * eta_before[i] + gl * before[i]) * d * d;
+
+            g_q += g_y[i] * mean;
+            g_k += gl * precision * k + gw * precision;
+            g_v[i] += ge * precision * k;
+            g_var[i] -= gw * k * precision * precision;
+            g_a[i] += ge * d * eta_before[i] - 2 * a[i] * gd;
+            g_p[i] -= gd * before[i];
+            g_eta[i] = ge * a[i] * d;
+            g_lam[i] = gl * d - gd * p[i];
+        }
+        grad[KQ][r * ld_k + at_k] += g_k;
+        grad[KQ][r * ld_k + at_k + f->s] += g_q;
     }
-    return st;
+}
+
+/* Of sequences from their beginning: KEEP rows at a time are computed again, from the last. */
+static void filter_vjp(const void *arg, const float *const *saved, const float *const *out,
+                       float *const *grad, uint32_t first, uint32_t last)
+{
+    const filter *f = arg;
+    float lam[KEEP + 1][BLOCK], eta[KEEP + 1][BLOCK];
+
+    for (uint32_t w = first * f->s; w < last * f->s; w++) {
+        const uint32_t s = w % f->s, i = w / f->s, seq = i / f->blocks;
+        const uint32_t from = i % f->blocks * BLOCK;
+        const uint32_t n = from + BLOCK < f->m ? BLOCK : f->m - from, start = f->row_offset[seq];
+        float g_lam[BLOCK] = {0}, g_eta[BLOCK] = {0};
+
+        for (uint32_t end = f->row_offset[seq + 1], row; end > start; end = row) {
+            const float *kept = NULL;
+
+            row = (end - 1) / KEEP * KEEP;
+            if (row > start)
+                kept = out[KEPT] + kept_at(f, row) + (size_t)s * f->m + from;
+            else
+                row = start;
+            for (uint32_t c = 0; c < n; c++) {
+                lam[0][c] = kept ? kept[c] : 1;
+                eta[0][c] = kept ? kept[(size_t)f->s * f->m + c] : 0;
+            }
+            filter_back(f, saved, grad, row, end, s, from, n, lam, eta, g_lam, g_eta);
+        }
+    }
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
-    const uint32_t n = b->n_rows;
-    const size_t ld = 2 * (size_t)l->m;
-    float *z = b->scratch[l->t_in], *gate = z + l->m, *y = b->scratch[l->t_o];
-    job j = {.l = l, .b = b, .z = z, .y = y};
-    gla_status st = m->linear(b, l->in, n, b->x, l->d, z, ld);
+    const gla_math *m = b->math;
+    const uint32_t n = b->n_rows, w = l->m, s = l->s;
+    const size_t ld = 2 * (size_t)w, ld_s = l->sensed, ld_kq = (size_t)l->blocks * 2 * s;
+    float *z = b->scratch[l->t_in], *gate = z + w, *y = b->scratch[l->t_o];
+    float *sensed = b->scratch[l->t_sensed], *c = sensed + l->v_rank, *k = c + l->var_rank;
+    float *v = z, *var = b->scratch[l->t_c], *kq = b->scratch[l->t_kq];
+    const gla_norm l2 = gla_norm_of(GLA_NORM_L2_MAX, 2, s, 1e-12f);
+    filter f = {w,          s,  l->blocks,     l->s_lam,    l->s_eta, b->n_states,
+                l->var_min, ld, b->row_offset, b->position, b->states};
 
-    if (!st)
-        st = m->conv1d(b, l->conv, l->s_conv, z, ld, z, ld);
-    if (!st)
-        st = sense(l, b, &j);
-    if (!st)
-        st = m->for_rows(b, b->n_sequences * ((l->m + BLOCK - 1) / BLOCK), filter_blocks, &j);
-    if (!st)
-        st = m->glu(b, GLA_ACT_SILU, n, l->m, gate, ld, y, l->m, y, l->m);
-    return st ? st : m->linear(b, l->out, n, y, l->m, b->y, l->d);
+    m->linear(b, l->in, n, b->x, l->d, z, ld);
+    m->conv1d(b, l->conv, l->s_conv, z, ld, z, ld);
+    m->linear(b, l->sensor, n, z, ld, sensed, ld_s);
+    m->norm(b, &l2, n, k, ld_s, k, ld_s);
+    gla_copy_groups(b, l->blocks, 2 * s, k, ld_s, 0, kq, ld_kq, 2 * s);
+    if (l->v_expand) {
+        v = b->scratch[l->t_v];
+        f.ld_v = w;
+        m->linear(b, l->v_expand, n, sensed, ld_s, v, w);
+    } else if (l->v_rank) {
+        v = sensed;
+        f.ld_v = ld_s;
+    }
+    if (l->c_expand)
+        m->linear(b, l->c_expand, n, c, ld_s, var, w);
+    m->activation(b, GLA_ACT_SOFTPLUS, n, w, l->c_expand ? var : c, l->c_expand ? w : ld_s, var, w);
+
+    const gla_operand operands[N_OPERANDS] = {
+        [V] = {v, f.ld_v, w, GLA_USE_READ},
+        [VAR] = {var, w, w, GLA_USE_READ},
+        [KQ] = {kq, ld_kq, (uint32_t)ld_kq, GLA_USE_READ},
+        [A] = {l->a, 0, s * w, GLA_USE_READ},
+        [P] = {l->p, 0, s * w, GLA_USE_READ},
+        [KEPT] = {b->scratch[l->t_kept], l->kept, (uint32_t)l->kept, GLA_USE_WRITE},
+        [Y] = {y, w, w, GLA_USE_WRITE}};
+    const gla_rows rows = {.struct_size = (uint32_t)sizeof(rows),
+                           .operand_size = (uint32_t)sizeof(gla_operand),
+                           .operands = operands,
+                           .n_operands = N_OPERANDS,
+                           .rows = b->n_sequences * l->blocks,
+                           .arg = &f,
+                           .arg_bytes = (uint32_t)sizeof(f),
+                           .whole = 1,
+                           .fn = filter_blocks,
+                           .vjp = filter_vjp};
+
+    m->rows(b, &rows);
+    gla_add_groups(b, 1, w, z, ld, l->skip, 0, y, w);
+    m->glu(b, GLA_ACT_SILU, n, w, gate, ld, y, w, y, w);
+    return m->linear(b, l->out, n, y, w, b->y, l->d);
 }
 
 GLA_LAYER_DEFINE(kla, "gla.kla/1", 1, "Kalman linear attention (arXiv 2602.10743)",
-                 GLA_LAYER_MIXER);
+                 .flags = GLA_LAYER_MIXER, .bound = bound);

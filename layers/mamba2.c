@@ -1,41 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * mamba2.c - Mamba-2 (Dao and Gu, arXiv 2405.21060): gated linear attention with q = C, k = dt B, v
- * = x
+ * mamba2.c - Mamba-2 (Dao and Gu, arXiv 2405.21060): gated linear attention with q = C, k = dt B,
+ * v = x
  *
  *   [z | x | B | C | dt] = Wi u ;  x, B, C = silu(conv(x, B, C))
- *   dt = clamp(softplus(dt + bias)) ;  S_h = exp(-exp(A_log_h) dt_h) S_h + dt_h B x_h^T     state
- * [H, N, P] y = C^T S_h + D_h x_h ;  out = Wo rmsnorm( y * silu(z) )
+ *   dt = clamp(softplus(dt + bias)) ;  S_h = exp(-exp(A_log_h) dt_h) S_h + dt_h B x_h^T
+ *   y = C^T S_h + D_h x_h ;  out = Wo rmsnorm( y * silu(z) )          state [H, N, P]
  *
  * Head h reads group h / (H / G) of B and C.
  */
-#include "../tests/support/blocks_v1_0.h"
+#include <gla/blocks.h>
 
 #include <math.h>
 
 static const char *const norms[] = {"none", "whole", "group", NULL};
 enum { NORM_NONE, NORM_WHOLE, NORM_GROUP };
 
+/* clang-format off */
 enum {
-    P_HEADS,
-    P_HEAD_DIM,
-    P_STATE,
-    P_GROUPS,
-    P_CONV,
-    P_CONV_BIAS,
-    P_IN_BIAS,
-    P_OUT_BIAS,
-    P_DT_MIN,
-    P_DT_MAX,
-    P_NORM,
-    P_NORM_BEFORE_GATE,
-    P_NORM_EPS,
-    P_MULTIPLIER_Z,
-    P_MULTIPLIER_X,
-    P_MULTIPLIER_B,
-    P_MULTIPLIER_C,
-    P_MULTIPLIER_DT,
+    P_HEADS, P_HEAD_DIM, P_STATE, P_GROUPS, P_CONV, P_CONV_BIAS, P_IN_BIAS, P_OUT_BIAS, P_DT_MIN,
+    P_DT_MAX, P_NORM, P_NORM_BEFORE_GATE, P_NORM_EPS, P_MULTIPLIER_Z, P_MULTIPLIER_X,
+    P_MULTIPLIER_B, P_MULTIPLIER_C, P_MULTIPLIER_DT
 };
+/* clang-format on */
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 65536, "value heads"),
     [P_HEAD_DIM] = GLA_P_INT("head_dim", 64, 1, 4096, "value channels of a head"),
@@ -55,239 +42,125 @@ static const gla_param_desc params[] = {
     [P_MULTIPLIER_X] = GLA_P_FLOAT("multiplier.x", 1, -1e6, 1e6, "multiplies x"),
     [P_MULTIPLIER_B] = GLA_P_FLOAT("multiplier.b", 1, -1e6, 1e6, "multiplies B"),
     [P_MULTIPLIER_C] = GLA_P_FLOAT("multiplier.c", 1, -1e6, 1e6, "multiplies C"),
-    [P_MULTIPLIER_DT] = GLA_P_FLOAT("multiplier.dt", 1, -1e6, 1e6, "multiplies dt before its bias"),
-};
+    [P_MULTIPLIER_DT] =
+        GLA_P_FLOAT("multiplier.dt", 1, -1e6, 1e6, "multiplies dt before its bias")};
 
-enum { S_Z, S_X, S_B, S_C, S_DT, N_SEGMENTS }; /* of the input projection */
+enum { Z, X, B, C, DT, N_IN }; /* of the input projection */
 
 struct gla_layer {
-    const gla_host *host;
-    const gla_math *math;
-    uint32_t d, heads, p, n, groups, inner, conv_width, norm_kind, scaled;
-    uint32_t offset[N_SEGMENTS + 1];
-    float multiplier[N_SEGMENTS], dt_min, dt_max;
-    uint32_t w_in, b_in, w_conv, b_conv, w_dt, w_a_log, w_d, w_norm, w_out, b_out;
-    uint32_t s_state, s_conv, t_in, t_decay, t_out;
-    gla_linear *in, *out;
+    uint32_t d, heads, p, n, groups, inner, s_state, s_conv, t_in, t_decay, t_o;
+    uint32_t at[N_IN + 1]; /* columns of the input projection */
+    float dt_min, dt_max;
+    gla_linear *in;
     gla_conv *conv;
-    gla_norm norm;
-    const float *dt_bias, *skip; /* [H] each */
-    float *rate;                 /* [H]: -exp(A_log) */
-    float *factors;              /* [width]: the multipliers, NULL: all 1 */
+    float *factors;                     /* [at[N_IN]]: the multipliers; NULL: all 1 */
+    const float *dt_bias, *rate, *skip; /* [H] each; rate = -exp(A_log) */
+    gla_out out;
 };
 
-static void declare(gla_layer *l, const gla_layer_config *cfg)
+/* A log-uniform in -1 .. -16 and dt in 0.001 .. 0.1 at first, D = 1. */
+static void declare(gla_layer *l, const gla_layer_config *c)
 {
-    const gla_param_value *p = cfg->params;
-    const uint32_t conv_channels = l->offset[S_DT] - l->offset[S_X], width = l->offset[N_SEGMENTS];
+    const gla_init step = {(uint32_t)sizeof(step), GLA_INIT_STEP, 1e-3, 0.1, 1e-4};
+    const gla_init rate = {(uint32_t)sizeof(rate), GLA_INIT_LOG_UNIFORM, 1, 16, 0};
+    const gla_init one = gla_constant(1);
+    const gla_param_value *p = c->params;
+    const uint32_t channels = l->at[DT] - l->at[X], width = gla_u32(&p[P_CONV]);
+    const uint32_t kind = gla_u32(&p[P_NORM]), groups = kind == NORM_GROUP ? l->groups : 1;
+    gla_norm norm =
+        gla_norm_of(GLA_NORM_RMS, groups, l->inner / groups, gla_eps(c, &p[P_NORM_EPS]));
 
-    l->b_in = l->b_conv = l->b_out = l->w_norm = GLA_ABSENT;
-    l->w_in = gla_declare_matrix(cfg, "in_proj.weight", width, l->d);
-    if (p[P_IN_BIAS].i)
-        l->b_in = gla_declare_vector(cfg, "in_proj.bias", width);
-    l->w_conv = gla_declare_taps(cfg, "conv1d.weight", conv_channels, l->conv_width);
-    if (p[P_CONV_BIAS].i)
-        l->b_conv = gla_declare_vector(cfg, "conv1d.bias", conv_channels);
-    l->w_dt = gla_declare_vector(cfg, "dt_bias", l->heads);
-    l->w_a_log = gla_declare_vector(cfg, "A_log", l->heads);
-    l->w_d = gla_declare_vector(cfg, "D", l->heads);
-    if (l->norm_kind)
-        l->w_norm = gla_declare_vector(cfg, "norm.weight", l->inner);
-    l->w_out = gla_declare_matrix(cfg, "out_proj.weight", l->d, l->inner);
-    if (p[P_OUT_BIAS].i)
-        l->b_out = gla_declare_vector(cfg, "out_proj.bias", l->d);
-    l->s_state = gla_declare_fixed(cfg, "S", l->heads, l->n, l->p, 5.0 * l->inner * l->n);
-    l->s_conv = gla_declare_fixed(cfg, "conv", l->conv_width - 1, conv_channels, 0,
-                                  2.0 * conv_channels * l->conv_width);
-    l->t_in = gla_declare_rows(cfg, width);
-    l->t_decay = gla_declare_rows(cfg, l->heads);
-    l->t_out = gla_declare_rows(cfg, l->inner);
+    norm.weight_per_group = 1;
+    norm.gate_first = !p[P_NORM_BEFORE_GATE].i;
+    gla_declare_linear(c, "in_proj", l->at[N_IN], l->d, p[P_IN_BIAS].i ? GLA_PART_BIAS : 0, &l->in);
+    gla_declare_conv(c, "conv1d", channels, width, p[P_CONV_BIAS].i ? GLA_PART_BIAS : 0,
+                     GLA_ACT_SILU, &l->conv);
+    gla_declare_numbers(c, "dt_bias", l->heads, 0, &step, &l->dt_bias);
+    gla_declare_derived(c, "A_log", l->heads, GLA_ACT_EXP, -1, &rate, &l->rate);
+    gla_declare_numbers(c, "D", l->heads, 0, &one, &l->skip);
+    gla_out_declare(c, &l->out, "out_proj", l->inner, p[P_OUT_BIAS].i ? GLA_PART_BIAS : 0,
+                    kind == NORM_NONE ? NULL : &norm, "norm.weight");
+    l->out.norm.gate_activation = GLA_ACT_SILU;
+    l->s_state = gla_declare_fixed(c, "S", l->heads, l->n, l->p, 5.0 * l->inner * l->n);
+    l->s_conv = gla_declare_conv_state(c, channels, width);
+    l->t_in = gla_declare_rows(c, l->at[N_IN]);
+    l->t_decay = gla_declare_rows(c, l->heads);
+    l->t_o = gla_declare_rows(c, l->inner);
 }
 
-static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_layer **out)
+static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    const gla_param_value *p = cfg->params;
-    gla_layer *l = gla_host_new(host, sizeof(*l));
+    const gla_param_value *p = c->params;
+    uint32_t scaled = 0;
 
-    *out = l;
-    if (!l)
-        return GLA_E_NOMEM;
-    l->host = host;
-    l->math = gla_host_math(host);
-    l->d = cfg->d_in;
-    l->heads = (uint32_t)p[P_HEADS].i;
-    l->p = (uint32_t)p[P_HEAD_DIM].i;
-    l->n = (uint32_t)p[P_STATE].i;
-    l->groups = (uint32_t)p[P_GROUPS].i;
+    l->d = c->d_in;
+    l->heads = gla_u32(&p[P_HEADS]);
+    l->p = gla_u32(&p[P_HEAD_DIM]);
+    l->n = gla_u32(&p[P_STATE]);
+    l->groups = gla_u32(&p[P_GROUPS]);
     if (l->heads % l->groups)
-        return gla_host_fail(host, GLA_E_INVALID, "heads must be a multiple of groups");
+        return gla_host_fail(c->host, GLA_E_INVALID, "heads must be a multiple of groups");
     l->inner = l->heads * l->p;
-    l->conv_width = (uint32_t)p[P_CONV].i;
     l->dt_min = (float)p[P_DT_MIN].f;
     l->dt_max = (float)p[P_DT_MAX].f;
-    l->norm_kind = (uint32_t)p[P_NORM].i;
-    l->offset[S_X] = l->inner;
-    l->offset[S_B] = l->offset[S_X] + l->inner;
-    l->offset[S_C] = l->offset[S_B] + l->groups * l->n;
-    l->offset[S_DT] = l->offset[S_C] + l->groups * l->n;
-    l->offset[N_SEGMENTS] = l->offset[S_DT] + l->heads;
-    for (uint32_t i = 0; i < N_SEGMENTS; i++) {
-        l->multiplier[i] = (float)p[P_MULTIPLIER_Z + i].f;
-        l->scaled |= l->multiplier[i] != 1.0f;
+
+    const uint32_t width[N_IN] = {l->inner, l->inner, l->groups * l->n, l->groups * l->n, l->heads};
+
+    for (uint32_t i = 0; i < N_IN; i++) {
+        l->at[i + 1] = l->at[i] + width[i];
+        scaled |= p[P_MULTIPLIER_Z + i].f != 1;
     }
-    l->norm = (gla_norm){
-        .struct_size = sizeof(gla_norm),
-        .kind = GLA_NORM_RMS,
-        .groups = l->norm_kind == NORM_GROUP ? l->groups : 1,
-        .width = l->norm_kind == NORM_GROUP ? l->inner / l->groups : l->inner,
-        .weight_per_group = 1,
-        .gate_activation = GLA_ACT_SILU,
-        .gate_first = !p[P_NORM_BEFORE_GATE].i,
-        .eps = (float)(p[P_NORM_EPS].is_set ? p[P_NORM_EPS].f : cfg->norm_eps),
-        .ld_gate = l->offset[N_SEGMENTS],
-    };
-    declare(l, cfg);
+    declare(l, c);
+    if (scaled)
+        c->declare->table(c->declare, l->at[N_IN], &l->factors);
+    for (uint32_t i = 0; i < N_IN && l->factors; i++)
+        for (uint32_t k = l->at[i]; k < l->at[i + 1]; k++)
+            l->factors[k] = (float)p[P_MULTIPLIER_Z + i].f;
     return GLA_OK;
-}
-
-static void destroy(gla_layer *l)
-{
-    if (!l)
-        return;
-    l->math->linear_destroy(l->in);
-    l->math->linear_destroy(l->out);
-    l->math->conv_destroy(l->conv);
-    gla_host_delete(l->host, l->rate);
-    gla_host_delete(l->host, l->factors);
-    gla_host_delete(l->host, l);
-}
-
-static gla_status bind(gla_layer *l, const gla_tensor *weights)
-{
-    const float *a_log = gla_weight_f32(weights, l->w_a_log);
-    gla_status st = gla_make_linear(l->host, weights, 1, &l->w_in, &l->b_in, &l->in);
-
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_out, &l->b_out, &l->out);
-    if (!st)
-        st = gla_make_conv(l->host, weights, 1, &l->w_conv, &l->b_conv, GLA_ACT_SILU, &l->conv);
-    l->norm.weight = gla_weight_f32(weights, l->w_norm);
-    l->dt_bias = gla_weight_f32(weights, l->w_dt);
-    l->skip = gla_weight_f32(weights, l->w_d);
-    l->rate = gla_host_new(l->host, l->heads * sizeof(float));
-    if (!st && !l->rate)
-        st = GLA_E_NOMEM;
-    for (uint32_t h = 0; h < l->heads && !st; h++)
-        l->rate[h] = -expf(a_log[h]);
-    if (st || !l->scaled)
-        return st;
-    l->factors = gla_host_new(l->host, l->offset[N_SEGMENTS] * sizeof(float));
-    if (!l->factors)
-        return GLA_E_NOMEM;
-    for (uint32_t i = 0; i < N_SEGMENTS; i++)
-        for (uint32_t c = l->offset[i]; c < l->offset[i + 1]; c++)
-            l->factors[c] = l->multiplier[i];
-    return GLA_OK;
-}
-
-typedef struct job {
-    const gla_layer *l;
-    float *in, *decay, *o;
-} job;
-
-/* dt in place; log decay. */
-static void step_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const job *j = arg;
-    const gla_layer *l = j->l;
-
-    for (uint32_t r = first; r < last; r++) {
-        float *dt = j->in + (size_t)r * l->offset[N_SEGMENTS] + l->offset[S_DT];
-        float *a = j->decay + (size_t)r * l->heads;
-
-        for (uint32_t h = 0; h < l->heads; h++) {
-            const float x = dt[h] + l->dt_bias[h];
-            const float softplus = x > 20 ? x : log1pf(expf(x));
-
-            dt[h] = softplus < l->dt_min ? l->dt_min : softplus > l->dt_max ? l->dt_max : softplus;
-            a[h] = l->rate[h] * dt[h];
-        }
-    }
-}
-
-/* o += D x, per head */
-static void skip_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const job *j = arg;
-    const gla_layer *l = j->l;
-
-    for (uint32_t r = first; r < last; r++) {
-        const float *x = j->in + (size_t)r * l->offset[N_SEGMENTS] + l->offset[S_X];
-        float *o = j->o + (size_t)r * l->inner;
-
-        for (uint32_t h = 0; h < l->heads; h++)
-            for (uint32_t i = h * l->p; i < (h + 1) * l->p; i++)
-                o[i] += l->skip[h] * x[i];
-    }
-}
-
-static gla_status recur(const gla_layer *l, const gla_batch *b, const job *j)
-{
-    const size_t ld = l->offset[N_SEGMENTS];
-    const gla_recurrence r = {
-        .struct_size = sizeof(r),
-        .decay = GLA_DECAY_HEAD,
-        .write = GLA_WRITE_ADD,
-        .heads = l->heads,
-        .k_dim = l->n,
-        .v_dim = l->p,
-        .q_heads = l->groups,
-        .k_heads = l->groups,
-        .state = l->s_state,
-        .scale = 1.0f,
-        .q = j->in + l->offset[S_C],
-        .k = j->in + l->offset[S_B],
-        .v = j->in + l->offset[S_X],
-        .log_decay = j->decay,
-        .beta = j->in + l->offset[S_DT],
-        .ld_q = ld,
-        .ld_k = ld,
-        .ld_v = ld,
-        .ld_decay = l->heads,
-        .ld_beta = ld,
-        .o = j->o,
-        .ld_o = l->inner,
-    };
-
-    return l->math->recurrence(b, &r);
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
-    const uint32_t n = b->n_rows;
-    const size_t ld = l->offset[N_SEGMENTS];
-    job j = {l, b->scratch[l->t_in], b->scratch[l->t_decay], b->scratch[l->t_out]};
-    float *xbc = j.in + l->offset[S_X];
-    gla_norm norm = l->norm;
-    gla_status st = m->linear(b, l->in, n, b->x, l->d, j.in, ld);
+    const gla_math *m = b->math;
+    const uint32_t n = b->n_rows, heads = l->heads;
+    const size_t ld = l->at[N_IN];
+    float *z = b->scratch[l->t_in], *x = z + l->at[X], *dt = z + l->at[DT];
+    float *decay = b->scratch[l->t_decay], *o = b->scratch[l->t_o];
+    const gla_factor rate = {(uint32_t)sizeof(rate), n, heads, 1, dt, l->rate, decay, ld, 0, heads};
+    const gla_recurrence r = {.struct_size = (uint32_t)sizeof(r),
+                              .decay = GLA_DECAY_HEAD,
+                              .heads = heads,
+                              .k_dim = l->n,
+                              .v_dim = l->p,
+                              .q_heads = l->groups,
+                              .k_heads = l->groups,
+                              .state = l->s_state,
+                              .scale = 1,
+                              .q = z + l->at[C],
+                              .k = z + l->at[B],
+                              .v = x,
+                              .log_decay = decay,
+                              .beta = dt,
+                              .ld_q = ld,
+                              .ld_k = ld,
+                              .ld_v = ld,
+                              .ld_decay = heads,
+                              .ld_beta = ld,
+                              .o = o,
+                              .ld_o = l->inner};
 
-    if (!st && l->factors)
-        st = m->scale_channels(b, l->factors, n, (uint32_t)ld, j.in, ld);
-    if (!st)
-        st = m->conv1d(b, l->conv, l->s_conv, xbc, ld, xbc, ld);
-    if (!st)
-        st = m->for_rows(b, n, step_rows, &j);
-    if (!st)
-        st = recur(l, b, &j);
-    if (!st)
-        st = m->for_rows(b, n, skip_rows, &j);
-    norm.gate = j.in;
-    if (!st && l->norm_kind)
-        st = m->norm(b, &norm, n, j.o, l->inner, j.o, l->inner);
-    else if (!st)
-        st = m->glu(b, GLA_ACT_SILU, n, l->inner, j.in, ld, j.o, l->inner, j.o, l->inner);
-    return st ? st : m->linear(b, l->out, n, j.o, l->inner, b->y, l->d);
+    m->linear(b, l->in, n, b->x, l->d, z, ld);
+    if (l->factors)
+        m->scale_channels(b, l->factors, n, (uint32_t)ld, z, ld);
+    m->conv1d(b, l->conv, l->s_conv, x, ld, x, ld);
+    gla_add_groups(b, heads, 1, l->dt_bias, 0, NULL, 0, dt, ld);
+    m->activation(b, GLA_ACT_SOFTPLUS, n, heads, dt, ld, dt, ld);
+    if (l->dt_min > 0 || l->dt_max < INFINITY)
+        m->clamp(b, l->dt_min, l->dt_max, n, heads, dt, ld);
+    m->mul(b, &rate);
+    m->recurrence(b, &r);
+    gla_add_groups(b, heads, l->p, x, ld, l->skip, 0, o, l->inner);
+    return gla_out_run(m, b, &l->out, o, z, ld);
 }
 
-GLA_LAYER_DEFINE(mamba2, "gla.mamba2/1", 1, "Mamba-2 (arXiv 2405.21060)", GLA_LAYER_MIXER);
+GLA_LAYER_DEFINE(mamba2, "gla.mamba2/1", 1, "Mamba-2 (arXiv 2405.21060)", .flags = GLA_LAYER_MIXER);

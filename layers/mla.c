@@ -7,28 +7,22 @@
  *   head h has keys [Uk_h c | kr] and values Uv_h c, which are never made:
  *   score = (Uk_h^T qn) . c + qr . kr ;  o_h = Uv_h (softmax(scale score) c) ;  y = Wo o
  */
-#include "../tests/support/blocks_v1_0.h"
+#include <gla/blocks.h>
 
 #include <math.h>
 
 static const char *const rope_types[] = {"default", "none", NULL};
 enum { ROPE_DEFAULT, ROPE_NONE };
+enum { MAX_HEADS = 1024 };
 
+/* clang-format off */
 enum {
-    P_HEADS,
-    P_Q_RANK,
-    P_KV_RANK,
-    P_NOPE,
-    P_ROPE,
-    P_V,
-    P_SCALE,
-    P_NORM_EPS,
-    P_ROPE_TYPE,
-    P_ROPE_THETA,
-    P_ROPE_INTERLEAVED,
+    P_HEADS, P_Q_RANK, P_KV_RANK, P_NOPE, P_ROPE, P_V, P_SCALE, P_NORM_EPS, P_ROPE_TYPE,
+    P_ROPE_THETA, P_ROPE_INTERLEAVED
 };
+/* clang-format on */
 static const gla_param_desc params[] = {
-    [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
+    [P_HEADS] = GLA_P_INT_REQ("heads", 1, MAX_HEADS, "query heads"),
     [P_Q_RANK] =
         GLA_P_INT("q_rank", 0, 0, 1 << 20, "rank of the compressed query; 0 = not compressed"),
     [P_KV_RANK] = GLA_P_INT_REQ("kv_rank", 1, 4096, "channels of the compressed keys and values"),
@@ -41,240 +35,150 @@ static const gla_param_desc params[] = {
     [P_ROPE_TYPE] = GLA_P_ENUM("rope.type", ROPE_DEFAULT, rope_types,
                                "none: rope_dim channels without rotation"),
     [P_ROPE_THETA] = GLA_P_FLOAT("rope.theta", 10000, 1, 1e12, "base of the frequencies"),
-    [P_ROPE_INTERLEAVED] = GLA_P_BOOL("rope.interleaved", 0, "pairs (2i, 2i+1), not halves"),
-};
+    [P_ROPE_INTERLEAVED] = GLA_P_BOOL("rope.interleaved", 0, "pairs (2i, 2i+1), not halves")};
 
 struct gla_layer {
-    const gla_host *host;
-    const gla_math *math;
     uint32_t d, heads, q_rank, rank, nope, rope_dim, v, k; /* k: cached channels, rank + rope_dim */
     float scale;
-    uint32_t w_q, w_qa, w_qn, w_kva, w_kvn, w_kvb, w_out;
-    uint32_t s_kv, t_qa, t_q, t_k, t_absorbed, t_latent, t_out;
+    uint32_t s_kv, t_qa, t_q, t_k, t_absorbed, t_latent, t_o;
     gla_linear *q, *q_a, *kv_a, *out;
-    gla_linear **up; /* [2 * heads]: Uk_h^T, then Uv_h */
+    gla_linear *key[MAX_HEADS], *value[MAX_HEADS]; /* Uk_h^T, Uv_h */
     gla_rope *rope;
     gla_norm q_norm, kv_norm;
 };
 
-static void declare(gla_layer *l, const gla_layer_config *cfg)
+/* kv_b_proj holds Uk_h [nope, rank] and Uv_h [v, rank] of each head in turn. */
+static void declare_up(gla_layer *l, const gla_layer_config *c)
 {
-    const int64_t q_out = (int64_t)l->heads * (l->nope + l->rope_dim);
+    const uint64_t rank = l->rank, head = (l->nope + l->v) * rank;
+    gla_view view = {.struct_size = (uint32_t)sizeof(view),
+                     .role = GLA_WEIGHT_MATRIX,
+                     .ndim = 2,
+                     .dims = {(int64_t)l->heads * (l->nope + l->v), l->rank}};
+    gla_part part = {.name = "kv_b_proj", .flags = GLA_PART_SENSITIVE, .view = &view};
 
-    l->w_qa = l->w_qn = GLA_ABSENT;
-    if (l->q_rank) {
-        l->w_qa = gla_declare_matrix(cfg, "q_a_proj.weight", l->q_rank, l->d);
-        l->w_qn = gla_declare_vector(cfg, "q_a_norm.weight", l->q_rank);
-        l->w_q = gla_declare_matrix(cfg, "q_b_proj.weight", q_out, l->q_rank);
-        l->t_qa = gla_declare_rows(cfg, l->q_rank);
-    } else {
-        l->w_q = gla_declare_matrix(cfg, "q_proj.weight", q_out, l->d);
+    for (uint32_t h = 0; h < l->heads; h++) {
+        part.out = l->rank;
+        view.offset = h * head;
+        view.out_stride = 1;
+        view.in_stride = rank;
+        gla_declare_parts(c, &part, 1, l->nope, &l->key[h]);
+        part.out = l->v;
+        view.offset = h * head + l->nope * rank;
+        view.out_stride = rank;
+        view.in_stride = 1;
+        gla_declare_parts(c, &part, 1, l->rank, &l->value[h]);
     }
-    l->w_kva = gla_declare_matrix(cfg, "kv_a_proj.weight", l->k, l->d);
-    l->w_kvn = gla_declare_vector(cfg, "kv_a_norm.weight", l->rank);
-    l->w_kvb =
-        gla_declare_gate(cfg, "kv_b_proj.weight", (int64_t)l->heads * (l->nope + l->v), l->rank);
-    l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, (int64_t)l->heads * l->v);
-    l->s_kv = gla_declare_kv(cfg, "kv", l->heads, 1, l->k, 0, 0);
-    l->t_q = gla_declare_rows(cfg, (size_t)q_out);
-    l->t_k = gla_declare_rows(cfg, l->k);
-    l->t_absorbed = gla_declare_rows(cfg, (size_t)l->heads * l->k);
-    l->t_latent = gla_declare_rows(cfg, (size_t)l->heads * l->rank);
-    l->t_out = gla_declare_rows(cfg, (size_t)l->heads * l->v);
 }
 
-static gla_norm norm_of(uint32_t width, const gla_layer_config *cfg)
+static void declare(gla_layer *l, const gla_layer_config *c)
 {
-    const gla_param_value *eps = &cfg->params[P_NORM_EPS];
+    const uint32_t q_out = l->heads * (l->nope + l->rope_dim);
 
-    return (gla_norm){
-        .struct_size = sizeof(gla_norm),
-        .kind = GLA_NORM_RMS,
-        .groups = 1,
-        .width = width,
-        .eps = (float)(eps->is_set ? eps->f : cfg->norm_eps),
-    };
+    if (l->q_rank) {
+        gla_declare_linear(c, "q_a_proj", l->q_rank, l->d, 0, &l->q_a);
+        gla_norm_declare(c, &l->q_norm, "q_a_norm.weight", NULL);
+        gla_declare_linear(c, "q_b_proj", q_out, l->q_rank, 0, &l->q);
+        l->t_qa = gla_declare_rows(c, l->q_rank);
+    } else {
+        gla_declare_linear(c, "q_proj", q_out, l->d, 0, &l->q);
+    }
+    gla_declare_linear(c, "kv_a_proj", l->k, l->d, 0, &l->kv_a);
+    gla_norm_declare(c, &l->kv_norm, "kv_a_norm.weight", NULL);
+    declare_up(l, c);
+    gla_declare_linear(c, "o_proj", l->d, l->heads * l->v, 0, &l->out);
+    l->s_kv = gla_declare_kv(c, "kv", l->heads, 1, l->k, 0, 0);
+    l->t_q = gla_declare_rows(c, q_out);
+    l->t_k = gla_declare_rows(c, l->k);
+    l->t_absorbed = gla_declare_rows(c, (size_t)l->heads * l->k);
+    l->t_latent = gla_declare_rows(c, (size_t)l->heads * l->rank);
+    l->t_o = gla_declare_rows(c, (size_t)l->heads * l->v);
 }
 
-static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_layer **out)
+static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    const gla_param_value *p = cfg->params;
-    gla_layer *l = gla_host_new(host, sizeof(*l));
-    const gla_rope_spec rope = {
-        .struct_size = sizeof(rope),
-        .dims = (uint32_t)p[P_ROPE].i,
-        .interleaved = (uint32_t)p[P_ROPE_INTERLEAVED].i,
-        .theta = p[P_ROPE_THETA].f,
-        .factor = 1,
-    };
+    const gla_param_value *p = c->params;
+    const gla_rope_spec rope = {.struct_size = (uint32_t)sizeof(rope),
+                                .dims = gla_u32(&p[P_ROPE]),
+                                .interleaved = gla_u32(&p[P_ROPE_INTERLEAVED]),
+                                .theta = p[P_ROPE_THETA].f,
+                                .factor = 1};
 
-    *out = l;
-    if (!l)
-        return GLA_E_NOMEM;
-    l->host = host;
-    l->math = gla_host_math(host);
-    l->d = cfg->d_in;
-    l->heads = (uint32_t)p[P_HEADS].i;
-    l->q_rank = (uint32_t)p[P_Q_RANK].i;
-    l->rank = (uint32_t)p[P_KV_RANK].i;
-    l->nope = (uint32_t)p[P_NOPE].i;
-    l->rope_dim = (uint32_t)p[P_ROPE].i;
-    l->v = (uint32_t)p[P_V].i;
+    l->d = c->d_in;
+    l->heads = gla_u32(&p[P_HEADS]);
+    l->q_rank = gla_u32(&p[P_Q_RANK]);
+    l->rank = gla_u32(&p[P_KV_RANK]);
+    l->nope = gla_u32(&p[P_NOPE]);
+    l->rope_dim = gla_u32(&p[P_ROPE]);
+    l->v = gla_u32(&p[P_V]);
     l->k = l->rank + l->rope_dim;
     l->scale =
         p[P_SCALE].f > 0 ? (float)p[P_SCALE].f : 1.0f / sqrtf((float)(l->nope + l->rope_dim));
-    l->q_norm = norm_of(l->q_rank, cfg);
-    l->kv_norm = norm_of(l->rank, cfg);
-    declare(l, cfg);
+    l->q_norm = gla_norm_of(GLA_NORM_RMS, 1, l->q_rank, gla_eps(c, &p[P_NORM_EPS]));
+    l->kv_norm = gla_norm_of(GLA_NORM_RMS, 1, l->rank, gla_eps(c, &p[P_NORM_EPS]));
+    declare(l, c);
     if (l->rope_dim && p[P_ROPE_TYPE].i == ROPE_DEFAULT)
-        return l->math->rope_create(host, &rope, &l->rope);
+        c->declare->rope(c->declare, &rope, &l->rope);
     return GLA_OK;
 }
 
-static void destroy(gla_layer *l)
-{
-    if (!l)
-        return;
-    for (uint32_t i = 0; l->up && i < 2 * l->heads; i++)
-        l->math->linear_destroy(l->up[i]);
-    gla_host_delete(l->host, l->up);
-    l->math->linear_destroy(l->q);
-    l->math->linear_destroy(l->q_a);
-    l->math->linear_destroy(l->kv_a);
-    l->math->linear_destroy(l->out);
-    l->math->rope_destroy(l->rope);
-    gla_host_delete(l->host, l);
-}
-
-/* kv_b_proj holds Uk_h [nope, rank] and Uv_h [v, rank] of each head in turn. */
-static gla_status bind_up(gla_layer *l, const gla_tensor *kv_b)
-{
-    const size_t size = kv_b->dtype == GLA_DTYPE_F32 ? 4 : 2;
-    gla_status st = GLA_OK;
-
-    if (kv_b->dtype != GLA_DTYPE_F32 && kv_b->dtype != GLA_DTYPE_BF16 &&
-        kv_b->dtype != GLA_DTYPE_F16)
-        return gla_host_fail(l->host, GLA_E_UNSUPPORTED, "kv_b_proj must be f32, bf16 or f16");
-    l->up = gla_host_new(l->host, 2 * (size_t)l->heads * sizeof(*l->up));
-    if (!l->up)
-        return GLA_E_NOMEM;
-    for (uint32_t i = 0; i < 2 * l->heads && !st; i++) {
-        const uint32_t h = i % l->heads, is_value = i / l->heads;
-        const size_t row = (size_t)h * (l->nope + l->v) + (is_value ? l->nope : 0);
-        const gla_tensor part = {
-            .data = (const char *)kv_b->data + row * l->rank * size,
-            .dtype = kv_b->dtype,
-            .ndim = 2,
-            .dims = {is_value ? l->v : l->nope, l->rank},
-        };
-        const gla_tensor *parts = &part;
-        const gla_linear_spec spec = {(uint32_t)sizeof(spec), 1, &parts, NULL, 1, !is_value};
-
-        st = l->math->linear_create(l->host, &spec, &l->up[i]);
-    }
-    return st;
-}
-
-static gla_status bind(gla_layer *l, const gla_tensor *weights)
-{
-    gla_status st = gla_make_linear(l->host, weights, 1, &l->w_q, NULL, &l->q);
-
-    if (!st && l->q_rank)
-        st = gla_make_linear(l->host, weights, 1, &l->w_qa, NULL, &l->q_a);
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_kva, NULL, &l->kv_a);
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_out, NULL, &l->out);
-    if (!st)
-        st = bind_up(l, &weights[l->w_kvb]);
-    l->q_norm.weight = gla_weight_f32(weights, l->w_qn);
-    l->kv_norm.weight = gla_weight_f32(weights, l->w_kvn);
-    return st;
-}
-
-typedef struct job {
-    const gla_layer *l;
-    const float *q;  /* [rows, heads, nope | rope] */
-    float *absorbed; /* [rows, heads, rank | rope] */
-} job;
-
-static void copy_rope_part(void *arg, uint32_t first, uint32_t last)
-{
-    const job *j = arg;
-    const gla_layer *l = j->l;
-    const uint32_t q = l->nope + l->rope_dim;
-
-    for (size_t i = (size_t)first * l->heads; i < (size_t)last * l->heads; i++)
-        for (uint32_t c = 0; c < l->rope_dim; c++)
-            j->absorbed[i * l->k + l->rank + c] = j->q[i * q + l->nope + c];
-}
-
 /* Queries against the compressed keys: [rows, heads, Uk^T qn | rope(qr)]. */
-static gla_status queries(const gla_layer *l, const gla_batch *b, float *absorbed)
+static void queries(const gla_layer *l, const gla_batch *b, float *absorbed)
 {
-    const gla_math *m = l->math;
+    const gla_math *m = b->math;
     const uint32_t n = b->n_rows, head = l->nope + l->rope_dim;
     const size_t ld = (size_t)l->heads * head, ld_a = (size_t)l->heads * l->k;
-    const float *x = l->q_rank ? b->scratch[l->t_qa] : b->x;
     float *q = b->scratch[l->t_q];
-    job j = {l, q, absorbed};
-    gla_status st = GLA_OK;
 
     if (l->q_rank) {
         float *low = b->scratch[l->t_qa];
 
-        st = m->linear(b, l->q_a, n, b->x, l->d, low, l->q_rank);
-        if (!st)
-            st = m->norm(b, &l->q_norm, n, low, l->q_rank, low, l->q_rank);
+        m->linear(b, l->q_a, n, b->x, l->d, low, l->q_rank);
+        m->norm(b, &l->q_norm, n, low, l->q_rank, low, l->q_rank);
+        m->linear(b, l->q, n, low, l->q_rank, q, ld);
+    } else {
+        m->linear(b, l->q, n, b->x, l->d, q, ld);
     }
-    if (!st)
-        st = m->linear(b, l->q, n, x, l->q_rank ? l->q_rank : l->d, q, ld);
-    for (uint32_t h = 0; h < l->heads && !st; h++) {
+    for (uint32_t h = 0; h < l->heads; h++) {
         if (l->rope)
-            st = m->rope(b, l->rope, 1, l->rope_dim, q + h * head + l->nope, ld);
-        if (!st)
-            st = m->linear(b, l->up[h], n, q + h * head, ld, absorbed + (size_t)h * l->k, ld_a);
+            m->rope(b, l->rope, 1, l->rope_dim, q + h * head + l->nope, ld);
+        m->linear(b, l->key[h], n, q + h * head, ld, absorbed + (size_t)h * l->k, ld_a);
     }
-    return st ? st : m->for_rows(b, n, copy_rope_part, &j);
+    if (l->rope_dim)
+        gla_copy_groups(b, l->heads, l->rope_dim, q + l->nope, ld, head, absorbed + l->rank, ld_a,
+                        l->k);
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
+    const gla_math *m = b->math;
     const uint32_t n = b->n_rows;
     const size_t ld_z = (size_t)l->heads * l->rank, ld_o = (size_t)l->heads * l->v;
     float *q = b->scratch[l->t_absorbed], *k = b->scratch[l->t_k];
-    float *latent = b->scratch[l->t_latent], *o = b->scratch[l->t_out];
-    gla_status st = m->linear(b, l->kv_a, n, b->x, l->d, k, l->k);
+    float *latent = b->scratch[l->t_latent], *o = b->scratch[l->t_o];
+    const gla_attention a = {.struct_size = (uint32_t)sizeof(a),
+                             .state = l->s_kv,
+                             .heads = l->heads,
+                             .scale = l->scale,
+                             .q = q,
+                             .k = k,
+                             .o = latent,
+                             .v_out_dim = l->rank,
+                             .ld_q = (size_t)l->heads * l->k,
+                             .ld_k = l->k,
+                             .ld_o = ld_z};
 
-    if (!st)
-        st = m->norm(b, &l->kv_norm, n, k, l->k, k, l->k);
-    if (!st && l->rope)
-        st = m->rope(b, l->rope, 1, l->rope_dim, k + l->rank, l->k);
-    if (!st)
-        st = queries(l, b, q);
-    if (st)
-        return st;
-
-    const gla_attention a = {
-        .struct_size = sizeof(a),
-        .state = l->s_kv,
-        .heads = l->heads,
-        .scale = l->scale,
-        .q = q,
-        .k = k,
-        .o = latent,
-        .v_out_dim = l->rank,
-        .ld_q = (size_t)l->heads * l->k,
-        .ld_k = l->k,
-        .ld_o = ld_z,
-    };
-    st = m->attention(b, &a);
-    for (uint32_t h = 0; h < l->heads && !st; h++)
-        st = m->linear(b, l->up[l->heads + h], n, latent + (size_t)h * l->rank, ld_z,
-                       o + (size_t)h * l->v, ld_o);
-    return st ? st : m->linear(b, l->out, n, o, ld_o, b->y, l->d);
+    m->linear(b, l->kv_a, n, b->x, l->d, k, l->k);
+    m->norm(b, &l->kv_norm, n, k, l->k, k, l->k);
+    if (l->rope)
+        m->rope(b, l->rope, 1, l->rope_dim, k + l->rank, l->k);
+    queries(l, b, q);
+    m->attention(b, &a);
+    for (uint32_t h = 0; h < l->heads; h++)
+        m->linear(b, l->value[h], n, latent + (size_t)h * l->rank, ld_z, o + (size_t)h * l->v,
+                  ld_o);
+    return m->linear(b, l->out, n, o, ld_o, b->y, l->d);
 }
 
 GLA_LAYER_DEFINE(mla, "gla.mla/1", 1, "multi-head latent attention (arXiv 2405.04434)",
-                 GLA_LAYER_MIXER);
+                 .flags = GLA_LAYER_MIXER);

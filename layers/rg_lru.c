@@ -2,15 +2,14 @@
  *
  * rg_lru.c - Griffin's recurrent block (De et al., arXiv 2402.19427)
  *
- *   u = conv(Wx x) ;  r, i = sigmoid(Wr u), sigmoid(Wi u)      block-diagonal maps, one block a
- * head log a = -8 r softplus(Lambda) ;  h = a h + sqrt(1 - a^2) (i * u)      first token: factor 1
+ *   u = conv(Wx x) ;  i, r = sigmoid(Wi u), sigmoid(Wr u)      block-diagonal, one block a head
+ *   log a = -8 r softplus(Lambda) ;  h = a h + sqrt(1 - a^2) (i * u)      first token: factor 1
  *   y = Wo ( h * act(Wy x) )
  */
-#include "../tests/support/blocks_v1_0.h"
+#include <gla/blocks.h>
 
 #include <math.h>
 
-static const char *const activations[] = {GLA_ACTIVATION_NAMES, NULL};
 enum { MAX_HEADS = 1024 };
 
 enum { P_WIDTH, P_HEADS, P_CONV, P_ACTIVATION };
@@ -19,202 +18,170 @@ static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, MAX_HEADS, "blocks of the gates' maps"),
     [P_CONV] = GLA_P_INT("conv", 4, 1, 64, "width of the short convolution"),
     [P_ACTIVATION] =
-        GLA_P_ENUM("activation", GLA_ACT_GELU_TANH, activations, "of the gating branch"),
-};
+        GLA_P_ENUM("activation", GLA_ACT_GELU_TANH, gla_activation_names, "of the gating branch")};
+
+enum { INPUT, RECURRENT, N_GATES };
 
 struct gla_layer {
-    const gla_host *host;
-    const gla_math *math;
     uint32_t d, width, heads, block, activation;
-    uint32_t w_in[2], b_in[2], w_conv, b_conv, w_gate[2], b_gate[2], w_lambda, w_out, b_out;
     uint32_t s_conv, s_state, t_in, t_gates, t_decay;
-    gla_linear *in, *out;
-    gla_linear **gates; /* [2 * heads]: input gate, then recurrence gate, of each head */
+    gla_linear *in, *out, *gates[N_GATES][MAX_HEADS];
     gla_conv *conv;
-    float *rate; /* [width]: -8 softplus(Lambda) */
+    const float *rate; /* [width]: -8 softplus(Lambda) */
 };
 
-enum { GATE_INPUT, GATE_RECURRENCE };
-
-static void declare(gla_layer *l, const gla_layer_config *cfg, uint32_t conv_width)
+/* One map a head; checkpoints store them [in, out]. */
+static void declare_gate(const gla_layer *l, const gla_layer_config *c, const char *name,
+                         gla_linear **to)
 {
-    static const char *const w[2] = {"input_gate.weight", "recurrent_gate.weight"};
-    static const char *const b[2] = {"input_gate.bias", "recurrent_gate.bias"};
-    static const char *const in[2] = {"x_proj.weight", "y_proj.weight"};
-    static const char *const in_bias[2] = {"x_proj.bias", "y_proj.bias"};
+    const uint64_t block = l->block;
+    const gla_init normal = {(uint32_t)sizeof(normal), GLA_INIT_NORMAL, 1 / sqrt(l->block), 0, 0};
+    gla_view view = {.struct_size = (uint32_t)sizeof(view),
+                     .role = GLA_WEIGHT_VECTOR,
+                     .ndim = 3,
+                     .dims = {l->heads, l->block, l->block},
+                     .out_stride = 1,
+                     .in_stride = block,
+                     .bias_size = l->width};
+    const gla_part part = {.name = name,
+                           .out = l->block,
+                           .flags = GLA_PART_SENSITIVE | GLA_PART_BIAS,
+                           .view = &view,
+                           .init = &normal};
 
-    for (uint32_t i = 0; i < 2; i++) {
-        l->w_in[i] = gla_declare_matrix(cfg, in[i], l->width, l->d);
-        l->b_in[i] = gla_declare_vector(cfg, in_bias[i], l->width);
-        l->w_gate[i] = gla_declare_weight(cfg, w[i], GLA_WEIGHT_VECTOR, GLA_WEIGHT_SENSITIVE,
-                                          l->heads, l->block, l->block);
-        l->b_gate[i] = gla_declare_vector(cfg, b[i], l->width);
+    for (uint32_t h = 0; h < l->heads; h++) {
+        view.offset = h * block * block;
+        view.bias_offset = h * block;
+        gla_declare_parts(c, &part, 1, l->block, &to[h]);
     }
-    l->w_conv = gla_declare_taps(cfg, "conv1d.weight", l->width, conv_width);
-    l->b_conv = gla_declare_vector(cfg, "conv1d.bias", l->width);
-    l->w_lambda = gla_declare_vector(cfg, "lambda", l->width);
-    l->w_out = gla_declare_matrix(cfg, "o_proj.weight", l->d, l->width);
-    l->b_out = gla_declare_vector(cfg, "o_proj.bias", l->d);
-    l->s_state = gla_declare_fixed(cfg, "h", l->width, 0, 0, 4.0 * l->width * (l->block + 1.0));
-    l->s_conv =
-        gla_declare_fixed(cfg, "conv", conv_width - 1, l->width, 0, 2.0 * l->width * conv_width);
-    l->t_in = gla_declare_rows(cfg, 2 * (size_t)l->width);
-    l->t_gates = gla_declare_rows(cfg, 2 * (size_t)l->width);
-    l->t_decay = gla_declare_rows(cfg, l->width);
 }
 
-static gla_status create(const gla_host *host, const gla_layer_config *cfg, gla_layer **out)
+static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
-    const gla_param_value *p = cfg->params;
-    gla_layer *l = gla_host_new(host, sizeof(*l));
+    const gla_param_value *p = c->params;
+    const uint32_t conv = gla_u32(&p[P_CONV]), w = gla_u32_or(&p[P_WIDTH], c->d_in);
+    const gla_part in[] = {{.name = "x_proj", .out = w, .flags = GLA_PART_BIAS},
+                           {.name = "y_proj", .out = w, .flags = GLA_PART_BIAS}};
+    /* a^8 from 0.9 to 0.999 at first */
+    const gla_init radius = {(uint32_t)sizeof(radius), GLA_INIT_STEP, -log(0.999), -log(0.9), 0};
 
-    *out = l;
-    if (!l)
-        return GLA_E_NOMEM;
-    l->host = host;
-    l->math = gla_host_math(host);
-    l->d = cfg->d_in;
-    l->width = p[P_WIDTH].i ? (uint32_t)p[P_WIDTH].i : l->d;
-    l->heads = (uint32_t)p[P_HEADS].i;
-    l->activation = (uint32_t)p[P_ACTIVATION].i;
-    if (l->width % l->heads)
-        return gla_host_fail(host, GLA_E_INVALID, "width must be a multiple of heads");
-    l->block = l->width / l->heads;
-    declare(l, cfg, (uint32_t)p[P_CONV].i);
+    l->d = c->d_in;
+    l->width = w;
+    l->heads = gla_u32(&p[P_HEADS]);
+    l->activation = gla_u32(&p[P_ACTIVATION]);
+    if (w % l->heads)
+        return gla_host_fail(c->host, GLA_E_INVALID, "width must be a multiple of heads");
+    l->block = w / l->heads;
+    gla_declare_parts(c, in, 2, l->d, &l->in);
+    gla_declare_conv(c, "conv1d", w, conv, GLA_PART_BIAS, GLA_ACT_NONE, &l->conv);
+    declare_gate(l, c, "input_gate", l->gates[INPUT]);
+    declare_gate(l, c, "recurrent_gate", l->gates[RECURRENT]);
+    gla_declare_derived(c, "lambda", w, GLA_ACT_SOFTPLUS, -8, &radius, &l->rate);
+    gla_declare_linear(c, "o_proj", l->d, w, GLA_PART_BIAS, &l->out);
+    l->s_state = gla_declare_fixed(c, "h", w, 0, 0, 4.0 * w * (l->block + 1.0));
+    l->s_conv = gla_declare_conv_state(c, w, conv);
+    l->t_in = gla_declare_rows(c, 2 * (size_t)w);
+    l->t_gates = gla_declare_rows(c, 2 * (size_t)w);
+    l->t_decay = gla_declare_rows(c, w);
     return GLA_OK;
 }
 
-static void destroy(gla_layer *l)
-{
-    if (!l)
-        return;
-    for (uint32_t i = 0; l->gates && i < 2 * l->heads; i++)
-        l->math->linear_destroy(l->gates[i]);
-    gla_host_delete(l->host, l->gates);
-    l->math->linear_destroy(l->in);
-    l->math->linear_destroy(l->out);
-    l->math->conv_destroy(l->conv);
-    gla_host_delete(l->host, l->rate);
-    gla_host_delete(l->host, l);
-}
+/* log a = rate r ;  u = sqrt(1 - a^2) i u */
+typedef struct gating {
+    uint32_t width;
+    const uint32_t *row_offset; /* the batch's */
+    const uint64_t *position;
+} gating;
+enum { U, GATES, RATE, LOG_A };
 
-/* One map a head and gate; checkpoints store them [in, out]. */
-static gla_status bind_gates(gla_layer *l, const gla_tensor *weights)
-{
-    gla_status st = GLA_OK;
-
-    l->gates = gla_host_new(l->host, 2 * (size_t)l->heads * sizeof(*l->gates));
-    if (!l->gates)
-        return GLA_E_NOMEM;
-    for (uint32_t i = 0; i < 2 * l->heads && !st; i++) {
-        const uint32_t gate = i / l->heads, h = i % l->heads;
-        const gla_tensor block = {
-            .data = gla_weight_f32(weights, l->w_gate[gate]) + (size_t)h * l->block * l->block,
-            .dtype = GLA_DTYPE_F32,
-            .ndim = 2,
-            .dims = {l->block, l->block},
-        };
-        const gla_tensor *part = &block;
-        const float *bias = gla_weight_f32(weights, l->b_gate[gate]) + (size_t)h * l->block;
-        const gla_linear_spec spec = {(uint32_t)sizeof(spec), 1, &part, &bias, 1, 1};
-
-        st = l->math->linear_create(l->host, &spec, &l->gates[i]);
-    }
-    return st;
-}
-
-static gla_status bind(gla_layer *l, const gla_tensor *weights)
-{
-    const float *lambda = gla_weight_f32(weights, l->w_lambda);
-    gla_status st = gla_make_linear(l->host, weights, 2, l->w_in, l->b_in, &l->in);
-
-    if (!st)
-        st = gla_make_linear(l->host, weights, 1, &l->w_out, &l->b_out, &l->out);
-    if (!st)
-        st = gla_make_conv(l->host, weights, 1, &l->w_conv, &l->b_conv, GLA_ACT_NONE, &l->conv);
-    if (!st)
-        st = bind_gates(l, weights);
-    if (st)
-        return st;
-    l->rate = gla_host_new(l->host, l->width * sizeof(float));
-    if (!l->rate)
-        return GLA_E_NOMEM;
-    for (uint32_t i = 0; i < l->width; i++)
-        l->rate[i] = -8.0f * (lambda[i] > 20 ? lambda[i] : log1pf(expf(lambda[i])));
-    return GLA_OK;
-}
-
-typedef struct job {
-    const gla_layer *l;
-    const gla_batch *b;
-    float *u, *gates, *decay; /* [rows, u | y], [rows, i | r], [rows, width] */
-} job;
-
-static uint32_t is_first_token(const gla_batch *b, uint32_t row)
+static uint32_t is_first_token(const gating *g, uint32_t row)
 {
     uint32_t s = 0;
 
-    while (row >= b->row_offset[s + 1])
+    while (row >= g->row_offset[s + 1])
         s++;
-    return row == b->row_offset[s] && b->position[s] == 0;
+    return row == g->row_offset[s] && g->position[s] == 0;
 }
 
-/* decay = log a; u = sqrt(1 - a^2) i u */
-static void gate_rows(void *arg, uint32_t first, uint32_t last)
+static void gate_rows(const void *arg, float *const *at, uint32_t first, uint32_t last)
 {
-    const job *j = arg;
-    const gla_layer *l = j->l;
+    const gating *g = arg;
+    const size_t w = g->width;
 
-    for (uint32_t r = first; r < last; r++) {
-        const uint32_t start = is_first_token(j->b, r);
-        float *u = j->u + (size_t)r * 2 * l->width, *a = j->decay + (size_t)r * l->width;
-        const float *gate = j->gates + (size_t)r * 2 * l->width;
+    for (uint32_t row = first; row < last; row++) {
+        const uint32_t start = is_first_token(g, row);
+        const float *i = at[GATES] + row * 2 * w, *r = i + w;
+        float *u = at[U] + row * 2 * w, *log_a = at[LOG_A] + row * w;
 
-        for (uint32_t c = 0; c < l->width; c++) {
-            a[c] = l->rate[c] * gate[l->width + c];
-            u[c] *= gate[c] * (start ? 1.0f : sqrtf(-expm1f(2 * a[c])));
+        for (uint32_t c = 0; c < w; c++) {
+            log_a[c] = at[RATE][c] * r[c];
+            u[c] *= i[c] * (start ? 1.0f : sqrtf(-expm1f(2 * log_a[c])));
+        }
+    }
+}
+
+/* With f = sqrt(1 - a^2):  d log_a += u i df, df = -a^2 / f;  1 / f is bounded as in the authors'
+ * code. */
+static void gate_vjp(const void *arg, const float *const *saved, const float *const *out,
+                     float *const *grad, uint32_t first, uint32_t last)
+{
+    const gating *g = arg;
+    const size_t w = g->width;
+
+    for (uint32_t row = first; row < last; row++) {
+        const uint32_t start = is_first_token(g, row);
+        const float *u = saved[U] + row * 2 * w, *i = saved[GATES] + row * 2 * w, *r = i + w;
+        const float *log_a = out[LOG_A] + row * w;
+        float *gu = grad[U] + row * 2 * w, *gi = grad[GATES] + row * 2 * w, *gr = gi + w;
+
+        for (uint32_t c = 0; c < w; c++) {
+            const float f = start ? 1.0f : sqrtf(-expm1f(2 * log_a[c]));
+            const float df = start ? 0.0f : -expf(2 * log_a[c]) / fmaxf(f, 5e-4f);
+            const float ga = grad[LOG_A][row * w + c] + gu[c] * u[c] * i[c] * df;
+
+            gr[c] += ga * saved[RATE][c];
+            grad[RATE][c] += ga * r[c];
+            gi[c] += gu[c] * u[c] * f;
+            gu[c] *= i[c] * f;
         }
     }
 }
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
-    const gla_math *m = l->math;
+    const gla_math *m = b->math;
     const uint32_t n = b->n_rows, w = l->width;
     const size_t ld = 2 * (size_t)w;
-    job j = {l, b, b->scratch[l->t_in], b->scratch[l->t_gates], b->scratch[l->t_decay]};
-    float *y = j.u + w;
-    const gla_scan scan = {
-        .struct_size = sizeof(scan),
-        .state = l->s_state,
-        .width = w,
-        .log_decay = j.decay,
-        .x = j.u,
-        .ld_decay = w,
-        .ld_x = ld,
-        .ld_y = ld,
-        .y = j.u,
-    };
-    gla_status st = m->linear(b, l->in, n, b->x, l->d, j.u, ld);
+    float *u = b->scratch[l->t_in], *y = u + w; /* [rows, u | y] */
+    float *gates = b->scratch[l->t_gates];      /* [rows, i | r] */
+    float *log_a = b->scratch[l->t_decay];
+    const gating arg = {w, b->row_offset, b->position};
+    const gla_scan scan = {.struct_size = (uint32_t)sizeof(scan),
+                           .state = l->s_state,
+                           .width = w,
+                           .log_decay = log_a,
+                           .x = u,
+                           .ld_decay = w,
+                           .ld_x = ld,
+                           .ld_y = ld,
+                           .y = u};
 
-    if (!st)
-        st = m->conv1d(b, l->conv, l->s_conv, j.u, ld, j.u, ld);
-    for (uint32_t i = 0; i < 2 * l->heads && !st; i++) {
-        const uint32_t column = i % l->heads * l->block;
+    m->linear(b, l->in, n, b->x, l->d, u, ld);
+    m->conv1d(b, l->conv, l->s_conv, u, ld, u, ld);
+    for (uint32_t h = 0; h < l->heads; h++) {
+        float *in = u + h * l->block, *i = gates + h * l->block;
 
-        st =
-            m->linear(b, l->gates[i], n, j.u + column, ld, j.gates + i / l->heads * w + column, ld);
+        m->linear(b, l->gates[INPUT][h], n, in, ld, i, ld);
+        m->linear(b, l->gates[RECURRENT][h], n, in, ld, i + w, ld);
     }
-    if (!st)
-        st = m->activation(b, GLA_ACT_SIGMOID, n, 2 * w, j.gates, ld, j.gates, ld);
-    if (!st)
-        st = m->for_rows(b, n, gate_rows, &j);
-    if (!st)
-        st = m->scan(b, &scan);
-    if (!st)
-        st = m->glu(b, l->activation, n, w, y, ld, j.u, ld, j.u, ld);
-    return st ? st : m->linear(b, l->out, n, j.u, ld, b->y, l->d);
+    m->activation(b, GLA_ACT_SIGMOID, n, 2 * w, gates, ld, gates, ld);
+    GLA_ROWS(b, arg, gate_rows, gate_vjp, {u, ld, w, GLA_USE_READ_WRITE},
+             {gates, ld, 2 * w, GLA_USE_READ}, {l->rate, 0, w, GLA_USE_READ},
+             {log_a, w, w, GLA_USE_WRITE});
+    m->scan(b, &scan);
+    m->glu(b, l->activation, n, w, y, ld, u, ld, u, ld);
+    return m->linear(b, l->out, n, u, ld, b->y, l->d);
 }
 
 GLA_LAYER_DEFINE(rg_lru, "gla.rg_lru/1", 1, "Griffin's recurrent block (arXiv 2402.19427)",
-                 GLA_LAYER_MIXER);
+                 .flags = GLA_LAYER_MIXER);

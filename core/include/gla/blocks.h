@@ -289,6 +289,30 @@ static inline gla_status gla_mul_groups(const gla_batch *b, uint32_t groups, uin
     return b->math->mul(b, &factor);
 }
 
+/* y [r, g, i] += f [r, g] x [r, g, i] for i < width; f NULL: 1; a distance of 0: the same for all
+ * rows. */
+static inline gla_status gla_add_groups(const gla_batch *b, uint32_t groups, uint32_t width,
+                                        const float *x, size_t ld_x, const float *f, size_t ld_f,
+                                        float *y, size_t ld_y)
+{
+    const gla_factor factor = {
+        (uint32_t)sizeof(factor), b->n_rows, groups, width, x, f, y, ld_x, ld_f, ld_y};
+
+    return b->math->add(b, &factor);
+}
+
+/* y [r, g, i] = x [r, g, i] for i < width, groups at their own distances in x and y. */
+static inline gla_status gla_copy_groups(const gla_batch *b, uint32_t groups, uint32_t width,
+                                         const float *x, size_t ld_x, size_t stride_x, float *y,
+                                         size_t ld_y, size_t stride_y)
+{
+    const gla_copy copy = {
+        (uint32_t)sizeof(copy), b->n_rows, groups, width, x, y, ld_x, ld_y, stride_x, stride_y, 1,
+        0};
+
+    return b->math->copy(b, &copy);
+}
+
 /* fn and its vjp over the rows of a batch; arg is a struct of the layer's. */
 #define GLA_ROWS(b, arg_, fn_, vjp_, ...)                                                          \
     ((b)->math->rows((b),                                                                          \

@@ -549,14 +549,14 @@ typedef struct gla_copy {
     const float *x;
     float *y;
     size_t ld_x, ld_y;         /* between rows */
-    size_t stride_x, stride_y; /* between groups; may be 0 with one group */
+    size_t stride_x, stride_y; /* between groups; stride_x 0: the same numbers for all */
     float scale;               /* 0 = 1 */
     uint32_t reserved;
 } gla_copy;
 
 /* A factor for each group of numbers: mul() is y = f x, add() is y = y + f x, with f [r, g] for the
- * numbers [r, g, i], i < width.  groups 1: a factor a row; width 1: a factor a number; ld_f 0: the
- * same factors for all rows; f NULL: 1. */
+ * numbers [r, g, i], i < width.  groups 1: a factor a row; width 1: a factor a number; f NULL: 1.
+ * ld_f 0, ld_x 0: the same for all rows (a weight). */
 typedef struct gla_factor {
     uint32_t struct_size;
     uint32_t rows, groups, width;
