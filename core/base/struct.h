@@ -21,40 +21,44 @@ static inline void gla__take(void *ours, size_t our_size, const void *given, siz
     memcpy(ours, given, given_size < our_size ? given_size : our_size);
 }
 
-/* Bytes of a struct in the version of the ABI that introduced it; tests/abi/check_layout.c compares
- * them with the frozen headers. */
-#define GLA__FIRST(type) ((size_t)GLA__FIRST_##type)
+/* Bytes of a struct in the version of the ABI that introduced it: who fills in fewer is refused.
+ * tests/abi/check_layout.c compares them with the frozen headers. */
+#define GLA__FIRST_IN_1_0(XX)                                                                      \
+    XX(gla_tensor, 88)                                                                             \
+    XX(gla_param_desc, 56)                                                                         \
+    XX(gla_param_value, 32)                                                                        \
+    XX(gla_weight_desc, 96)                                                                        \
+    XX(gla_state_desc, 112)                                                                        \
+    XX(gla_batch, 96)                                                                              \
+    XX(gla_linear_spec, 32)                                                                        \
+    XX(gla_conv_spec, 40)                                                                          \
+    XX(gla_rope_spec, 120)                                                                         \
+    XX(gla_norm, 72)                                                                               \
+    XX(gla_recurrence, 208)                                                                        \
+    XX(gla_attention, 104)                                                                         \
+    XX(gla_selective_scan, 112)                                                                    \
+    XX(gla_scan, 64)                                                                               \
+    XX(gla_math, 200)                                                                              \
+    XX(gla_layer_desc, 88)                                                                         \
+    XX(gla_plugin_entry, 88)
+#define GLA__FIRST_IN_1_1(XX)                                                                      \
+    XX(gla_init, 32)                                                                               \
+    XX(gla_view, 120)                                                                              \
+    XX(gla_part, 48)                                                                               \
+    XX(gla_map, 40)                                                                                \
+    XX(gla_conv_map, 32)                                                                           \
+    XX(gla_expr, 168)                                                                              \
+    XX(gla_copy, 72)                                                                               \
+    XX(gla_factor, 64)                                                                             \
+    XX(gla_route, 88)                                                                              \
+    XX(gla_operand, 24)                                                                            \
+    XX(gla_rows, 56)
+
 enum {
-    /* 1.0 */
-    GLA__FIRST_gla_tensor = 88,
-    GLA__FIRST_gla_param_desc = 56,
-    GLA__FIRST_gla_param_value = 32,
-    GLA__FIRST_gla_weight_desc = 96,
-    GLA__FIRST_gla_state_desc = 112,
-    GLA__FIRST_gla_batch = 96,
-    GLA__FIRST_gla_linear_spec = 32,
-    GLA__FIRST_gla_conv_spec = 40,
-    GLA__FIRST_gla_rope_spec = 120,
-    GLA__FIRST_gla_norm = 72,
-    GLA__FIRST_gla_recurrence = 208,
-    GLA__FIRST_gla_attention = 104,
-    GLA__FIRST_gla_selective_scan = 112,
-    GLA__FIRST_gla_scan = 64,
-    GLA__FIRST_gla_math = 200,
-    GLA__FIRST_gla_layer_desc = 88,
-    GLA__FIRST_gla_plugin_entry = 88,
-    /* 1.1 */
-    GLA__FIRST_gla_init = 32,
-    GLA__FIRST_gla_view = 120,
-    GLA__FIRST_gla_part = 48,
-    GLA__FIRST_gla_map = 40,
-    GLA__FIRST_gla_conv_map = 32,
-    GLA__FIRST_gla_expr = 168,
-    GLA__FIRST_gla_copy = 72,
-    GLA__FIRST_gla_factor = 64,
-    GLA__FIRST_gla_route = 88,
-    GLA__FIRST_gla_operand = 24,
-    GLA__FIRST_gla_rows = 56
+#define GLA__FIRST_SIZE(type, size) GLA__FIRST_##type = size,
+    GLA__FIRST_IN_1_0(GLA__FIRST_SIZE) GLA__FIRST_IN_1_1(GLA__FIRST_SIZE)
+#undef GLA__FIRST_SIZE
 };
+#define GLA__FIRST(type) ((size_t)GLA__FIRST_##type)
 
 #endif

@@ -26,7 +26,12 @@ endforeach()
 # ---- abi: the rules that a compiler does not check ----
 find_program(CXX_PROGRAM NAMES c++ g++ clang++ REQUIRED)
 add_library(abi_layout OBJECT abi/check_layout.c) # static assertions only
+target_include_directories(abi_layout PRIVATE ${PROJECT_SOURCE_DIR}/core)
 target_link_libraries(abi_layout PRIVATE gla::plugin_abi gla_flags)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME abi_freeze
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/freeze.sh ${PROJECT_SOURCE_DIR} ${Python3_EXECUTABLE}
+                 ${CMAKE_C_COMPILER})
 add_executable(abi_run_plugin abi/run_plugin.c)
 target_link_libraries(abi_run_plugin PRIVATE gla gla_flags m)
 
@@ -62,7 +67,7 @@ add_test(NAME abi_grown
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/grown.sh ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER}
                  ${CMAKE_COMMAND} ${CMAKE_GENERATOR} "${GLA_SANITIZE}" ${PROJECT_BINARY_DIR}/tests/abi
                  $<TARGET_FILE:abi_run_plugin>)
-set_tests_properties(abi_tiny_v1_1 abi_host_v1_0_takes_1_0 abi_host_v1_0_refuses_1_1 abi_grown
+set_tests_properties(abi_freeze abi_tiny_v1_1 abi_host_v1_0_takes_1_0 abi_host_v1_0_refuses_1_1 abi_grown
                      PROPERTIES LABELS abi TIMEOUT 300)
 add_test(NAME abi_includes
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/includes.sh ${PROJECT_SOURCE_DIR})

@@ -2,12 +2,12 @@
  *
  * check_layout.c - the plugin ABI of version 1.0 stays as it is
  *
- * Compiled, never run: today's header must have the sizes and offsets of plugin_v1_0.h, which is a
- * copy of the header as it was released.  "moved": append to the end instead.  (Until 1.0 is
- * released: copy the header and run make_layout.py again.)
+ * Compiled, never run: today's header must have the sizes, offsets and values of the frozen one.
+ * "moved": append to the end instead (docs/abi.md).
  */
 #include <gla/plugin.h>
 
+#include "base/struct.h"
 #include "layout_v1_0.h"
 
 #define SAME(type, field, offset)                                                                  \
@@ -23,3 +23,15 @@ SIZES_V1_0(AT_LEAST)
 #define VALUE(name, value) _Static_assert((name) == (value), #name " has another value")
 
 VALUES_V1_0(VALUE)
+
+/* What the library takes for a struct's first size is what the frozen header has, and, as long as 1.1
+ * is not frozen, today's. */
+#define V1_0(type, size) enum { V1_0_##type = (size) }
+
+SIZES_V1_0(V1_0)
+
+#define FIRST_IN_1_0(type, size) _Static_assert((size) == V1_0_##type, "another size of " #type);
+#define FIRST_IN_1_1(type, size) _Static_assert((size) == sizeof(type), "another size of " #type);
+
+GLA__FIRST_IN_1_0(FIRST_IN_1_0)
+GLA__FIRST_IN_1_1(FIRST_IN_1_1)

@@ -290,7 +290,7 @@
     X(gla_scan, 64); \
     X(gla_math, 200); \
     X(gla_layer_desc, 88); \
-    X(gla_plugin_entry, 88); \
+    X(gla_plugin_entry, 88);
 
 #define VALUES_V1_0(X) \
     X(GLA_OK, 0); \

@@ -1,22 +1,43 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes layout_v1_0.h: offsets, sizes and values of the frozen header plugin_v1_0.h.
+"""make_layout.py VERSION CC DIR - freezes a version of the plugin ABI (docs/abi.md)
 
-Run once when an ABI version is released:  make_layout.py CC > layout_v1_0.h
+Writes DIR/layout_vVERSION.h: offsets, sizes and values of plugin_vVERSION.h beside this file.  Where
+that is not there yet, DIR/plugin_vVERSION.h is made first: gla/types.h and gla/plugin.h of today in one.
+
+    make_layout.py 1_1 cc tests/abi         when 1.1 is released
 """
+import pathlib
 import re
 import subprocess
 import sys
 import tempfile
-import pathlib
 
+version, cc, out = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 here = pathlib.Path(__file__).parent
-text = (here / "plugin_v1_0.h").read_text()
-code = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+header = here / f"plugin_v{version}.h"
+
+# Fields that were reserved and have got a name since.
+NAMED = {
+    ("gla_weight_desc", "reserved"): "struct_size",
+    ("gla_state_desc", "reserved"): "struct_size",
+    ("gla_layer_desc", "reserved"): "param_size",
+}
+
+if not header.exists():
+    include = here.parent.parent / "core/include/gla"
+    types = (include / "types.h").read_text()
+    plugin = (include / "plugin.h").read_text()
+    assert plugin.count("#include <gla/types.h>\n") == 1
+    header = out / f"plugin_v{version}.h"
+    header.write_text(plugin.replace("#include <gla/types.h>\n", types))
+
+code = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
+code = code.replace("\\\n", " ")
 
 fields = []
 structs = []
-for body, name in re.findall(r"typedef struct \w+ \{(.*?)\n\} (\w+);", code, flags=re.S):
+for name, body in re.findall(r"^(?:typedef )?struct (\w+) \{(.*?)\n\}", code, flags=re.S | re.M):
     structs.append(name)
     for line in re.sub(r"\([^()]*\)", "", re.sub(r"\(\*(\w+)\)\([^;]*\)", r"\1", body)).split(";"):
         for part in line.split(","):
@@ -24,13 +45,12 @@ for body, name in re.findall(r"typedef struct \w+ \{(.*?)\n\} (\w+);", code, fla
             if m:
                 fields.append((name, m.group(1)))
 
-bodies = re.findall(r"enum(?: \w+)? \{(.*?)\}", code, flags=re.S)
-names = [v for b in bodies for v in re.findall(r"^\s+(GLA_\w+)\b(?!\()", b, flags=re.M) if v != "GLA_STATUS_MAP"]
-names += re.findall(r"^#define (GLA_(?:LAYER|WEIGHT)_[A-Z0-9]+)\s+\(?[^\\]", code, flags=re.M)
-names += ["GLA_E_" + v for v in re.findall(r"XX\((\w+), -\d+", code)]
-names = [n for n in names if n not in ("GLA_LAYER_DEFINE", "GLA_LAYER_DESC")]
+names = [n for body in re.findall(r"enum(?: \w+)? \{(.*?)\}", code, flags=re.S)
+         for n in re.findall(r"^\s+(GLA_\w+)\b(?!\()", body, flags=re.M) if n != "GLA_STATUS_MAP"]
+names += re.findall(r"^#define (GLA_(?:LAYER|WEIGHT|PART|USE)_[A-Z0-9_]+)\s+\(?[^\s(]", code, flags=re.M)
+names += ["GLA_E_" + n for n in re.findall(r"XX\((\w+), -\d+", code)]
 
-program = '#include <stdio.h>\n#include "plugin_v1_0.h"\nint main(void){\n'
+program = f'#include <stdio.h>\n#include "{header.resolve()}"\nint main(void){{\n'
 for s, f in fields:
     program += f'printf("F {s} {f} %zu\\n", offsetof({s}, {f}));\n'
 for s in structs:
@@ -42,22 +62,23 @@ program += "return 0;}\n"
 with tempfile.TemporaryDirectory() as d:
     c = pathlib.Path(d) / "p.c"
     c.write_text(program)
-    subprocess.run([sys.argv[1], "-std=c11", f"-I{here}", "-o", f"{d}/p", str(c)], check=True)
-    rows = [l.split() for l in subprocess.run([f"{d}/p"], check=True, text=True,
-                                               capture_output=True).stdout.splitlines()]
+    subprocess.run([cc, "-std=c11", "-o", f"{d}/p", str(c)], check=True)
+    rows = [line.split() for line in subprocess.run([f"{d}/p"], check=True, text=True,
+                                                    capture_output=True).stdout.splitlines()]
 
 
-def table(macro, lines):
-    print(f"\n#define {macro}(X) \\")
-    print(" \\\n".join("    " + l for l in lines))
+def table(name, lines):
+    return f"\n#define {name}_V{version}(X) \\\n" + " \\\n".join("    " + line for line in lines) + "\n"
 
 
-print("""/* SPDX-License-Identifier: Apache-2.0
+(out / f"layout_v{version}.h").write_text(
+    f"""/* SPDX-License-Identifier: Apache-2.0
  *
- * layout_v1_0.h - made by make_layout.py from plugin_v1_0.h: offsets, sizes and values on 64-bit
+ * layout_v{version}.h - made by make_layout.py from plugin_v{version}.h: offsets, sizes and values on 64-bit
  * machines
  */
-/* clang-format off */""")
-table("LAYOUT_V1_0", [f"X({r[1]}, {r[2]}, {r[3]});" for r in rows if r[0] == "F"])
-table("SIZES_V1_0", [f"X({r[1]}, {r[2]});" for r in rows if r[0] == "S"])
-table("VALUES_V1_0", [f"X({r[1]}, {r[2]});" for r in rows if r[0] == "V"])
+/* clang-format off */
+"""
+    + table("LAYOUT", [f"X({r[1]}, {NAMED.get((r[1], r[2]), r[2])}, {r[3]});" for r in rows if r[0] == "F"])
+    + table("SIZES", [f"X({r[1]}, {r[2]});" for r in rows if r[0] == "S"])
+    + table("VALUES", [f"X({r[1]}, {r[2]});" for r in rows if r[0] == "V"]))
