@@ -6,8 +6,8 @@
  * page_tokens tokens of one layer:
  *
  *     keys    [kv_heads][page_tokens][k_dim]       f32, bf16 or int8
- *     values  [kv_heads][page_tokens][v_dim]       absent when v_dim is 0 (MLA: values are in the
- * key) int8 only: key scales f32 [kv_heads][page_tokens], value scales f32 [kv_heads][page_tokens]
+ *     values  [kv_heads][page_tokens][v_dim]       absent when v_dim is 0 (MLA: in the keys)
+ *     scales  [kv_heads][page_tokens] f32          int8 only: of the keys, then of the values
  *
  * each part starting at a multiple of 64 bytes.  Keys are stored with positions applied.
  */
