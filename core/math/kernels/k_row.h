@@ -83,13 +83,21 @@ static void add_each(const float *factor, const float *x, float *y, size_t n)
 static void combine(size_t k, const uint32_t *slot, const float *weight, const float *x,
                     size_t ld_x, float *y, size_t n)
 {
-    for (size_t i = 0; i < n; i += V_WIDTH) {
-        const size_t left = n - i < V_WIDTH ? n - i : V_WIDTH;
+    size_t i = 0;
+
+    for (; i + V_WIDTH <= n; i += V_WIDTH) {
         vf sum = v_zero();
 
         for (size_t j = 0; j < k; j++)
-            sum = v_add(sum, v_mul(v_set1(weight[j]), v_load_n(x + slot[j] * ld_x + i, left)));
-        v_store_n(y + i, sum, left);
+            sum = v_add(sum, v_mul(v_set1(weight[j]), v_load(x + slot[j] * ld_x + i)));
+        v_store(y + i, sum);
+    }
+    if (i < n) {
+        vf sum = v_zero();
+
+        for (size_t j = 0; j < k; j++)
+            sum = v_add(sum, v_mul(v_set1(weight[j]), v_load_n(x + slot[j] * ld_x + i, n - i)));
+        v_store_n(y + i, sum, n - i);
     }
 }
 
