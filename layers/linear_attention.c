@@ -23,20 +23,21 @@ enum { DPFP_NU = 4 };
 
 /* clang-format off */
 enum {
-    P_HEADS, P_FEATURE_MAP, P_TIE_MAPS, P_NORM_Q, P_NORM_K, P_NORMALISER, P_OUTPUT_NORM, P_EPS,
-    P_WEIGHT, P_MORE
+    P_HEADS, P_KV_HEADS, P_K_DIM, P_V_DIM, P_FEATURE_MAP, P_TIE_MAPS, P_NORM_Q, P_NORM_K,
+    P_NORMALISER, P_OUTPUT_NORM, P_NORM
 };
 /* clang-format on */
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
+    [P_KV_HEADS] = GLA_P_INT("kv_heads", 0, 0, 1024, "key and value heads; 0 = heads"),
+    [P_K_DIM] = GLA_P_INT("k_dim", 0, 0, 1 << 20, "all query channels; 0 = d_model"),
+    [P_V_DIM] = GLA_P_INT("v_dim", 0, 0, 1 << 20, "all output channels; 0 = d_model"),
     [P_FEATURE_MAP] = GLA_P_ENUM("feature_map", MAP_PRODUCT, maps, "of q and k"),
     [P_TIE_MAPS] = GLA_P_BOOL("tie_feature_maps", 0, "one learned map for q and k"),
     [P_NORM_Q] = GLA_P_BOOL("norm_q", 0, "divide q by its sum"),
     [P_NORM_K] = GLA_P_BOOL("norm_k", 0, "divide k by its sum"),
     [P_NORMALISER] = GLA_P_BOOL("normaliser", 0, "divide by the running sum of the keys"),
-    [P_OUTPUT_NORM] = GLA_P_BOOL("output_norm", 1, "rmsnorm of the output, per head"),
-    [P_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
-    [P_WEIGHT] = GLA_P_BOOL("norm_weight", 1, "whether the output norm has a weight")};
+    [P_OUTPUT_NORM] = GLA_P_BOOL("output_norm", 1, "rmsnorm of the output, per head")};
 
 /* q or k: x through a map, and phi of it. */
 typedef struct features {
@@ -82,10 +83,12 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
         {"q_proj", "feature_map_q.layer1", "feature_map_q.layer2", "feature_map_q.layer"},
         {"k_proj", "feature_map_k.layer1", "feature_map_k.layer2", "feature_map_k.layer"},
         {"k_proj", "feature_map_q.layer1", "feature_map_q.layer2", "feature_map_q.layer"}};
-    const gla_param_value *p = c->params;
-    const gla_status st = gla_heads_read(c, gla_u32(&p[P_HEADS]), p + P_MORE, 1, 1, &l->h);
+    const gla_param_value *p = c->params, *pn = p + P_NORM;
+    const gla_status st =
+        gla_heads_of(c, gla_u32(&p[P_HEADS]), gla_u32(&p[P_KV_HEADS]),
+                     gla_u32_or(&p[P_K_DIM], c->d_in), gla_u32_or(&p[P_V_DIM], c->d_in), &l->h);
     const gla_heads *h = &l->h;
-    const gla_norm norm = gla_norm_of(GLA_NORM_RMS, h->heads, h->v, gla_eps(c, &p[P_EPS]));
+    const gla_norm norm = gla_norm_of(GLA_NORM_RMS, h->heads, h->v, gla_eps(c, &pn[GLA_N_EPS]));
 
     if (st)
         return st;
@@ -99,7 +102,7 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
     declare(l, c, &l->k, h->kv_heads, names[p[P_TIE_MAPS].i ? 2 : 1]);
     gla_declare_linear(c, "v_proj", h->vc, c->d_in, 0, &l->v);
     gla_out_declare(c, &l->out, "o_proj", h->oc, 0, p[P_OUTPUT_NORM].i ? &norm : NULL,
-                    p[P_WEIGHT].i ? "norm.weight" : NULL);
+                    pn[GLA_N_WEIGHT].i ? "norm.weight" : NULL);
     l->s_state =
         gla_declare_fixed(c, "S", h->heads, l->mapped, h->v, 4.0 * h->heads * l->mapped * h->v);
     if (l->normaliser)
@@ -237,4 +240,4 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
 
 GLA_LAYER_DEFINE(linear_attention, "gla.linear_attention/1", 1,
                  "linear attention (arXiv 2006.16236)", .flags = GLA_LAYER_MIXER,
-                 .more = gla_params_heads, .n_more = GLA_H_CONV);
+                 GLA_MORE(gla_params_norm));

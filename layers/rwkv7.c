@@ -44,8 +44,8 @@ struct gla_layer {
 static void declare_low(gla_layer *l, const gla_layer_config *c, uint32_t j, uint32_t rank,
                         uint32_t width, const gla_init *bias)
 {
-    static const char *const down[] = {[W] = "w_lora.0", [V] = "v_lora.0", "a_lora.0", "g_lora.0"};
-    static const char *const up[] = {[W] = "w_lora.2", [V] = "v_lora.2", "a_lora.2", "g_lora.2"};
+    static const char *const down[] = {"", "w_lora.0", "", "v_lora.0", "a_lora.0", "g_lora.0"};
+    static const char *const up[] = {"", "w_lora.2", "", "v_lora.2", "a_lora.2", "g_lora.2"};
     const gla_init zero = gla_constant(0), small = gla_init_of(GLA_INIT_ORTHOGONAL, 0.1, 0, 0);
     const uint32_t flags = GLA_PART_SENSITIVE | (bias ? GLA_PART_BIAS : 0);
 
@@ -155,9 +155,9 @@ static void project(const gla_layer *l, const gla_batch *b, float *const *x)
 {
     const gla_math *m = b->math;
     const uint32_t n = b->n_rows, d = l->d, vc = l->h.vc;
+    const float *x_v = b->scratch[l->t_mixed];
     float *first = b->shared[l->shared_v], *share = b->scratch[l->t_o];
     const gla_copy give = {sizeof(give), n, 1, vc, x[V], first, vc, vc, 0, 0, 1, 0};
-    const float *x_v;
 
     m->shift(b, l->s_shift, d, b->x, d, b->scratch[l->t_before], d);
     m->linear(b, l->map[R], n, mixed(l, b, R), d, x[R], d);
@@ -168,8 +168,7 @@ static void project(const gla_layer *l, const gla_batch *b, float *const *x)
     low_rank(l, b, A, GLA_ACT_NONE, mixed(l, b, A), x[A], d);
     m->activation(b, GLA_ACT_SIGMOID, n, d, x[A], d, x[A], d);
     low_rank(l, b, G, GLA_ACT_SIGMOID, mixed(l, b, G), x[G], vc);
-    x_v = mixed(l, b, V);
-    m->linear(b, l->map[V], n, x_v, d, x[V], vc);
+    m->linear(b, l->map[V], n, mixed(l, b, V), d, x[V], vc);
     if (l->first) {
         m->copy(b, &give);
     } else {
@@ -236,7 +235,6 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     m->mix(b, n, d, x[K], d, ka, d, l->k_a, 0, x[K], d);    /* k = k + k_a (k a - k) */
     m->glu(b, GLA_ACT_NONE, n, d, kk, d, x[A], d, x[A], d); /* a = a kk */
     m->scale(b, -1, n, d, kk, d);
-
     r.decay = GLA_DECAY_CHANNEL;
     r.write = GLA_WRITE_DPLR;
     r.scale = 1;
