@@ -169,24 +169,29 @@ Test(model, limits_are_kept)
 /* rwkv7 mixes its values with those of the first block: by default of block 0. */
 Test(model, rwkv7_needs_a_block_that_gives_its_value)
 {
-    static const char *const layers[] = {"[attn, rwkv]", "[rwkv, attn, rwkv]", "[attn, give, rwkv]",
-                                         "[attn, rwkv, give]"};
+    static const char give[] = "  give: {mixer: {type: rwkv7, heads: 2, first: true}}\n";
+    static const struct {
+        const char *more, *layers;
+        int given;
+    } cases[] = {{"", "[attn, rwkv]", 0},
+                 {"", "[rwkv, attn, rwkv]", 1},
+                 {give, "[attn, give, rwkv]", 1},
+                 {give, "[attn, rwkv, give]", 0}};
 
-    for (int i = 0; i < 4; i++) {
-        char text_of[512];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char hybrid[512];
         gla_arch *arch;
         gla_model *m;
         gla_diag diag;
-        const int n = snprintf(text_of, sizeof(text_of),
+        const int n = snprintf(hybrid, sizeof(hybrid),
                                "gla: 1\nname: h\nvocab_size: 64\nd_model: 32\nblocks:\n"
                                "  attn: {mixer: {type: attention, heads: 4}}\n"
-                               "  rwkv: {mixer: {type: rwkv7, heads: 2}}\n"
-                               "  give: {mixer: {type: rwkv7, heads: 2, first: true}}\n"
-                               "layers: %s\n",
-                               layers[i]);
+                               "  rwkv: {mixer: {type: rwkv7, heads: 2}}\n%slayers: %s\n",
+                               cases[i].more, cases[i].layers);
 
-        cr_assert_eq(gla_arch_parse(text_of, (size_t)n, "h.yaml", &arch, &diag), GLA_OK);
-        if (i == 1 || i == 2) {
+        cr_assert_eq(gla_arch_parse(hybrid, (size_t)n, "h.yaml", &arch, &diag), GLA_OK, "%s",
+                     diag.message);
+        if (cases[i].given) {
             cr_expect_eq(gla_model_random(arch, NULL, &m, &diag), GLA_OK, "%s", diag.message);
         } else {
             cr_expect_eq(gla_model_random(arch, NULL, &m, &diag), GLA_E_SCHEMA);
