@@ -2,8 +2,8 @@
  *
  * host.h - the gla_host that layers see
  *
- * One for the whole process, without state of its own.  What a layer explains is kept per thread
- * until the host turns it into a diagnosis:
+ * One for each registry, without state but for where its log goes.  What a layer explains is kept
+ * per thread until the host turns it into a diagnosis:
  *
  *     gla__host_listen();
  *     st = desc->create(gla__host(), &cfg, &layer);
@@ -20,7 +20,14 @@
 #include <gla/plugin.h>
 #include <gla/status.h>
 
+#include "base/diag.h"
+
+/* The one that gla__host_use() has said on this thread, else one that says things to all. */
 const gla_host *gla__host(void);
+/* A host whose log() says things to *logger, which stays where it is. */
+gla_host gla__host_of(const gla__logger *logger);
+/* gla__host() of this thread from now on; NULL: the one for all.  Returns what it was before. */
+const gla_host *gla__host_use(const gla_host *host);
 
 /* What a layer's explain() does, for checks of the host. */
 __attribute__((format(printf, 1, 2))) void gla__host_explain(const char *format, ...);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/feed.h"
+
 enum { TOKENS = 70, VOCABULARY = 64 };
 
 static const char before[] =
@@ -50,14 +52,14 @@ int main(int argc, char **argv)
     gla_arch *arch;
     gla_model *m;
     gla_session *a, *b, *c;
-    gla_model_options options = {.seed = 1};
+    gla_model_options options = {GLA_SIZED(gla_model_options), .seed = 1};
 
     if (argc != 3)
         return 2;
     snprintf(arch_text, sizeof(arch_text), "%s%s%s", before, argv[2], after);
     for (int i = 0; i < TOKENS; i++)
         tokens[i] = (i * 7 + i * i) % VOCABULARY;
-    check(gla_registry_create(&r, &diag), "registry");
+    check(gla_registry_create(NULL, &r, &diag), "registry");
     check(gla_registry_load(r, argv[1], &diag), "load");
     options.registry = r;
     check(gla_arch_parse(arch_text, strlen(arch_text), "text", &arch, &diag), "arch");
@@ -65,13 +67,13 @@ int main(int argc, char **argv)
     gla_registry_free(r); /* the model keeps it */
 
     check(gla_session_create(m, NULL, &a, &diag), "session");
-    check(gla_session_feed(a, tokens, TOKENS, whole, &diag), "feed");
+    check(feed_logits(a, tokens, TOKENS, whole, &diag), "feed");
     check(gla_session_create(m, NULL, &b, &diag), "session");
     for (int i = 0; i < TOKENS - 1; i++)
-        check(gla_session_feed(b, &tokens[i], 1, steps, &diag), "feed");
+        check(feed_logits(b, &tokens[i], 1, steps, &diag), "feed");
     check(gla_session_fork(b, &c, &diag), "fork");
-    check(gla_session_feed(b, &tokens[TOKENS - 1], 1, steps, &diag), "feed");
-    check(gla_session_feed(c, &tokens[TOKENS - 1], 1, forked, &diag), "feed");
+    check(feed_logits(b, &tokens[TOKENS - 1], 1, steps, &diag), "feed");
+    check(feed_logits(c, &tokens[TOKENS - 1], 1, forked, &diag), "feed");
     same(whole, steps, "prefill and decode");
     same(steps, forked, "session and fork");
 
