@@ -179,7 +179,8 @@ static uint32_t default_kv(const gla_description *d)
 static gla_status open_model(bench *b, gla_diag *diag)
 {
     const uint32_t kv = args.kv ? gla_dtype_parse(args.kv) : 0;
-    gla_model_options o = {.max_batch_rows = BATCH_ROWS,
+    gla_model_options o = {GLA_SIZED(gla_model_options),
+                           .max_batch_rows = BATCH_ROWS,
                            .max_sequences = MAX_BATCH,
                            .kv_dtype = kv,
                            .weights_dtype = args.weights ? gla_dtype_parse(args.weights) : 0,
@@ -203,7 +204,7 @@ static gla_status open_model(bench *b, gla_diag *diag)
     b->random = args.arch != NULL;
     b->name = gla_model_arch(b->model)->name ? gla_model_arch(b->model)->name : "model";
     b->kv_dtype = kv ? kv : default_kv(gla_model_description(b->model));
-    b->session.kv_dtype = b->kv_dtype;
+    b->session = (gla_session_options){GLA_SIZED(gla_session_options), .kv_dtype = b->kv_dtype};
     return GLA_OK;
 }
 
@@ -235,7 +236,7 @@ static gla_status first_token(bench *b, gla_diag *diag)
     gla_status st = gla_session_create(b->model, &b->session, &s, diag);
 
     if (!st)
-        st = gla_session_feed(s, b->tokens, 1, b->logits, diag);
+        st = gla_session_feed(s, b->tokens, 1, GLA_FEED_LOGITS, diag);
     b->first_token_seconds = b->load_seconds + cli_now() - start;
     gla_session_free(s);
     return st;
@@ -246,7 +247,7 @@ static void note_memory(bench *b)
 {
     struct rusage r;
 
-    gla_model_memory(b->model, &b->held);
+    gla_model_memory(b->model, &b->held, sizeof(b->held));
     b->peak_bytes = getrusage(RUSAGE_SELF, &r) ? 0 : (uint64_t)r.ru_maxrss * 1024;
 }
 

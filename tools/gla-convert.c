@@ -168,7 +168,9 @@ static int check_usage(void)
 
 int main(int argc, char **argv)
 {
-    gla_convert_options o = {.progress = cli_progress, .note = cli_note_fn};
+    gla_limits limits = {GLA_SIZED(gla_limits)};
+    gla_convert_options o = {GLA_SIZED(gla_convert_options), .progress = cli_progress,
+                             .note = cli_note_fn};
     gla_convert_report report;
     gla_diag diag;
     const char *source;
@@ -186,13 +188,14 @@ int main(int argc, char **argv)
     o.quantise_head = args.head;
     o.keep = args.keep.items;
     o.n_keep = args.keep.n;
-    o.limits.max_bytes = args.max_bytes;
+    limits.max_bytes = args.max_bytes;
+    o.limits = &limits;
     if (cli_registry(&o.registry, &diag))
         return cli_fail(&diag);
     if (args.arch_only)
         status = write_arch(source, &o, &diag);
-    else if (args.to ? gla_convert_back(source, args.output, &o, &report, &diag)
-                     : gla_convert(source, args.output, &o, &report, &diag))
+    else if (args.to ? gla_convert_back(source, args.output, &o, &report, sizeof(report), &diag)
+                     : gla_convert(source, args.output, &o, &report, sizeof(report), &diag))
         status = cli_fail(&diag);
     else {
         print_report(&report);

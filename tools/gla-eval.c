@@ -100,10 +100,11 @@ static gla_status window_nll(gla_session *s, const int32_t *ids, size_t n, nll_s
     gla_session_reset(s);
     for (size_t i = 0; i < n && !st; i += step) {
         const size_t m = n - i < step ? n - i : step;
-        const gla_feed_item item = {s, ids + i, m, logits, m};
+        const gla_feed_item item = {
+            .session = s, .tokens = ids + i, .n_tokens = m, .logits = logits, .n_logits = m};
 
         st = cli_interrupted() ? cli_diag(diag, GLA_E_CANCELLED, "", "interrupted")
-                               : gla_feed(&item, 1, NULL, NULL, diag);
+                               : gla_feed(&item, 1, sizeof(item), NULL, NULL, diag);
         for (size_t k = 0; k < m && !st; k++)
             out->sum += gla_nll(logits + k * vocab, vocab, ids[i + k + 1]);
     }
@@ -272,9 +273,13 @@ static gla_status compare_fed(gla_model *model, const golden *g, size_t feed, fl
 
     for (size_t i = 0; i < g->n && !st; i += feed) {
         const size_t m = g->n - i < feed ? g->n - i : feed;
-        const gla_feed_item item = {s, g->ids + i, m, logits + i * g->vocab, m};
+        const gla_feed_item item = {.session = s,
+                                    .tokens = g->ids + i,
+                                    .n_tokens = m,
+                                    .logits = logits + i * g->vocab,
+                                    .n_logits = m};
 
-        st = gla_feed(&item, 1, NULL, NULL, diag);
+        st = gla_feed(&item, 1, sizeof(item), NULL, NULL, diag);
     }
     gla_session_free(s);
     memset(out, 0, sizeof(*out));

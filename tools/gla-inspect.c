@@ -266,7 +266,7 @@ static void print_contexts(const gla_description *d, uint32_t kv)
         char a[32], b[32], f[32];
         gla_memory m;
 
-        gla_description_session(d, contexts[i], kv, 0, &m);
+        gla_description_session(d, contexts[i], kv, 0, &m, sizeof(m));
         printf("  %-12llu %-12s %-12s %s\n", (unsigned long long)contexts[i],
                cli_format_bytes(a, m.kv), cli_format_bytes(b, m.kv + m.state + m.history),
                cli_format_count(f, gla_description_flops(d, contexts[i])));
@@ -364,7 +364,7 @@ static json_t *json_contexts(const gla_description *d, uint32_t kv)
     for (uint32_t i = 0; i < n_contexts; i++) {
         gla_memory m;
 
-        gla_description_session(d, contexts[i], kv, 0, &m);
+        gla_description_session(d, contexts[i], kv, 0, &m, sizeof(m));
         json_array_append_new(
             list,
             json_pack("{s:o, s:o, s:o, s:o, s:o}", "tokens", cli_json_count(contexts[i]),

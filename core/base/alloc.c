@@ -20,13 +20,17 @@ static void default_free(void *ctx, void *p)
     free(p);
 }
 
-static gla_allocator hook = {default_alloc, default_free, NULL};
+static struct {
+    gla_alloc_fn *alloc;
+    gla_free_fn *free;
+    void *ctx;
+} hook = {default_alloc, default_free, NULL};
 
-void gla_set_allocator(const gla_allocator *allocator)
+void gla_set_allocator(gla_alloc_fn *alloc, gla_free_fn *release, void *ctx)
 {
-    const gla_allocator standard = {default_alloc, default_free, NULL};
-
-    hook = allocator ? *allocator : standard;
+    hook.alloc = alloc ? alloc : default_alloc;
+    hook.free = alloc ? release : default_free;
+    hook.ctx = ctx;
 }
 
 void *gla__alloc(size_t bytes)
@@ -115,4 +119,14 @@ int gla__grow(void **array, size_t *capacity, size_t n, size_t size)
     *array = p;
     *capacity = wanted;
     return 0;
+}
+
+void gla_text_free(char *text)
+{
+    gla__free(text);
+}
+
+void gla_ids_free(int32_t *ids)
+{
+    gla__free(ids);
 }

@@ -259,27 +259,24 @@ const char *gla__nearest(const char *word, const char *const *candidates, size_t
     return best;
 }
 
-static gla_log_fn *log_hook;
-static void *log_ctx;
-static int32_t log_level;
+static gla__logger process_log;
 
 void gla_set_log(gla_log_fn *fn, void *ctx, int32_t min_level)
 {
-    log_hook = fn;
-    log_ctx = ctx;
-    log_level = min_level;
+    process_log = (gla__logger){fn, ctx, min_level};
 }
 
-void gla__log(int32_t level, const char *format, ...)
+void gla__log_to(const gla__logger *logger, int32_t level, const char *format, ...)
 {
+    const gla__logger *to = logger && logger->fn ? logger : &process_log;
     char text[512];
     va_list args;
 
-    if (!log_hook || level < log_level)
+    if (!to->fn || level < to->level)
         return;
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     gla_text_clean(text);
-    log_hook(log_ctx, level, text);
+    to->fn(to->ctx, level, text);
 }

@@ -43,7 +43,15 @@ __attribute__((format(printf, 2, 3))) void gla__hint(gla_diag *diag, const char 
  * "did you mean". */
 const char *gla__nearest(const char *word, const char *const *candidates, size_t n);
 
+/* Where something is said. */
+typedef struct gla__logger {
+    gla_log_fn *fn; /* NULL: through the hook of gla_set_log() */
+    void *ctx;
+    int32_t level; /* the least that is said */
+} gla__logger;
+__attribute__((format(printf, 3, 4))) void gla__log_to(const gla__logger *logger, int32_t level,
+                                                       const char *format, ...);
 /* Says something through the hook of gla_set_log(). */
-__attribute__((format(printf, 2, 3))) void gla__log(int32_t level, const char *format, ...);
+#define gla__log(level, ...) gla__log_to(NULL, level, __VA_ARGS__)
 
 #endif

@@ -51,6 +51,7 @@ static struct {
           .begun = PTHREAD_COND_INITIALIZER,
           .left = PTHREAD_COND_INITIALIZER};
 
+static _Thread_local uint32_t used_here; /* threads that runs of this one use; 0: all */
 static _Thread_local uint32_t worker_index;
 static _Thread_local bool inside;
 
@@ -87,9 +88,20 @@ void gla_set_threads(uint32_t n)
     omp_set_num_threads((int)used); /* for oneDNN outside of runs */
 }
 
+uint32_t gla__parallel_use(uint32_t n)
+{
+    const uint32_t before = used_here;
+
+    if (n == before)
+        return before;
+    used_here = n > MOST_THREADS ? MOST_THREADS : n;
+    omp_set_num_threads((int)gla__parallel_width()); /* for oneDNN outside of runs */
+    return before;
+}
+
 uint32_t gla__parallel_width(void)
 {
-    return inside ? 1 : gla_threads();
+    return inside ? 1 : used_here ? used_here : gla_threads();
 }
 
 uint32_t gla__parallel_index(void)

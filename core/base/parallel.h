@@ -14,6 +14,9 @@
  * Different threads of the application may call at the same time: one has the pool, the others
  * compute alone meanwhile. */
 void gla__parallel_for(uint32_t n, void (*fn)(void *arg, uint32_t i), void *arg);
+/* The runs that this thread begins from now on use n threads at most; 0: gla_threads().  Returns
+ * what it was before. */
+uint32_t gla__parallel_use(uint32_t n);
 /* Threads that gla__parallel_for uses at most. */
 uint32_t gla__parallel_width(void);
 /* The number of the calling worker inside a run, 0 outside: below gla__parallel_width(). */

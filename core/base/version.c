@@ -8,3 +8,8 @@ const char *gla_version(void)
 {
     return TEXT(GLA_VERSION_MAJOR) "." TEXT(GLA_VERSION_MINOR) "." TEXT(GLA_VERSION_PATCH);
 }
+
+uint32_t gla_version_number(void)
+{
+    return GLA_VERSION_NUMBER;
+}

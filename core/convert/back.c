@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "base/sized.h"
 #include "base/tensor.h"
 #include "convert/conversion.h"
 #include "formats/text/yaml.h"
@@ -41,6 +42,7 @@ typedef struct held {
 typedef struct back {
     const char *src, *dst;
     gla_convert_options options;
+    gla_limits limits; /* options.limits */
     gla_diag *diag;
     gla_weights *weights;
     origin *origins;
@@ -237,8 +239,8 @@ static gla_status write_file(back *b, uint32_t i, bool only_count)
     name = gla__glaw_file(b->weights, i, &header, &size);
     if (!name[0] || strchr(name, '/') || name[0] == '.')
         return gla__fail(b->diag, GLA_E_CORRUPT, "'%s' is no name of a file", name);
-    st = gla__safetensors_parse_header(header, size, UINT64_MAX, &b->options.limits, &entries, &n,
-                                       &bytes, b->diag);
+    st = gla__safetensors_parse_header(header, size, UINT64_MAX, &b->limits, &entries, &n, &bytes,
+                                       b->diag);
     if (st) {
         gla__at(b->diag, name);
         return st;
@@ -282,7 +284,7 @@ static gla_status stage_small_files(back *b, gla__staged *staged)
 
 static gla_status open_source(back *b)
 {
-    gla_status st = gla_weights_open(b->src, &b->options.limits, &b->weights, b->diag);
+    gla_status st = gla_weights_open(b->src, &b->limits, &b->weights, b->diag);
 
     if (st)
         return st;
@@ -328,16 +330,18 @@ static void deinit(back *b)
 }
 
 gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_options *options,
-                            gla_convert_report *report, gla_diag *diag)
+                            gla_convert_report *report, size_t report_size, gla_diag *diag)
 {
-    back b = {.src = src, .options = gla__convert_options(options), .diag = diag};
+    back b = {.src = src, .diag = diag};
     const double start = gla__clock_seconds();
     gla__output out = {0};
     size_t n_config;
-    gla_status st;
+    gla_status st = gla__convert_options(options, &b.options, &b.limits, diag);
 
     if (report)
-        memset(report, 0, sizeof(*report));
+        memset(report, 0, report_size);
+    if (st)
+        return st;
     st = open_source(&b);
     if (!st)
         st = gla__output_open(&out, src, dst,
@@ -354,11 +358,11 @@ gla_status gla_convert_back(const char *src, const char *dst, const gla_convert_
                           "published ones byte for byte",
                           b.n_changed);
     if (!st && report) {
-        *report = b.report;
-        report->raw_bytes = report->stored_bytes = b.total;
-        report->seconds = gla__clock_seconds() - start;
-        strncat(report->family, gla__glaw_family(b.weights) ? gla__glaw_family(b.weights) : "",
-                sizeof(report->family) - 1);
+        b.report.raw_bytes = b.report.stored_bytes = b.total;
+        b.report.seconds = gla__clock_seconds() - start;
+        strncat(b.report.family, gla__glaw_family(b.weights) ? gla__glaw_family(b.weights) : "",
+                sizeof(b.report.family) - 1);
+        gla__write_struct(report, report_size, &b.report, sizeof(b.report));
     }
     deinit(&b);
     return st;

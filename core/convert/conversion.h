@@ -49,6 +49,7 @@ typedef struct gla__conversion {
     const char *src, *dst;
     char *folder; /* of a source that is a file; NULL: src is the folder */
     gla_convert_options options;
+    gla_limits limits; /* options.limits */
     gla_diag *diag;
     gla_registry *registry;
     gla_weights *weights;
@@ -64,8 +65,9 @@ typedef struct gla__conversion {
     gla_convert_report report;
 } gla__conversion;
 
-/* Options with their defaults; limits as converting needs them. */
-gla_convert_options gla__convert_options(const gla_convert_options *options);
+/* The caller's options with their defaults; *limits, as converting needs them, becomes theirs. */
+gla_status gla__convert_options(const gla_convert_options *given, gla_convert_options *o,
+                                gla_limits *limits, gla_diag *diag);
 __attribute__((format(printf, 2, 3))) void gla__convert_note(const gla_convert_options *o,
                                                              const char *format, ...);
 /* GLA_E_CANCELLED when the caller says so. */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/diag.h"
+#include "base/sized.h"
 #include "convert/conversion.h"
 
 /* One remark for each reason why a tensor kept more precision than asked for. */
@@ -32,7 +33,7 @@ static void report_kept(const gla__conversion *c)
     }
 }
 
-static void fill_report(gla__conversion *c, double start, gla_convert_report *report)
+static void fill_report(gla__conversion *c, double start)
 {
     c->report.n_tensors = (uint32_t)c->n_items;
     for (uint32_t i = 0; i < gla_weights_count(c->weights); i++)
@@ -40,21 +41,20 @@ static void fill_report(gla__conversion *c, double start, gla_convert_report *re
     c->report.seconds = gla__clock_seconds() - start;
     if (c->arch->family)
         snprintf(c->report.family, sizeof(c->report.family), "%s", c->arch->family);
-    if (report)
-        *report = c->report;
 }
 
 gla_status gla_convert(const char *src, const char *dst, const gla_convert_options *options,
-                       gla_convert_report *report, gla_diag *diag)
+                       gla_convert_report *report, size_t report_size, gla_diag *diag)
 {
-    gla__conversion c = {.src = src, .options = gla__convert_options(options)};
+    gla__conversion c = {.src = src, .diag = diag};
     const double start = gla__clock_seconds();
     gla__output out = {0};
-    gla_status st;
+    gla_status st = gla__convert_options(options, &c.options, &c.limits, diag);
 
-    c.diag = diag;
     if (report)
-        memset(report, 0, sizeof(*report));
+        memset(report, 0, report_size);
+    if (st)
+        return st;
     st = gla__convert_open(&c);
     if (!st)
         st = gla__convert_plan(&c);
@@ -67,7 +67,9 @@ gla_status gla_convert(const char *src, const char *dst, const gla_convert_optio
     st = gla__output_close(&out, st, diag);
     if (!st) {
         report_kept(&c);
-        fill_report(&c, start, report);
+        fill_report(&c, start);
+        if (report)
+            gla__write_struct(report, report_size, &c.report, sizeof(c.report));
     }
     gla__convert_deinit(&c);
     return st;

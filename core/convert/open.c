@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "base/sized.h"
 #include "convert/conversion.h"
 #include "formats/import/gguf_config.h"
 #include "formats/import/gguf_tokenizer.h"
@@ -16,21 +17,22 @@
 
 #define MAX_CONFIG (16u << 20)
 
-gla_convert_options gla__convert_options(const gla_convert_options *options)
+gla_status gla__convert_options(const gla_convert_options *given, gla_convert_options *o,
+                                gla_limits *limits, gla_diag *diag)
 {
-    gla_convert_options o;
+    gla_status st = gla__read_struct(gla_convert_options, ctx, o, given, diag);
 
-    memset(&o, 0, sizeof(o));
-    if (options)
-        o = *options;
+    if (!st)
+        st = gla__read_struct(gla_limits, reserved, limits, o->limits, diag);
+    o->limits = limits;
     /* a conversion holds one part of a tensor in memory: size is no danger */
-    if (!o.limits.max_bytes)
-        o.limits.max_bytes = UINT64_MAX;
-    if (!o.limits.max_tensors)
-        o.limits.max_tensors = 1u << 20; /* experts */
-    if (!o.limits.max_index_bytes)
-        o.limits.max_index_bytes = 100u << 20;
-    return o;
+    if (!limits->max_bytes)
+        limits->max_bytes = UINT64_MAX;
+    if (!limits->max_tensors)
+        limits->max_tensors = 1u << 20; /* experts */
+    if (!limits->max_index_bytes)
+        limits->max_index_bytes = 100u << 20;
+    return st;
 }
 
 void gla__convert_note(const gla_convert_options *o, const char *format, ...)
@@ -128,7 +130,7 @@ static gla_status get_registry(gla_registry *given, gla_registry **out, gla_diag
     *out = NULL;
     if (given)
         return GLA_OK;
-    st = gla_registry_create(out, diag);
+    st = gla_registry_create(NULL, out, diag);
     return st ? st : gla_registry_load_path(*out, diag);
 }
 
@@ -152,7 +154,7 @@ static gla_status open_published(gla__conversion *c)
         return gla__fail_nomem(c->diag, "a path");
     st = gla__convert_read_config(c->src, &c->config, &c->config_size, c->diag);
     if (!st)
-        st = gla_weights_open(c->src, &c->options.limits, &c->weights, c->diag);
+        st = gla_weights_open(c->src, &c->limits, &c->weights, c->diag);
     if (!st)
         st = gla__import_open(c->config, c->config_size, path, c->weights, &c->import, c->diag);
     gla__free(path);
@@ -215,7 +217,7 @@ static gla_status inner_chat(gla__conversion *c)
 /* The metadata takes the place of config.json. */
 static gla_status import_gguf(gla__conversion *c)
 {
-    gla_status st = gla_weights_open(c->src, &c->options.limits, &c->weights, c->diag);
+    gla_status st = gla_weights_open(c->src, &c->limits, &c->weights, c->diag);
 
     if (st)
         return st;
@@ -255,7 +257,7 @@ static gla_status open_model_folder(gla__conversion *c)
 {
     gla_status st = gla_arch_read(c->src, &c->arch, c->diag);
 
-    return st ? st : gla_weights_open(c->src, &c->options.limits, &c->weights, c->diag);
+    return st ? st : gla_weights_open(c->src, &c->limits, &c->weights, c->diag);
 }
 
 static gla_status refuse_source(const char *src, gla_diag *diag)
@@ -324,10 +326,12 @@ void gla__convert_deinit(gla__conversion *c)
 gla_status gla_convert_config(const char *path, gla_arch **out, const gla_convert_options *options,
                               gla_diag *diag)
 {
-    gla__conversion c = {.src = path, .options = gla__convert_options(options), .diag = diag};
-    gla_status st;
+    gla__conversion c = {.src = path, .diag = diag};
+    gla_status st = gla__convert_options(options, &c.options, &c.limits, diag);
 
     *out = NULL;
+    if (st)
+        return st;
     if (is_gguf_file(path)) {
         st = import_gguf(&c);
     } else {

@@ -292,7 +292,7 @@ static gla_status copy_index(stream *s)
     if (!path)
         return gla__fail_nomem(s->c->diag, "a path");
     if (gla__safetensors_n_files(s->c->weights) > 1 && gla__exists(path)) {
-        st = gla__read_all(path, s->c->options.limits.max_index_bytes, &text, &n, s->c->diag);
+        st = gla__read_all(path, s->c->limits.max_index_bytes, &text, &n, s->c->diag);
         if (!st) {
             st = gla__glaw_set_metadata(s->writer, INDEX_FILE, text, s->c->diag);
             gla__free(text);

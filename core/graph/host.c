@@ -17,8 +17,7 @@ static _Thread_local gla__bind_scope *scope;
 
 static void host_log(const gla_host *h, int32_t level, const char *msg)
 {
-    (void)h;
-    gla__log(level, "%s", msg ? msg : "");
+    gla__log_to(h->ctx, level, "%s", msg ? msg : "");
 }
 
 static void host_explain(const gla_host *h, const char *msg)
@@ -145,17 +144,34 @@ static const void *host_extension(const gla_host *h, const char *id)
     return NULL;
 }
 
+static const gla_host for_all = {
+    .struct_size = (uint32_t)sizeof(for_all),
+    .abi_major = GLA_ABI_MAJOR,
+    .abi_minor = GLA_ABI_MINOR,
+    .name = "gla",
+    .version = VERSION(GLA_VERSION_MAJOR, GLA_VERSION_MINOR, GLA_VERSION_PATCH),
+    .log = host_log,
+    .explain = host_explain,
+    .get_extension = host_extension};
+static _Thread_local const gla_host *used_here;
+
 const gla_host *gla__host(void)
 {
-    static const gla_host host = {
-        .struct_size = (uint32_t)sizeof(host),
-        .abi_major = GLA_ABI_MAJOR,
-        .abi_minor = GLA_ABI_MINOR,
-        .name = "gla",
-        .version = VERSION(GLA_VERSION_MAJOR, GLA_VERSION_MINOR, GLA_VERSION_PATCH),
-        .log = host_log,
-        .explain = host_explain,
-        .get_extension = host_extension};
+    return used_here ? used_here : &for_all;
+}
 
-    return &host;
+gla_host gla__host_of(const gla__logger *logger)
+{
+    gla_host host = for_all;
+
+    host.ctx = (void *)(uintptr_t)logger;
+    return host;
+}
+
+const gla_host *gla__host_use(const gla_host *host)
+{
+    const gla_host *before = used_here;
+
+    used_here = host;
+    return before;
 }

@@ -38,3 +38,8 @@ const char *gla_build_info(void)
     pthread_once(&once, describe);
     return text;
 }
+
+uint32_t gla_abi_version(void)
+{
+    return GLA_ABI_MAJOR * 10000 + GLA_ABI_MINOR * 100;
+}

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/diag.h"
+#include "base/sized.h"
 #include "base/tensor.h"
 #include "runtime/model_parts.h"
 #include "runtime/program.h"
@@ -183,6 +184,16 @@ gla_status gla_describe(const gla_arch *arch, gla_registry *r, gla_description *
 
 /* ---- questions ---- */
 
+const gla_layer_info *gla_description_layer(const gla_description *d, uint32_t i)
+{
+    return i < d->n_layers ? &d->layers[i] : NULL;
+}
+
+const gla_weight_info *gla_description_weight(const gla_description *d, uint32_t i)
+{
+    return i < d->n_weights ? &d->weights[i] : NULL;
+}
+
 /* Far beyond any memory; more would only overflow. */
 static uint64_t clamp_context(uint64_t context)
 {
@@ -209,19 +220,21 @@ uint64_t gla_description_kv_bytes(const gla_description *d, uint64_t context, ui
 }
 
 void gla_description_session(const gla_description *d, uint64_t context, uint32_t kv_dtype,
-                             uint32_t max_batch_rows, gla_memory *out)
+                             uint32_t max_batch_rows, gla_memory *out, size_t size)
 {
     const description *all = inside(d);
     const uint32_t rows = max_batch_rows ? max_batch_rows : GLA__DEFAULT_BATCH_ROWS;
 
-    *out = (gla_memory){.kv = gla_description_kv_bytes(d, context, kv_dtype),
-                        .state = all->state_block};
+    gla_memory memory = {.kv = gla_description_kv_bytes(d, context, kv_dtype),
+                         .state = all->state_block};
+
     context = clamp_context(context);
-    if (!context)
-        return;
-    out->history = sizeof(int32_t) * gla__room(context) + sizeof(float) * (uint64_t)all->vocab;
-    for (uint32_t i = 0; i < all->n_caches; i++)
-        out->history += sizeof(uint8_t *) * gla__kv_room(context, all->caches[i].window, rows);
+    if (context)
+        memory.history =
+            sizeof(int32_t) * gla__room(context) + sizeof(float) * (uint64_t)all->vocab;
+    for (uint32_t i = 0; context && i < all->n_caches; i++)
+        memory.history += sizeof(uint8_t *) * gla__kv_room(context, all->caches[i].window, rows);
+    gla__write_struct(out, size, &memory, sizeof(memory));
 }
 
 double gla_description_flops(const gla_description *d, uint64_t context)

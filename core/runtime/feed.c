@@ -11,11 +11,13 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "base/parallel.h"
+#include "base/sized.h"
 #include "runtime/sessions.h"
 
 typedef struct feed {
     gla_model *model;
-    const gla_feed_item *items;
+    gla_feed_item *items; /* the caller's, in structs of ours */
     size_t n_items;
     size_t *done;    /* [n_items] tokens of the item that have run */
     size_t first;    /* items before it are finished */
@@ -34,6 +36,19 @@ typedef struct feed {
     float **logits;       /* [max_rows] */
 } feed;
 
+/* Of the last tokens: those that go to the caller's buffer, and those that are computed. */
+static size_t rows_given(const gla_feed_item *item)
+{
+    return item->logits ? item->n_logits : 0;
+}
+
+static size_t rows_wanted(const gla_feed_item *item)
+{
+    const bool last = item->flags & GLA_FEED_LOGITS && item->n_tokens;
+
+    return rows_given(item) ? item->n_logits : last;
+}
+
 static gla_status check_item(const gla_model *m, const gla_feed_item *item, gla_diag *diag)
 {
     const uint32_t vocab = gla_model_vocab_size(m);
@@ -42,9 +57,8 @@ static gla_status check_item(const gla_model *m, const gla_feed_item *item, gla_
         return gla__fail(diag, GLA_E_INVALID, "session or tokens missing");
     if (item->session->model != m)
         return gla__fail(diag, GLA_E_INVALID, "its session belongs to another model");
-    if (item->session->feeding)
-        return gla__fail(diag, GLA_E_INVALID,
-                         "its session is an item before it as well, or fed by another thread");
+    if (item->flags & ~GLA_FEED_LOGITS)
+        return gla__fail(diag, GLA_E_INVALID, "flags 0x%" PRIx32 ": not known", item->flags);
     if (item->logits && item->n_logits > item->n_tokens)
         return gla__fail(diag, GLA_E_INVALID, "logits of the last %zu tokens wanted, but %zu fed",
                          item->n_logits, item->n_tokens);
@@ -53,7 +67,24 @@ static gla_status check_item(const gla_model *m, const gla_feed_item *item, gla_
             return gla__fail(diag, GLA_E_INVALID,
                              "token %" PRId32 " at %zu is not in the vocabulary of %" PRIu32,
                              item->tokens[i], i, vocab);
+    if (atomic_flag_test_and_set(&item->session->feeding))
+        return gla__fail(diag, GLA_E_INVALID,
+                         "its session is an item before it as well, or fed by another thread");
     return GLA_OK;
+}
+
+static gla_status read_items(feed *f, const gla_feed_item *items, size_t item_size, gla_diag *diag)
+{
+    const char *from = (const char *)items;
+    gla_status st = GLA_OK;
+
+    f->items = gla__alloc_array(f->n_items, sizeof(*f->items));
+    if (!f->items)
+        return gla__fail_nomem(diag, "a batch");
+    for (size_t i = 0; i < f->n_items && !st; i++)
+        st = gla__read_element(gla_feed_item, reserved, &f->items[i], from + i * item_size,
+                               item_size, diag);
+    return st;
 }
 
 /* Checks all items and marks their sessions, which also finds one that is listed twice. */
@@ -65,10 +96,9 @@ static gla_status enter(feed *f, gla_diag *diag)
         if (st) {
             gla__at_format(diag, "item %zu", i);
             while (i--)
-                f->items[i].session->feeding = false;
+                atomic_flag_clear(&f->items[i].session->feeding);
             return st;
         }
-        f->items[i].session->feeding = true;
     }
     return GLA_OK;
 }
@@ -76,7 +106,7 @@ static gla_status enter(feed *f, gla_diag *diag)
 static void leave(feed *f)
 {
     for (size_t i = 0; i < f->n_items; i++)
-        f->items[i].session->feeding = false;
+        atomic_flag_clear(&f->items[i].session->feeding);
 }
 
 static uint32_t min_u32(size_t a, uint32_t b)
@@ -109,6 +139,7 @@ static gla_status make_arrays(feed *f, gla_diag *diag)
 
 static void free_arrays(feed *f)
 {
+    gla__free(f->items);
     gla__free(f->done);
     gla__free(f->item);
     gla__free(f->row_offset);
@@ -124,7 +155,7 @@ static gla_status take(feed *f, size_t i, uint32_t n, gla_diag *diag)
 {
     const gla_feed_item *item = &f->items[i];
     const size_t done = f->done[i], vocab = gla_model_vocab_size(f->model);
-    const size_t first_logit = item->logits ? item->n_tokens - item->n_logits : item->n_tokens;
+    const size_t first_logit = item->n_tokens - rows_wanted(item);
     const uint32_t s = f->n_sequences;
     const bool keeps = first_logit < item->n_tokens && done + n == item->n_tokens;
     const gla_status st = gla__session_reserve(item->session, n, keeps, diag);
@@ -139,7 +170,9 @@ static gla_status take(feed *f, size_t i, uint32_t n, gla_diag *diag)
         if (done + t < first_logit)
             continue;
         f->logit_rows[f->n_logits] = f->n_rows + t;
-        f->logits[f->n_logits++] = item->logits + (done + t - first_logit) * vocab;
+        f->logits[f->n_logits++] = rows_given(item)
+                                       ? item->logits + (done + t - first_logit) * vocab
+                                       : item->session->seq.logits;
     }
     f->n_rows += n;
     f->row_offset[++f->n_sequences] = f->n_rows;
@@ -150,11 +183,11 @@ static gla_status take(feed *f, size_t i, uint32_t n, gla_diag *diag)
 static uint32_t next_tokens(feed *f, size_t i)
 {
     const gla_feed_item *item = &f->items[i];
-    const size_t wanted = item->logits ? item->n_logits : 0;
     size_t n;
 
     if (!f->done[i] && item->n_tokens)
-        f->done[i] = gla__session_resume(item->session, item->tokens, item->n_tokens - wanted);
+        f->done[i] =
+            gla__session_resume(item->session, item->tokens, item->n_tokens - rows_wanted(item));
     n = item->n_tokens - f->done[i];
     if (n > gla__session_border(item->session))
         n = gla__session_border(item->session);
@@ -170,7 +203,7 @@ static gla_status fill(feed *f, gla_diag *diag)
         f->first++;
     for (size_t i = f->first;
          i < f->n_items && f->n_rows < f->max_rows && f->n_sequences < f->max_sequences; i++) {
-        const uint32_t bypass = f->items[i].session->bypass;
+        const uint32_t bypass = f->items[i].session->set.bypass;
         uint32_t n;
         gla_status st;
 
@@ -208,8 +241,15 @@ static gla_status run_filled(feed *f, gla_diag *diag)
                           .seconds = f->seconds,
                           .bypass = f->bypass};
     const size_t vocab = gla_model_vocab_size(f->model);
-    const gla_status st = gla__model_run(f->model, f->workspace, &run, diag);
+    gla_status st;
 
+    for (uint32_t s = 0; s < f->n_sequences; s++) {
+        const gla_feed_item *item = &f->items[f->item[s]];
+
+        if (rows_wanted(item) && !rows_given(item)) /* the run may write there, and fail then */
+            item->session->seq.has_logits = false;
+    }
+    st = gla__model_run(f->model, f->workspace, &run, diag);
     for (uint32_t s = 0; s < f->n_sequences; s++) {
         const size_t i = f->item[s];
         const uint32_t first = f->row_offset[s], n = f->row_offset[s + 1] - first;
@@ -223,18 +263,31 @@ static gla_status run_filled(feed *f, gla_diag *diag)
         f->done[i] += n;
         gla__session_advance(session, f->tokens + first, n,
                              item->n_tokens > 1 && f->done[i] == item->n_tokens);
-        if (item->logits && item->n_logits && f->done[i] == item->n_tokens)
-            gla__sequence_keep_logits(&session->seq, item->logits + (item->n_logits - 1) * vocab);
+        if (rows_wanted(item) && f->done[i] == item->n_tokens)
+            gla__sequence_keep_logits(&session->seq,
+                                      rows_given(item) ? item->logits + (item->n_logits - 1) * vocab
+                                                       : session->seq.logits);
     }
     return st;
 }
 
-static gla_status run_all(feed *f, int (*cancel)(void *ctx), void *ctx, gla_diag *diag)
+static bool cancelled(const feed *f, gla_progress_fn *progress, void *ctx)
+{
+    uint64_t done = 0, total = 0;
+
+    for (size_t i = 0; progress && i < f->n_items; i++) {
+        done += f->done[i];
+        total += f->items[i].n_tokens;
+    }
+    return progress && progress(ctx, "feed", done, total);
+}
+
+static gla_status run_all(feed *f, gla_progress_fn *progress, void *ctx, gla_diag *diag)
 {
     for (;;) {
         gla_status st;
 
-        if (cancel && cancel(ctx))
+        if (cancelled(f, progress, ctx))
             return gla__fail(diag, GLA_E_CANCELLED, "cancelled");
         st = fill(f, diag);
         if (st) {
@@ -249,10 +302,25 @@ static gla_status run_all(feed *f, int (*cancel)(void *ctx), void *ctx, gla_diag
     }
 }
 
-gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx),
-                     void *ctx, double *seconds, gla_diag *diag)
+static gla_status run(feed *f, gla_progress_fn *progress, void *ctx, gla_diag *diag)
 {
-    feed f = {.items = items, .n_items = n_items, .seconds = seconds};
+    const uint32_t threads = gla__parallel_use(f->model->threads);
+    gla_status st = make_arrays(f, diag);
+
+    if (!st)
+        st = gla__workspace_get(f->model, &f->workspace, diag);
+    if (!st) {
+        st = run_all(f, progress, ctx, diag);
+        gla__workspace_put(f->model, f->workspace);
+    }
+    gla__parallel_use(threads);
+    return st;
+}
+
+gla_status gla__feed(const gla_feed_item *items, size_t n_items, size_t item_size,
+                     gla_progress_fn *progress, void *ctx, double *seconds, gla_diag *diag)
+{
+    feed f = {.n_items = n_items, .seconds = seconds};
     gla_status st;
 
     if (!n_items)
@@ -260,32 +328,27 @@ gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(v
     if (!items || !items[0].session)
         return gla__fail(diag, GLA_E_INVALID, "no session to feed");
     f.model = items[0].session->model;
-    st = enter(&f, diag);
-    if (st)
-        return st;
-    st = make_arrays(&f, diag);
+    st = read_items(&f, items, item_size, diag);
     if (!st)
-        st = gla__workspace_get(f.model, &f.workspace, diag);
+        st = enter(&f, diag);
     if (!st) {
-        st = run_all(&f, cancel, ctx, diag);
-        gla__workspace_put(f.model, f.workspace);
+        st = run(&f, progress, ctx, diag);
+        leave(&f);
     }
     free_arrays(&f);
-    leave(&f);
     return st;
 }
 
-gla_status gla_feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx), void *ctx,
-                    gla_diag *diag)
+gla_status gla_feed(const gla_feed_item *items, size_t n_items, size_t item_size,
+                    gla_progress_fn *progress, void *ctx, gla_diag *diag)
 {
-    return gla__feed(items, n_items, cancel, ctx, NULL, diag);
+    return gla__feed(items, n_items, item_size, progress, ctx, NULL, diag);
 }
 
-gla_status gla_session_feed(gla_session *s, const int32_t *tokens, size_t n, float *logits,
+gla_status gla_session_feed(gla_session *s, const int32_t *tokens, size_t n, uint32_t flags,
                             gla_diag *diag)
 {
-    const gla_feed_item item = {
-        .session = s, .tokens = tokens, .n_tokens = n, .logits = logits, .n_logits = n ? 1 : 0};
+    const gla_feed_item item = {.session = s, .tokens = tokens, .n_tokens = n, .flags = flags};
 
-    return gla_feed(&item, 1, NULL, NULL, diag);
+    return gla_feed(&item, 1, sizeof(item), NULL, NULL, diag);
 }

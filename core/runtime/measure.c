@@ -132,10 +132,16 @@ const char *gla_work_name(uint32_t work)
     return work < GLA_WORK_COUNT ? names[work] : "?";
 }
 
-gla_status gla_measure_feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx),
-                            void *ctx, double *seconds, gla_diag *diag)
+gla_status gla_measure_feed(const gla_feed_item *items, size_t n_items, size_t item_size,
+                            gla_progress_fn *progress, void *ctx, double *seconds, size_t n_seconds,
+                            gla_diag *diag)
 {
-    return gla__feed(items, n_items, cancel, ctx, seconds, diag);
+    double by_kind[GLA__WORK_COUNT] = {0};
+    const gla_status st = gla__feed(items, n_items, item_size, progress, ctx, by_kind, diag);
+
+    for (size_t i = 0; i < n_seconds && i < GLA__WORK_COUNT; i++)
+        seconds[i] += by_kind[i];
+    return st;
 }
 
 /* ---- a session at depth ---- */
@@ -204,12 +210,14 @@ gla_status gla_measure_fill(gla_session *s, uint64_t n, gla_diag *diag)
     int32_t *tokens;
     gla_status st = GLA_OK;
 
-    if (s->prefix_cache || s->feeding)
+    if (s->set.prefix_cache)
         return gla__fail(diag, GLA_E_INVALID,
-                         "a session that uses the prefix cache or is being fed cannot be filled");
+                         "a session that uses the prefix cache cannot be filled");
+    if (atomic_flag_test_and_set(&s->feeding))
+        return gla__fail(diag, GLA_E_INVALID, "a session that is being fed cannot be filled");
     tokens = gla__alloc_zero(FILL_TOKENS * sizeof(*tokens));
     if (!tokens)
-        return gla__fail_nomem(diag, "tokens to fill with");
+        st = gla__fail_nomem(diag, "tokens to fill with");
     while (n && !st) {
         size_t step = n < FILL_TOKENS ? (size_t)n : FILL_TOKENS;
 
@@ -224,5 +232,6 @@ gla_status gla_measure_fill(gla_session *s, uint64_t n, gla_diag *diag)
     }
     gla__sequence_trim(&s->seq);
     gla__free(tokens);
+    atomic_flag_clear(&s->feeding);
     return st;
 }

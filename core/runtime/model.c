@@ -7,7 +7,10 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "base/parallel.h"
+#include "base/sized.h"
 #include "formats/arch/form.h"
+#include "graph/host.h"
 #include "runtime/describe.h"
 #include "runtime/program.h"
 #include "runtime/registry.h"
@@ -51,8 +54,9 @@ void gla_model_free(gla_model *m)
 
 static gla_status set_options(gla_model *m, const gla_model_options *o, gla_diag *diag)
 {
-    const uint32_t max_layers = o->limits.max_layers ? o->limits.max_layers : DEFAULT_LAYERS;
+    const uint32_t max_layers = o->limits->max_layers ? o->limits->max_layers : DEFAULT_LAYERS;
 
+    m->threads = o->threads;
     m->max_batch_rows = o->max_batch_rows ? o->max_batch_rows : GLA__DEFAULT_BATCH_ROWS;
     m->max_sequences = o->max_sequences ? o->max_sequences : DEFAULT_SEQUENCES;
     m->recurrence_chunk = o->recurrence_chunk;
@@ -82,7 +86,7 @@ static gla_status set_registry(gla_model *m, gla_registry *given, gla_diag *diag
         m->registry = gla__registry_ref(given);
         return GLA_OK;
     }
-    st = gla_registry_create(&m->registry, diag);
+    st = gla_registry_create(NULL, &m->registry, diag);
     return st ? st : gla_registry_load_path(m->registry, diag);
 }
 
@@ -129,28 +133,41 @@ static gla_status build(gla_model *m, const gla__weight_source *source,
     return set_hash(m, source, diag);
 }
 
+/* The caller's options in a struct of ours, their limits in *limits. */
+static gla_status read_options(const gla_model_options *given, gla_model_options *o,
+                               gla_limits *limits, gla_diag *diag)
+{
+    gla_status st = gla__read_struct(gla_model_options, ctx, o, given, diag);
+
+    if (!st)
+        st = gla__read_struct(gla_limits, reserved, limits, o->limits, diag);
+    o->limits = limits;
+    return st;
+}
+
+/* options: ours. */
 static gla_status make(const gla_arch *arch, gla__weight_source *source,
                        const gla_model_options *options, gla_model **out, gla_diag *diag)
 {
-    static const gla_model_options defaults;
-    const gla_model_options *o = options ? options : &defaults;
     gla_model *m = gla__alloc_zero(sizeof(*m));
+    uint32_t threads;
     gla_status st;
 
     if (!m)
         return gla__fail_nomem(diag, "a model");
     atomic_init(&m->refs, 1);
     pthread_mutex_init(&m->lock, NULL);
-    st = gla_arch_copy(arch, &m->arch);
-    if (st)
-        st = gla__fail(diag, st, "cannot copy the architecture: %s", gla_status_text(st));
+    st = gla_arch_copy(arch, &m->arch, diag);
     source->arch = m->arch;
     if (!st)
-        st = set_options(m, o, diag);
+        st = set_options(m, options, diag);
     if (!st)
-        st = set_registry(m, o->registry, diag);
-    if (!st)
-        st = build(m, source, o, diag);
+        st = set_registry(m, options->registry, diag);
+    if (!st) {
+        threads = gla__parallel_use(m->threads);
+        st = build(m, source, options, diag);
+        gla__parallel_use(threads);
+    }
     if (st) {
         gla_model_free(m);
         return st;
@@ -163,29 +180,39 @@ gla_status gla_model_create(const gla_arch *arch, const gla_weights *weights,
                             const gla_model_options *options, gla_model **out, gla_diag *diag)
 {
     gla__weight_source source = {.file = weights};
+    gla_model_options o;
+    gla_limits limits;
+    const gla_status st = read_options(options, &o, &limits, diag);
 
     *out = NULL;
+    if (st)
+        return st;
     if (!weights)
         return gla__fail(diag, GLA_E_INVALID, "no weights given");
-    return make(arch, &source, options, out, diag);
+    return make(arch, &source, &o, out, diag);
 }
 
 gla_status gla_model_random(const gla_arch *arch, const gla_model_options *options, gla_model **out,
                             gla_diag *diag)
 {
-    const uint32_t wanted = options ? options->weights_dtype : 0;
-    gla__weight_source source = {.seed = options ? options->seed : 0,
-                                 .dtype = wanted                ? wanted
-                                          : arch->weights_dtype ? arch->weights_dtype
-                                                                : GLA_DTYPE_BF16,
-                                 .dtype_for_all = wanted != 0};
+    gla__weight_source source = {0};
+    gla_model_options o;
+    gla_limits limits;
+    const gla_status st = read_options(options, &o, &limits, diag);
 
     *out = NULL;
+    if (st)
+        return st;
+    source.seed = o.seed;
+    source.dtype = arch->weights_dtype ? arch->weights_dtype : GLA_DTYPE_BF16;
+    source.dtype_for_all = o.weights_dtype != 0;
+    if (o.weights_dtype)
+        source.dtype = o.weights_dtype;
     if (source.dtype < GLA_DTYPE_F32 || source.dtype > GLA_DTYPE_I4)
         return gla__fail(diag, GLA_E_INVALID,
                          "matrices of %s; f32, bf16, f16, int8 or int4 expected",
                          gla_dtype_name(source.dtype));
-    return make(arch, &source, options, out, diag);
+    return make(arch, &source, &o, out, diag);
 }
 
 gla_status gla_model_open(const char *path, const gla_model_options *options, gla_model **out,
@@ -193,9 +220,13 @@ gla_status gla_model_open(const char *path, const gla_model_options *options, gl
 {
     gla_arch *arch = NULL;
     gla_weights *weights = NULL;
-    gla_status st;
+    gla_model_options o;
+    gla_limits limits;
+    gla_status st = read_options(options, &o, &limits, diag);
 
     *out = NULL;
+    if (st)
+        return st;
     if (gla__exists(path) && !gla__is_dir(path)) {
         st = gla__fail(diag, GLA_E_IO, "a model folder is needed, and this is a file");
         if (!gla__arch_hint(path, diag))
@@ -207,9 +238,9 @@ gla_status gla_model_open(const char *path, const gla_model_options *options, gl
     }
     st = gla_arch_read(path, &arch, diag);
     if (!st)
-        st = gla_weights_open(path, options ? &options->limits : NULL, &weights, diag);
+        st = gla_weights_open(path, &limits, &weights, diag);
     if (!st) {
-        st = gla_model_create(arch, weights, options, out, diag);
+        st = gla_model_create(arch, weights, &o, out, diag);
         if (st && diag && !strstr(diag->where, path))
             gla__at(diag, path);
     }
@@ -258,7 +289,11 @@ void gla__workspace_put(gla_model *m, gla__workspace *w)
 
 gla_status gla__model_run(gla_model *m, gla__workspace *w, const gla__run *run, gla_diag *diag)
 {
-    return gla__graph_run(m->graph, w, run, diag);
+    const gla_host *host = gla__host_use(gla__registry_host(m->registry));
+    const gla_status st = gla__graph_run(m->graph, w, run, diag);
+
+    gla__host_use(host);
+    return st;
 }
 
 /* ---- questions ---- */
@@ -283,12 +318,14 @@ uint64_t gla_model_hash(const gla_model *m)
     return m->hash;
 }
 
-void gla_model_memory(const gla_model *m, gla_memory *out)
+void gla_model_memory(const gla_model *m, gla_memory *out, size_t size)
 {
-    *out = (gla_memory){.weights = m->weights_bytes,
-                        .workspace = atomic_load(&m->workspace_bytes),
-                        .kv = atomic_load(&m->usage.kv),
-                        .state = atomic_load(&m->usage.state),
-                        .history = atomic_load(&m->usage.history),
-                        .cache = atomic_load(&m->usage.cache)};
+    const gla_memory memory = {.weights = m->weights_bytes,
+                               .workspace = atomic_load(&m->workspace_bytes),
+                               .kv = atomic_load(&m->usage.kv),
+                               .state = atomic_load(&m->usage.state),
+                               .history = atomic_load(&m->usage.history),
+                               .cache = atomic_load(&m->usage.cache)};
+
+    gla__write_struct(out, size, &memory, sizeof(memory));
 }

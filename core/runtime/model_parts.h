@@ -26,6 +26,7 @@ struct gla_model {
         layout;    /* the states of a sequence, in the order gla__run.states gives them */
     uint64_t hash; /* of architecture and weights */
     uint32_t max_batch_rows, max_sequences, kv_dtype, recurrence_chunk;
+    uint32_t threads; /* of a call; 0: all */
     uint64_t weights_bytes;
     atomic_ullong workspace_bytes; /* living now */
     gla__usage usage;

@@ -144,7 +144,8 @@ static void load_or_log(gla_registry *r, const char *path)
 
     gla__diag_clear(&diag);
     if (gla_registry_load(r, path, &diag))
-        gla__log(GLA_LOG_WARN, "plugin skipped: %s", gla_diag_format(&diag, text, sizeof(text)));
+        gla__log_to(gla__registry_logger(r), GLA_LOG_WARN, "plugin skipped: %s",
+                    gla_diag_format(&diag, text, sizeof(text)));
 }
 
 static int is_plugin(const struct dirent *e)
@@ -161,7 +162,8 @@ static void load_folder(gla_registry *r, const char *folder)
     const int n = scandir(folder, &names, is_plugin, alphasort);
 
     if (n < 0) {
-        gla__log(GLA_LOG_WARN, "plugins: cannot read the folder %s", folder);
+        gla__log_to(gla__registry_logger(r), GLA_LOG_WARN, "plugins: cannot read the folder %s",
+                    folder);
         return;
     }
     for (int i = 0; i < n; i++) {

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "formats/arch/form.h"
+#include "graph/host.h"
 #include "runtime/params.h"
 #include "runtime/registry.h"
 
@@ -366,6 +367,7 @@ gla_status gla__program_create(const gla_arch *arch, const gla_registry *r, gla_
                                gla_diag *diag)
 {
     builder b = {.arch = arch, .registry = r, .p = out, .diag = diag};
+    const gla_host *host = gla__host_use(gla__registry_host(r));
     gla_status st;
 
     memset(out, 0, sizeof(*out));
@@ -385,6 +387,7 @@ gla_status gla__program_create(const gla_arch *arch, const gla_registry *r, gla_
         if (arch->source)
             gla__at(diag, arch->source);
     }
+    gla__host_use(host);
     return st;
 }
 

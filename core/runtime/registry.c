@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "base/sized.h"
 #include "formats/arch/words.h"
 #include "graph/explain.h"
 #include "graph/host.h"
@@ -27,6 +28,8 @@ static const gla_plugin_entry *const builtin[] = {
 
 struct gla_registry {
     atomic_uint refs;
+    gla__logger logger;
+    gla_host host; /* says things to the logger */
     gla_layer_desc **layers; /* ours: copies of those of the plugins */
     uint32_t n_layers;
     size_t capacity;
@@ -34,24 +37,29 @@ struct gla_registry {
     size_t n_used, used_capacity;
 };
 
-gla_status gla__registry_create_empty(gla_registry **out, gla_diag *diag)
+gla_status gla__registry_create_empty(const gla_registry_options *options, gla_registry **out,
+                                      gla_diag *diag)
 {
-    gla_registry *r = gla__alloc_zero(sizeof(*r));
+    gla_registry_options o;
+    const gla_status st = gla__read_struct(gla_registry_options, log_ctx, &o, options, diag);
 
-    *out = r;
-    if (!r)
-        return gla__fail_nomem(diag, "a registry");
-    atomic_init(&r->refs, 1);
+    *out = st ? NULL : gla__alloc_zero(sizeof(**out));
+    if (!*out)
+        return st ? st : gla__fail_nomem(diag, "a registry");
+    atomic_init(&(*out)->refs, 1);
+    (*out)->logger = (gla__logger){o.log, o.log_ctx, o.log_level};
+    (*out)->host = gla__host_of(&(*out)->logger);
     return GLA_OK;
 }
 
-gla_status gla_registry_create(gla_registry **out, gla_diag *diag)
+gla_status gla_registry_create(const gla_registry_options *options, gla_registry **out,
+                               gla_diag *diag)
 {
     gla_registry *r;
     gla_status st;
 
     *out = NULL;
-    st = gla__registry_create_empty(&r, diag);
+    st = gla__registry_create_empty(options, &r, diag);
     if (st)
         return st;
     for (size_t i = 0; builtin[i]; i++) {
@@ -69,6 +77,16 @@ gla_registry *gla__registry_ref(gla_registry *r)
 {
     atomic_fetch_add(&r->refs, 1);
     return r;
+}
+
+const gla_host *gla__registry_host(const gla_registry *r)
+{
+    return &r->host;
+}
+
+const gla__logger *gla__registry_logger(const gla_registry *r)
+{
+    return &r->logger;
 }
 
 /* ---- init() and deinit(): once, however many registries have the plugin ---- */
@@ -191,7 +209,7 @@ static gla_status add_layer(gla_registry *r, const gla_plugin_entry *entry, uint
     if (st)
         return st;
     if (has_type(r, desc.type_id)) {
-        gla__log(GLA_LOG_WARN, "%s: layer type %s exists already; the first stays", entry->name,
+        gla__log_to(&r->logger, GLA_LOG_WARN, "%s: layer type %s exists already; the first stays", entry->name,
                  desc.type_id);
         gla__entry_free_layer(&desc);
         return GLA_OK;

@@ -10,9 +10,15 @@
 #include <gla/model.h>
 #include <gla/plugin.h>
 
+#include "base/diag.h"
+
 gla_registry *gla__registry_ref(gla_registry *r);
-/* Without any layer, for tests. */
-gla_status gla__registry_create_empty(gla_registry **out, gla_diag *diag);
+/* Without any layer. */
+gla_status gla__registry_create_empty(const gla_registry_options *options, gla_registry **out,
+                                      gla_diag *diag);
+/* What its layers are given, and where it says things. */
+const gla_host *gla__registry_host(const gla_registry *r);
+const gla__logger *gla__registry_logger(const gla_registry *r);
 /* Checks the entry, calls its init() and adds its layers; a type that is already there is skipped
  * with a warning.  The entry must live for ever. */
 gla_status gla__registry_add(gla_registry *r, const gla_plugin_entry *entry, gla_diag *diag);

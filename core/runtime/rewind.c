@@ -12,7 +12,7 @@ static gla_status replay(const gla_session *s, gla_session *r, uint64_t n, gla_d
 {
     const uint64_t from = r->seq.position;
 
-    return gla_session_feed(r, s->seq.tokens + from, n - from, NULL, diag);
+    return gla_session_feed(r, s->seq.tokens + from, n - from, 0, diag);
 }
 
 /* Cuts back through a second session at the snapshot, so that s stays whole until that one has
@@ -26,8 +26,8 @@ static gla_status cut_and_replay(gla_session *s, uint64_t n, gla_diag *diag)
 
     if (st)
         return st;
-    r->stride = s->stride;
-    r->bypass = s->bypass;
+    r->set = s->set;
+    r->set.prefix_cache = false; /* it has given already what is computed again */
     st = gla__snapshot_resume(&r->seq, &s->seq, gla__ring_find(&s->ring, n), diag);
     if (!st && !gla__ring_copy(&r->ring, &s->ring))
         st = gla__fail_nomem(diag, "the snapshots of a session");

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/splitmix.h"
+#include "base/sized.h"
 
 struct gla_sampler {
     gla_sampler_options o;
@@ -18,24 +19,28 @@ struct gla_sampler {
 gla_status gla_sampler_create(const gla_sampler_options *options, uint32_t vocab, gla_sampler **out,
                               gla_diag *diag)
 {
+    gla_sampler_options o;
     gla_sampler *s;
+    const gla_status st = gla__read_struct(gla_sampler_options, seed, &o, options, diag);
 
     *out = NULL;
-    if (!(options->temperature >= 0) || isinf(options->temperature))
+    if (st)
+        return st;
+    if (!(o.temperature >= 0) || isinf(o.temperature))
         return gla__fail(diag, GLA_E_INVALID, "temperature %g is not a number from 0 on",
-                         options->temperature);
-    if (!(options->top_p >= 0 && options->top_p <= 1))
-        return gla__fail(diag, GLA_E_INVALID, "top_p %g is not between 0 and 1", options->top_p);
+                         o.temperature);
+    if (!(o.top_p >= 0 && o.top_p <= 1))
+        return gla__fail(diag, GLA_E_INVALID, "top_p %g is not between 0 and 1", o.top_p);
     if (!vocab)
         return gla__fail(diag, GLA_E_INVALID, "empty vocabulary");
     s = gla__alloc_zero(sizeof(*s));
     if (!s)
         return gla__fail_nomem(diag, "a sampler");
-    s->o = *options;
+    s->o = o;
     if (s->o.top_p == 0)
         s->o.top_p = 1;
     s->vocab = vocab;
-    s->random = options->seed;
+    s->random = o.seed;
     s->tokens = gla__alloc_array(vocab, sizeof(*s->tokens));
     s->weight = gla__alloc_array(vocab, sizeof(*s->weight));
     if (!s->tokens || !s->weight) {

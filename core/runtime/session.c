@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <gla/session.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "base/parallel.h"
+#include "base/sized.h"
 #include "runtime/sessions.h"
 #include "state/session_file.h"
 
@@ -27,6 +28,7 @@ gla_status gla__session_new(gla_model *m, gla_session **out, gla_diag *diag)
         return st;
     }
     s->model = gla__model_ref(m);
+    atomic_flag_clear(&s->feeding);
     *out = s;
     return GLA_OK;
 }
@@ -36,18 +38,22 @@ static void set_options(gla_session *s, const gla_session_options *o)
     const uint64_t four = 4 * (uint64_t)s->model->layout.fixed_bytes;
     const uint64_t budget = four > DEFAULT_SNAPSHOT_BYTES ? four : DEFAULT_SNAPSHOT_BYTES;
 
-    s->bypass = o->bypass;
-    s->prefix_cache = o->prefix_cache && !o->bypass;
+    s->set.bypass = o->bypass;
+    s->set.prefix_cache = o->prefix_cache && !o->bypass;
     s->ring.budget = o->snapshot_bytes ? o->snapshot_bytes : budget;
-    s->saved_bytes = o->saved_bytes;
+    s->set.saved_bytes = o->saved_bytes;
     if (gla__snapshot_needed(&s->model->layout))
-        s->stride = o->snapshot_stride ? o->snapshot_stride : DEFAULT_STRIDE;
+        s->set.stride = o->snapshot_stride ? o->snapshot_stride : DEFAULT_STRIDE;
 }
 
-static gla_status check_options(const gla_model *m, const gla_session_options *o, gla_diag *diag)
+static gla_status read_options(const gla_model *m, const gla_session_options *given,
+                               gla_session_options *o, gla_diag *diag)
 {
     const uint32_t n_mixers = gla__graph_program(m->graph)->n_mixers;
+    const gla_status st = gla__read_struct(gla_session_options, saved_bytes, o, given, diag);
 
+    if (st)
+        return st;
     if (o->kv_dtype && o->kv_dtype != GLA_DTYPE_F32 && o->kv_dtype != GLA_DTYPE_BF16 &&
         o->kv_dtype != GLA_DTYPE_I8)
         return gla__fail(diag, GLA_E_INVALID, "KV caches are f32, bf16 or int8, not %s",
@@ -61,12 +67,11 @@ static gla_status check_options(const gla_model *m, const gla_session_options *o
 gla_status gla_session_create(gla_model *m, const gla_session_options *options, gla_session **out,
                               gla_diag *diag)
 {
-    const gla_session_options o = options ? *options : (gla_session_options){0};
+    gla_session_options o;
     gla_session *s;
-    gla_status st;
+    gla_status st = read_options(m, options, &o, diag);
 
     *out = NULL;
-    st = check_options(m, &o, diag);
     if (!st)
         st = gla__session_new(m, &s, diag);
     if (st)
@@ -134,7 +139,7 @@ gla_status gla__session_reserve(gla_session *s, size_t n, bool logits, gla_diag 
 
 uint64_t gla__session_resume(gla_session *s, const int32_t *tokens, uint64_t n)
 {
-    if (!s->prefix_cache || s->seq.position)
+    if (!s->set.prefix_cache || s->seq.position)
         return 0;
     gla__prefix_resume(s->shared->prefix, &s->seq, &s->ring, tokens, n, &s->match);
     s->asked = n;
@@ -143,9 +148,9 @@ uint64_t gla__session_resume(gla_session *s, const int32_t *tokens, uint64_t n)
 
 size_t gla__session_border(const gla_session *s)
 {
-    if (!s->stride || s->stride == GLA_SNAPSHOT_NONE)
+    if (!s->set.stride || s->set.stride == GLA_SNAPSHOT_NONE)
         return SIZE_MAX;
-    return s->stride - (size_t)(s->seq.position % s->stride);
+    return s->set.stride - (size_t)(s->seq.position % s->set.stride);
 }
 
 /* A snapshot here for the ring and the prefix cache, if there is memory for it. */
@@ -155,7 +160,7 @@ static gla_status freeze(gla_session *s, bool mark, gla__snapshot **out, gla_dia
     gla_status st;
 
     *out = NULL;
-    if (!s->stride || !s->seq.position)
+    if (!s->set.stride || !s->seq.position)
         return GLA_OK;
     if (here && here->position == s->seq.position) {
         *out = gla__snapshot_ref(here);
@@ -174,12 +179,12 @@ void gla__session_advance(gla_session *s, const int32_t *tokens, size_t n, bool 
     bool border, page;
 
     gla__sequence_advance(&s->seq, tokens, n);
-    border = gla__session_border(s) == s->stride;
+    border = gla__session_border(s) == s->set.stride;
     page = s->seq.position % GLA__KV_PAGE_TOKENS == 0;
     if (border)
         (void)freeze(s, false, &snapshot, NULL); /* without it, coming back takes longer */
     /* A token at a time, only whole pages are worth a walk through the cache. */
-    if (s->prefix_cache && (snapshot || page || prompt))
+    if (s->set.prefix_cache && (snapshot || page || prompt))
         gla__prefix_insert(s->shared->prefix, &s->seq, snapshot);
     gla__snapshot_unref(snapshot);
 }
@@ -188,7 +193,7 @@ void gla__session_rollback(gla_session *s)
 {
     gla__snapshot *p = gla__ring_find(&s->ring, s->seq.position);
 
-    if (s->stride)
+    if (s->set.stride)
         gla__snapshot_restore(&s->seq, p);
     gla__sequence_trim(&s->seq);
     gla__ring_cut(&s->ring, s->seq.position);
@@ -202,10 +207,7 @@ gla_status gla_session_fork(const gla_session *s, gla_session **out, gla_diag *d
     *out = NULL;
     if (st)
         return st;
-    fork->stride = s->stride;
-    fork->bypass = s->bypass;
-    fork->prefix_cache = s->prefix_cache;
-    fork->saved_bytes = s->saved_bytes;
+    fork->set = s->set;
     st = gla__sequence_copy(&fork->seq, &s->seq, diag);
     if (!st && !gla__ring_copy(&fork->ring, &s->ring))
         st = gla__fail_nomem(diag, "the snapshots of a fork");
@@ -226,21 +228,22 @@ gla_status gla_session_mark(gla_session *s, gla_diag *diag)
 
     if (st)
         return st;
-    if (s->prefix_cache && s->seq.position)
+    if (s->set.prefix_cache && s->seq.position)
         gla__prefix_insert(s->shared->prefix, &s->seq, snapshot);
     gla__snapshot_unref(snapshot);
     return GLA_OK;
 }
 
-void gla_session_snapshots(const gla_session *s, gla_snapshot_info *out)
+void gla_session_snapshots(const gla_session *s, gla_snapshot_info *out, size_t size)
 {
-    memset(out, 0, sizeof(*out));
-    out->stride = s->stride;
-    out->count = (uint32_t)s->ring.n;
-    out->bytes = s->ring.bytes;
-    out->budget = s->ring.budget;
-    if (s->stride)
-        out->worst_replay = gla__ring_worst_replay(&s->ring, s->seq.position);
+    gla_snapshot_info info = {.stride = s->set.stride,
+                              .count = (uint32_t)s->ring.n,
+                              .bytes = s->ring.bytes,
+                              .budget = s->ring.budget};
+
+    if (s->set.stride)
+        info.worst_replay = gla__ring_worst_replay(&s->ring, s->seq.position);
+    gla__write_struct(out, size, &info, sizeof(info));
 }
 
 uint64_t gla_session_replay(const gla_session *s, uint64_t n)
@@ -253,29 +256,32 @@ uint64_t gla_session_replay(const gla_session *s, uint64_t n)
     return n - (p ? p->position : 0);
 }
 
-void gla_session_cache_stats(const gla_session *s, gla_cache_stats *out)
+void gla_session_cache_stats(const gla_session *s, gla_cache_stats *out, size_t size)
 {
-    memset(out, 0, sizeof(*out));
-    out->by_reason[s->match.reason] = 1;
-    if (!s->asked)
-        return;
-    out->lookups = 1;
-    out->hits = s->match.reused > 0;
-    out->tokens_asked = s->asked;
-    out->tokens_matched = s->match.matched;
-    out->tokens_reused = s->match.reused;
-    out->tokens_replayed = s->match.matched - s->match.reused;
+    gla_cache_stats stats = {0};
+
+    stats.by_reason[s->match.reason] = 1;
+    if (s->asked) {
+        stats.lookups = 1;
+        stats.hits = s->match.reused > 0;
+        stats.tokens_asked = s->asked;
+        stats.tokens_matched = s->match.matched;
+        stats.tokens_reused = s->match.reused;
+        stats.tokens_replayed = s->match.matched - s->match.reused;
+    }
+    gla__write_struct(out, size, &stats, sizeof(stats));
 }
 
 /* ---- memory ---- */
 
-void gla_session_memory(const gla_session *s, gla_memory *out)
+void gla_session_memory(const gla_session *s, gla_memory *out, size_t size)
 {
-    memset(out, 0, sizeof(*out));
-    out->kv = gla__sequence_kv_bytes(&s->seq);
-    out->state = s->model->layout.fixed_bytes;
-    out->history = gla__sequence_history_bytes(&s->seq);
-    out->cache = s->ring.bytes;
+    const gla_memory memory = {.kv = gla__sequence_kv_bytes(&s->seq),
+                               .state = s->model->layout.fixed_bytes,
+                               .history = gla__sequence_history_bytes(&s->seq),
+                               .cache = s->ring.bytes};
+
+    gla__write_struct(out, size, &memory, sizeof(memory));
 }
 
 /* ---- files ---- */
@@ -296,11 +302,17 @@ static uint64_t two_snapshots(const gla_session *s)
 
 gla_status gla_session_save(const gla_session *s, const char *path, gla_diag *diag)
 {
-    if (s->bypass)
+    uint32_t threads;
+    gla_status st;
+
+    if (s->set.bypass)
         return gla__fail(diag, GLA_E_INVALID, "a session that bypasses a mixer cannot be saved");
-    return gla__session_file_save(&s->seq, &s->ring,
-                                  s->saved_bytes ? s->saved_bytes : two_snapshots(s),
-                                  s->model->hash, path, diag);
+    threads = gla__parallel_use(s->model->threads);
+    st = gla__session_file_save(&s->seq, &s->ring,
+                                s->set.saved_bytes ? s->set.saved_bytes : two_snapshots(s),
+                                s->model->hash, path, diag);
+    gla__parallel_use(threads);
+    return st;
 }
 
 /* What was loaded is there for other sessions too. */
@@ -316,13 +328,13 @@ static void share_loaded(const gla_session *s)
 gla_status gla_session_load(gla_model *m, const char *path, const gla_session_options *options,
                             gla_session **out, gla_diag *diag)
 {
-    const gla_session_options o = options ? *options : (gla_session_options){0};
+    gla_session_options o;
     gla__snapshot *snapshot;
     gla_session *s;
-    gla_status st;
+    uint32_t threads;
+    gla_status st = read_options(m, options, &o, diag);
 
     *out = NULL;
-    st = check_options(m, &o, diag);
     if (!st && o.bypass)
         st = gla__fail(diag, GLA_E_INVALID, "a session that bypasses a mixer cannot be loaded");
     if (!st)
@@ -330,15 +342,17 @@ gla_status gla_session_load(gla_model *m, const char *path, const gla_session_op
     if (st)
         return st;
     set_options(s, &o);
+    threads = gla__parallel_use(m->threads);
     st = gla__session_file_load(&s->seq, &s->ring, &s->shared->store, m->hash, o.kv_dtype, path,
                                 diag);
+    gla__parallel_use(threads);
     if (st) {
         gla_session_free(s);
         return st;
     }
     if (!freeze(s, true, &snapshot, NULL)) /* without it, coming back takes longer */
         gla__snapshot_unref(snapshot);
-    if (s->prefix_cache)
+    if (s->set.prefix_cache)
         share_loaded(s);
     *out = s;
     return GLA_OK;

@@ -18,23 +18,28 @@ struct gla__shared {
     gla__prefix *prefix;
 };
 
+/* What a session was asked for; a fork has the same. */
+typedef struct gla__session_settings {
+    uint32_t stride; /* 0: the model needs no snapshots */
+    uint32_t bypass; /* as in gla_session_options */
+    bool prefix_cache;
+    uint64_t saved_bytes; /* as in the options */
+} gla__session_settings;
+
 struct gla_session {
     gla_model *model; /* counted */
     gla__shared *shared;
     gla__sequence seq;
     gla__ring ring;
-    uint32_t stride; /* 0: the model needs no snapshots */
-    uint32_t bypass; /* as in gla_session_options */
-    bool prefix_cache;
-    uint64_t saved_bytes; /* as in the options */
-    bool feeding;         /* listed in the items of a running gla_feed */
+    gla__session_settings set;
+    atomic_flag feeding; /* listed in the items of a running gla_feed */
     gla__prefix_match match;
     uint64_t asked; /* tokens of the last lookup */
 };
 
 /* gla_feed; seconds: NULL, or [GLA__WORK_COUNT] that the time of each kind of work is added to. */
-gla_status gla__feed(const gla_feed_item *items, size_t n_items, int (*cancel)(void *ctx),
-                     void *ctx, double *seconds, gla_diag *diag);
+gla_status gla__feed(const gla_feed_item *items, size_t n_items, size_t item_size,
+                     gla_progress_fn *progress, void *ctx, double *seconds, gla_diag *diag);
 
 /* What all sessions of m share; made on the first call.  [thread-safe] */
 gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag);

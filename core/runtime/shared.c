@@ -3,10 +3,10 @@
  * shared.c - what the sessions of a model share: pages, prefix cache, one budget
  */
 #include <gla/session.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/diag.h"
+#include "base/sized.h"
 #include "runtime/sessions.h"
 
 #define DEFAULT_CACHE_BYTES (UINT64_C(512) << 20)
@@ -59,13 +59,14 @@ gla_status gla__shared_get(gla_model *m, gla__shared **out, gla_diag *diag)
     return st;
 }
 
-void gla_model_cache_stats(gla_model *m, gla_cache_stats *out)
+void gla_model_cache_stats(gla_model *m, gla_cache_stats *out, size_t size)
 {
+    gla_cache_stats stats = {0};
     gla__shared *shared;
 
-    memset(out, 0, sizeof(*out));
     if (!gla__shared_get(m, &shared, NULL))
-        gla__prefix_stats(shared->prefix, out);
+        gla__prefix_stats(shared->prefix, &stats);
+    gla__write_struct(out, size, &stats, sizeof(stats));
 }
 
 const char *gla_cache_reason_text(uint32_t reason)

@@ -129,7 +129,7 @@ static uint32_t find_shared(const loader *l, const char *name)
 
 static gla_status count_bytes(loader *l)
 {
-    const uint64_t max = l->options->limits.max_bytes;
+    const uint64_t max = l->options->limits->max_bytes;
     const uint64_t limit = max ? max : gla__most_of_memory();
 
     for (uint32_t i = 0; i < l->p->n_instances; i++) {

@@ -184,7 +184,8 @@ gla_status gla__sequence_reserve_logits(gla__sequence *q, gla_diag *diag)
 
 void gla__sequence_keep_logits(gla__sequence *q, const float *logits)
 {
-    memcpy(q->logits, logits, logits_bytes(q));
+    if (logits != q->logits)
+        memcpy(q->logits, logits, logits_bytes(q));
     q->has_logits = true;
 }
 

@@ -24,23 +24,22 @@ static void check(gla_status status)
 static void tell(gla_session *s, const gla_tokenizer *tok, int32_t token, int n, uint64_t seed)
 {
     const uint32_t vocab = gla_model_vocab_size(gla_session_model(s));
-    const gla_sampler_options options = {.temperature = 0.7, .top_p = 0.95, .seed = seed};
+    const gla_sampler_options options = {
+        GLA_SIZED(gla_sampler_options), .temperature = 0.7, .top_p = 0.95, .seed = seed};
     const uint64_t start = gla_session_position(s) + 1;
-    float *logits = malloc(vocab * sizeof(*logits));
     gla_sampler *sampler;
     char *text;
     size_t size;
 
     check(gla_sampler_create(&options, vocab, &sampler, &diag));
     for (int i = 0; i <= n; i++) {
-        check(gla_session_feed(s, &token, 1, logits, &diag));
-        check(gla_sampler_next(sampler, logits, &token, &diag));
+        check(gla_session_feed(s, &token, 1, GLA_FEED_LOGITS, &diag));
+        check(gla_sampler_next(sampler, gla_session_logits(s), &token, &diag));
     }
-    check(gla_tokenizer_decode(tok, gla_session_tokens(s) + start, n, 1, &text, &size, &diag));
+    check(gla_tokenizer_decode(tok, gla_session_tokens(s) + start, n, GLA_DECODE_SKIP_SPECIAL, &text, &size, &diag));
     printf("%d:%s\n", (int)seed, text);
     gla_text_free(text);
     gla_sampler_free(sampler);
-    free(logits);
 }
 
 int main(int argc, char **argv)
@@ -57,7 +56,7 @@ int main(int argc, char **argv)
     check(gla_tokenizer_open(folder, &tok, &diag));
     check(gla_tokenizer_encode(tok, text, strlen(text), GLA_ENCODE_SPECIAL, &ids, &n, &diag));
     check(gla_session_create(model, NULL, &trunk, &diag));
-    check(gla_session_feed(trunk, ids, n - 1, NULL, &diag)); /* read once ... */
+    check(gla_session_feed(trunk, ids, n - 1, 0, &diag)); /* read once ... */
     puts(text);
     for (uint64_t seed = 1; seed <= 3; seed++) {
         check(gla_session_fork(trunk, &branch, &diag)); /* ... and on from there each time */

@@ -225,8 +225,8 @@ static gla_status read_list_param(gla_arch_layer *l, const char *name, const gla
 
     for (const gla__yaml *c = n->first; !st && c; c = c->next)
         st = read_double(c, &list[count++], diag);
-    if (!st && gla_arch_set_list(l, name, list, count))
-        st = gla__fail_nomem(diag, "a list");
+    if (!st)
+        st = gla_arch_set_list(l, name, list, count, diag);
     gla__free(list);
     return st;
 }
@@ -235,17 +235,14 @@ static gla_status read_scalar_param(gla_arch_layer *l, const char *name, const g
                                     gla_diag *diag)
 {
     double number;
-    gla_status st;
 
     if (n->plain && (!n->length || is_word(n, "null") || is_word(n, "~")))
         return expected(n, "a value", diag);
     if (is_word(n, "true") || is_word(n, "false"))
-        st = gla_arch_set_bool(l, name, n->text[0] == 't');
-    else if (n->plain && gla__parse_f64(n->text, n->length, &number))
-        st = gla_arch_set_number(l, name, number);
-    else
-        st = gla_arch_set_string(l, name, n->text);
-    return st ? gla__fail_nomem(diag, "a parameter") : GLA_OK;
+        return gla_arch_set_bool(l, name, n->text[0] == 't', diag);
+    if (n->plain && gla__parse_f64(n->text, n->length, &number))
+        return gla_arch_set_number(l, name, number, diag);
+    return gla_arch_set_string(l, name, n->text, diag);
 }
 
 /* One value of a layer's mapping, or, for a nested mapping, its values under dotted names.  The
@@ -318,8 +315,9 @@ static gla_status read_layer(const gla__yaml *n, const char *default_type, layer
         return expected(type, "the name of a layer type", diag);
     if (!type && !default_type)
         return at_value(n, gla__fail(diag, GLA_E_SCHEMA, "\"type\" is missing"), diag);
-    if (gla_arch_layer_init(l, type ? type->text : default_type))
-        return gla__fail_nomem(diag, "a layer");
+    st = gla_arch_layer_init(l, type ? type->text : default_type, diag);
+    if (st)
+        return st;
     l->line = n->line;
     l->column = n->column;
     for (const gla__yaml *c = n->first; !st && c; c = c->next) {
@@ -394,11 +392,10 @@ static gla_status read_block(const gla__yaml *n, gla_arch *arch, gla_diag *diag)
                                 n->key),
                       diag);
     st = check_map(n, keys, COUNT(keys), diag);
+    if (!st)
+        st = gla_arch_add_block(arch, n->key, &b, diag);
     if (st)
         return st;
-    b = gla_arch_add_block(arch, n->key);
-    if (!b)
-        return gla__fail_nomem(diag, "a block");
     b->line = n->key_line;
     b->column = n->key_column;
     st = read_mixers(gla__yaml_get(n, "mixer"), b, diag);
@@ -613,8 +610,8 @@ static gla_status read_layers(const gla__yaml *n, gla_arch *arch, gla_diag *diag
         return gla__fail_nomem(diag, "layers");
     st = n->kind == GLA__YAML_MAP ? read_layers_map(n, arch, &list, diag)
                                   : read_pattern(n, arch, &list, diag);
-    if (!st && gla_arch_set_layers(arch, list.items, list.n))
-        st = gla__fail_nomem(diag, "layers");
+    if (!st)
+        st = gla_arch_set_layers(arch, list.items, list.n, diag);
     gla__free(list.items);
     return st ? st : check_blocks_used(arch, diag);
 }

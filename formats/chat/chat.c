@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/diag.h"
 #include "base/io.h"
+#include "base/sized.h"
 #include "formats/chat/template.h"
 #include "formats/text/json.h"
 
@@ -168,37 +169,46 @@ gla_status gla_chat_template_open(const char *path, gla_chat_template **out, gla
 
 /* ---- rendering ---- */
 
-static int add_messages(json_t *variables, const gla_chat_message *messages, size_t n)
-{
-    json_t *list = json_array();
-
-    if (json_object_set_new(variables, "messages", list))
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(list, json_pack("{s:s, s:s}", "role", messages[i].role, "content",
-                                                  messages[i].content)))
-            return -1;
-    return 0;
-}
-
 static bool is_text(const char *s)
 {
     return s && gla__utf8_valid(s, strlen(s)) == strlen(s);
 }
 
+static gla_status add_messages(json_t *variables, const gla_chat_message *messages, size_t n,
+                               size_t message_size, gla_diag *diag)
+{
+    const char *from = (const char *)messages;
+    json_t *list = json_array();
+
+    if (json_object_set_new(variables, "messages", list))
+        return gla__fail_nomem(diag, "chat");
+    for (size_t i = 0; i < n; i++) {
+        gla_chat_message m;
+        const gla_status st = gla__read_element(gla_chat_message, content, &m,
+                                                from + i * message_size, message_size, diag);
+
+        if (st)
+            return st;
+        if (!is_text(m.role) || !is_text(m.content))
+            return gla__fail(diag, GLA_E_INVALID, "message %zu is not UTF-8", i);
+        if (json_array_append_new(list,
+                                  json_pack("{s:s, s:s}", "role", m.role, "content", m.content)))
+            return gla__fail_nomem(diag, "chat");
+    }
+    return GLA_OK;
+}
+
 static gla_status make_variables(const gla_chat_template *t, const gla_chat_message *messages,
-                                 size_t n, uint32_t flags, const char *more, json_t **out,
-                                 gla_diag *diag)
+                                 size_t n, size_t message_size, uint32_t flags, const char *more,
+                                 json_t **out, gla_diag *diag)
 {
     json_t *given = NULL, *all = json_object();
-    gla_status st = GLA_OK;
+    gla_status st = add_messages(all, messages, n, message_size, diag);
 
     *out = all;
-    for (size_t i = 0; i < n; i++)
-        if (!is_text(messages[i].role) || !is_text(messages[i].content))
-            return gla__fail(diag, GLA_E_INVALID, "message %zu is not UTF-8", i);
-    if (add_messages(all, messages, n) ||
-        json_object_set_new(all, "add_generation_prompt",
+    if (st)
+        return st;
+    if (json_object_set_new(all, "add_generation_prompt",
                             json_boolean(flags & GLA_CHAT_GENERATE)) ||
         (t->bos && json_object_set_new(all, "bos_token", json_string(t->bos))) ||
         (t->eos && json_object_set_new(all, "eos_token", json_string(t->eos))))
@@ -214,8 +224,9 @@ static gla_status make_variables(const gla_chat_template *t, const gla_chat_mess
 }
 
 gla_status gla_chat_template_render(const gla_chat_template *t, const gla_chat_message *messages,
-                                    size_t n, uint32_t flags, const char *variables, char **text,
-                                    size_t *size, gla_diag *diag)
+                                    size_t n, size_t message_size, uint32_t flags,
+                                    const char *variables, char **text, size_t *size,
+                                    gla_diag *diag)
 {
     gla__bytes out = {0};
     json_t *all = NULL;
@@ -225,7 +236,9 @@ gla_status gla_chat_template_render(const gla_chat_template *t, const gla_chat_m
     *text = NULL;
     *size = 0;
     gla__diag_clear(diag);
-    st = make_variables(t, messages, n, flags, variables, &all, diag);
+    if (flags & ~GLA_CHAT_GENERATE)
+        return gla__fail(diag, GLA_E_INVALID, "flags 0x%" PRIx32 ": not known", flags);
+    st = make_variables(t, messages, n, message_size, flags, variables, &all, diag);
     if (!st) {
         now = json_integer_value(json_object_get(all, "strftime_now"));
         (void)json_object_del(all, "strftime_now");

@@ -18,10 +18,9 @@ static void stick(gla__import *im, gla_status st)
 
 gla_arch_block *gla__block_add(gla__import *im, const char *name)
 {
-    gla_arch_block *b = gla_arch_add_block(im->arch, name);
+    gla_arch_block *b;
 
-    if (!b)
-        stick(im, GLA_E_NOMEM);
+    stick(im, gla_arch_add_block(im->arch, name, &b, NULL));
     return b;
 }
 
@@ -32,10 +31,9 @@ uint32_t gla__block_last(const gla__import *im)
 
 gla_arch_block *gla__block_copy(gla__import *im, uint32_t from, const char *name)
 {
-    gla_arch_block *b = gla_arch_copy_block(im->arch, &im->arch->blocks[from], name);
+    gla_arch_block *b;
 
-    if (!b)
-        stick(im, GLA_E_NOMEM);
+    stick(im, gla_arch_copy_block(im->arch, &im->arch->blocks[from], name, &b, NULL));
     return b;
 }
 
@@ -69,7 +67,7 @@ uint64_t gla__param_of(const gla_arch_layer *l, const char *name, uint64_t def)
 
 void gla__set_type(gla__import *im, gla_arch_layer *layer, const char *type)
 {
-    stick(im, gla_arch_layer_init(layer, type));
+    stick(im, gla_arch_layer_init(layer, type, NULL));
 }
 
 gla_arch_layer *gla__set_mixer(gla__import *im, gla_arch_block *b, const char *type)
@@ -82,7 +80,7 @@ gla_arch_layer *gla__set_mixer(gla__import *im, gla_arch_block *b, const char *t
 
 void gla__set_number(gla__import *im, gla_arch_layer *layer, const char *name, double value)
 {
-    stick(im, gla_arch_set_number(layer, name, value));
+    stick(im, gla_arch_set_number(layer, name, value, NULL));
 }
 
 void gla__set_unless(gla__import *im, gla_arch_layer *layer, const char *name, double value,
@@ -95,18 +93,18 @@ void gla__set_unless(gla__import *im, gla_arch_layer *layer, const char *name, d
 void gla__set_flag(gla__import *im, gla_arch_layer *layer, const char *name, bool value, bool def)
 {
     if (value != def)
-        stick(im, gla_arch_set_bool(layer, name, value));
+        stick(im, gla_arch_set_bool(layer, name, value, NULL));
 }
 
 void gla__set_text(gla__import *im, gla_arch_layer *layer, const char *name, const char *value)
 {
-    stick(im, gla_arch_set_string(layer, name, value));
+    stick(im, gla_arch_set_string(layer, name, value, NULL));
 }
 
 void gla__set_list(gla__import *im, gla_arch_layer *layer, const char *name, const double *values,
                    uint32_t n)
 {
-    stick(im, gla_arch_set_list(layer, name, values, n));
+    stick(im, gla_arch_set_list(layer, name, values, n, NULL));
 }
 
 const char *gla__activation(gla__import *im, const char *key, const char *def)

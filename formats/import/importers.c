@@ -105,9 +105,7 @@ static gla_status make_arch(gla__import *im, gla_diag *diag)
     st = check(im, diag);
     if (st)
         return st;
-    return gla_arch_set_layers(im->arch, im->layers, im->n_layers)
-               ? gla__fail_nomem(diag, "the architecture")
-               : GLA_OK;
+    return gla_arch_set_layers(im->arch, im->layers, im->n_layers, diag);
 }
 
 gla_status gla__import_open(const char *json, size_t size, const char *name,

@@ -270,15 +270,26 @@ static gla_status finish(gla_detokenizer *d, uint32_t i)
     }
 }
 
-gla_status gla_detokenizer_create(const gla_tokenizer *tok, int skip_special, gla_detokenizer **out)
+static gla_status failed(gla_status st, gla_diag *diag)
 {
-    gla_detokenizer *d = gla__alloc_zero(sizeof(*d));
+    return st == GLA_E_NOMEM ? gla__fail_nomem(diag, "decoded text")
+                             : gla__fail(diag, st, "the decoder's pattern needs too many steps");
+}
 
-    *out = d;
+gla_status gla_detokenizer_create(const gla_tokenizer *tok, uint32_t flags, gla_detokenizer **out,
+                                  gla_diag *diag)
+{
+    gla_detokenizer *d;
+
+    *out = NULL;
+    if (flags & ~GLA_DECODE_SKIP_SPECIAL)
+        return gla__fail(diag, GLA_E_INVALID, "flags 0x%" PRIx32 ": not known", flags);
+    d = gla__alloc_zero(sizeof(*d));
     if (!d)
-        return GLA_E_NOMEM;
+        return failed(GLA_E_NOMEM, diag);
     d->t = tok;
-    d->skip_special = skip_special != 0;
+    d->skip_special = flags & GLA_DECODE_SKIP_SPECIAL;
+    *out = d;
     return GLA_OK;
 }
 
@@ -295,13 +306,14 @@ void gla_detokenizer_free(gla_detokenizer *d)
     gla__free(d);
 }
 
-static gla_status hand_out(gla_detokenizer *d, gla_status st, const char **text, size_t *size)
+static gla_status hand_out(gla_detokenizer *d, gla_status st, const char **text, size_t *size,
+                           gla_diag *diag)
 {
     if (!st)
         st = gla__bytes_reserve(&d->out, 1);
     if (st) {
         d->broken = true;
-        return st;
+        return failed(st, diag);
     }
     d->out.p[d->out.n] = '\0';
     *text = d->out.p;
@@ -320,28 +332,29 @@ static gla_status feed(gla_detokenizer *d, int32_t id)
     return push(d, 0, t->tokens[id].text, t->tokens[id].size, true);
 }
 
-gla_status gla_detokenizer_next(gla_detokenizer *d, int32_t id, const char **text, size_t *size)
+gla_status gla_detokenizer_next(gla_detokenizer *d, int32_t id, const char **text, size_t *size,
+                                gla_diag *diag)
 {
     *text = "";
     *size = 0;
     if (d->broken)
-        return GLA_E_NOMEM;
+        return failed(GLA_E_NOMEM, diag);
     d->out.n = 0;
-    return hand_out(d, feed(d, id), text, size);
+    return hand_out(d, feed(d, id), text, size, diag);
 }
 
-gla_status gla_detokenizer_end(gla_detokenizer *d, const char **text, size_t *size)
+gla_status gla_detokenizer_end(gla_detokenizer *d, const char **text, size_t *size, gla_diag *diag)
 {
     gla_status st = GLA_OK;
 
     *text = "";
     *size = 0;
     if (d->broken)
-        return GLA_E_NOMEM;
+        return failed(GLA_E_NOMEM, diag);
     d->out.n = 0;
     for (uint32_t i = 0; i < d->t->n_decodes && !st; i++)
         st = finish(d, i);
-    st = hand_out(d, st, text, size);
+    st = hand_out(d, st, text, size, diag);
     for (uint32_t i = 0; i < GLA__TOK_MAX_STEPS; i++) { /* ready for another text */
         d->states[i].held.n = 0;
         d->states[i].count = 0;
@@ -351,7 +364,7 @@ gla_status gla_detokenizer_end(gla_detokenizer *d, const char **text, size_t *si
 }
 
 gla_status gla_tokenizer_decode(const gla_tokenizer *tok, const int32_t *ids, size_t n,
-                                int skip_special, char **text, size_t *size, gla_diag *diag)
+                                uint32_t flags, char **text, size_t *size, gla_diag *diag)
 {
     gla_detokenizer *d;
     const char *end;
@@ -361,20 +374,19 @@ gla_status gla_tokenizer_decode(const gla_tokenizer *tok, const int32_t *ids, si
     *text = NULL;
     *size = 0;
     gla__diag_clear(diag);
-    st = gla_detokenizer_create(tok, skip_special, &d);
+    st = gla_detokenizer_create(tok, flags, &d, diag);
+    if (st)
+        return st;
     for (size_t i = 0; i < n && !st; i++)
         st = feed(d, ids[i]);
     for (uint32_t i = 0; i < tok->n_decodes && !st; i++)
         st = finish(d, i);
-    if (!st)
-        st = hand_out(d, st, &end, &end_size);
+    st = hand_out(d, st, &end, &end_size, diag);
     if (!st) {
         *text = d->out.p; /* the whole: nothing was taken from it */
         *size = d->out.n;
         memset(&d->out, 0, sizeof(d->out));
     }
     gla_detokenizer_free(d);
-    return st == GLA_E_NOMEM ? gla__fail_nomem(diag, "decoded text")
-           : st              ? gla__fail(diag, st, "the decoder's pattern needs too many steps")
-                             : GLA_OK;
+    return st;
 }

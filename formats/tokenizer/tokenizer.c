@@ -121,6 +121,8 @@ gla_status gla_tokenizer_encode(const gla_tokenizer *tok, const char *text, size
     *ids = NULL;
     *n = 0;
     gla__diag_clear(diag);
+    if (flags & ~(GLA_ENCODE_SPECIAL | GLA_ENCODE_PLAIN))
+        return gla__fail(diag, GLA_E_INVALID, "flags 0x%" PRIx32 ": not known", flags);
     if (size > GLA__TOK_MAX_TEXT)
         return gla__fail(diag, GLA_E_LIMIT, "text of %zu bytes, at most %u are encoded at once",
                          size, GLA__TOK_MAX_TEXT);
@@ -148,11 +150,6 @@ gla_status gla_tokenizer_encode(const gla_tokenizer *tok, const char *text, size
     }
     gla__encoder_deinit(&e);
     return st;
-}
-
-void gla_ids_free(int32_t *ids)
-{
-    gla__free(ids);
 }
 
 /* ---- looking up ---- */

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "formats/text/utf8.h"
+#include "base/sized.h"
 #include "base/tensor.h"
 
 /* ---- an open file ------------------------------------------------------------ */
@@ -58,19 +59,17 @@ void gla__at_file(gla_diag *diag, const char *path)
         gla__at(diag, path);
 }
 
-gla_limits gla__limits(const gla_limits *limits)
+gla_status gla__limits(const gla_limits *given, gla_limits *out, gla_diag *diag)
 {
-    gla_limits l = {0};
+    const gla_status st = gla__read_struct(gla_limits, reserved, out, given, diag);
 
-    if (limits)
-        l = *limits;
-    if (!l.max_tensors)
-        l.max_tensors = 65536;
-    if (!l.max_bytes)
-        l.max_bytes = gla__most_of_memory();
-    if (!l.max_layers)
-        l.max_layers = 4096;
-    return l; /* max_index_bytes differs by format */
+    if (!out->max_tensors)
+        out->max_tensors = 65536;
+    if (!out->max_bytes)
+        out->max_bytes = gla__most_of_memory();
+    if (!out->max_layers)
+        out->max_layers = 4096;
+    return st; /* max_index_bytes differs by format */
 }
 
 gla_status gla__check_tensor_name(const char *name, size_t n, gla_diag *diag)

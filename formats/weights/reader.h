@@ -44,8 +44,8 @@ gla_status gla__safetensors_open_sharded(const char *path, const gla_limits *lim
 gla_status gla__gguf_open(const char *path, const gla_limits *limits, gla_weights **out,
                           gla_diag *diag);
 
-/* The limits with the defaults filled in; NULL: all defaults. */
-gla_limits gla__limits(const gla_limits *limits);
+/* The caller's limits with the defaults filled in; NULL: all defaults. */
+gla_status gla__limits(const gla_limits *given, gla_limits *out, gla_diag *diag);
 
 /* UTF-8 of 1 to 255 bytes without control characters. */
 gla_status gla__check_tensor_name(const char *name, size_t n, gla_diag *diag);

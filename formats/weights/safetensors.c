@@ -187,13 +187,15 @@ gla_status gla__safetensors_parse_header(const char *text, size_t size, uint64_t
                                          const gla_limits *limits, gla__st_entry **entries,
                                          uint32_t *n, uint64_t *data_bytes, gla_diag *diag)
 {
-    const gla_limits l = gla__limits(limits);
+    gla_limits l;
     json_t *root;
-    gla_status st;
+    gla_status st = gla__limits(limits, &l, diag);
 
     *entries = NULL;
     *n = 0;
     *data_bytes = 0;
+    if (st)
+        return st;
     if (!size || text[0] != '{')
         return gla__fail(diag, GLA_E_CORRUPT, "the header does not begin with {");
     st = gla__json_parse(text, size,

@@ -17,7 +17,8 @@ struct gla__st_writer {
 gla_status gla__safetensors_create(const char *path, const char *header, size_t size,
                                    gla__st_writer **out, gla_diag *diag)
 {
-    const gla_limits limits = {.max_bytes = UINT64_MAX, .max_tensors = UINT32_MAX};
+    const gla_limits limits = {GLA_SIZED(gla_limits), .max_bytes = UINT64_MAX,
+                               .max_tensors = UINT32_MAX};
     gla__st_writer *w = gla__alloc_zero(sizeof(*w));
     gla__st_entry *entries;
     uint8_t length[8];

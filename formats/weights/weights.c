@@ -65,11 +65,13 @@ static gla_status open_file(const char *path, const gla_limits *limits, gla_weig
 gla_status gla_weights_open(const char *path, const gla_limits *limits, gla_weights **out,
                             gla_diag *diag)
 {
-    gla_limits filled = gla__limits(limits);
+    gla_limits filled;
     char *inside = NULL;
-    gla_status st;
+    gla_status st = gla__limits(limits, &filled, diag);
 
     *out = NULL;
+    if (st)
+        return st;
     if (gla__is_dir(path)) {
         inside = find_in_folder(path, &st, diag);
         if (!inside)

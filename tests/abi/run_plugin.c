@@ -16,6 +16,8 @@
 
 #include "../support/tolerance.h"
 
+#include "../support/feed.h"
+
 enum { TOKENS = 70, VOCABULARY = 64 };
 
 static const char before[] =
@@ -109,7 +111,7 @@ static void write_weights(const char *path, const gla_description *d)
 static gla_model *make_model(const char *plugin, const char *mixer)
 {
     char text[1024], path[] = "/tmp/gla-run-plugin-XXXXXX";
-    gla_model_options options = {0};
+    gla_model_options options = {GLA_SIZED(gla_model_options)};
     gla_description *description;
     gla_weights *weights;
     gla_registry *r;
@@ -117,7 +119,7 @@ static gla_model *make_model(const char *plugin, const char *mixer)
     gla_model *m;
 
     snprintf(text, sizeof(text), "%s%s%s", before, mixer, after);
-    check(gla_registry_create(&r, &diag), "registry");
+    check(gla_registry_create(NULL, &r, &diag), "registry");
     check(gla_registry_load(r, plugin, &diag), "load");
     check(gla_arch_parse(text, strlen(text), "text", &arch, &diag), "arch");
     check(gla_describe(arch, r, &description, &diag), "describe");
@@ -180,13 +182,13 @@ int main(int argc, char **argv)
         tokens[i] = (i * 7 + i * i) % VOCABULARY;
     m = make_model(argv[1], argv[2]);
     check(gla_session_create(m, NULL, &a, &diag), "session");
-    check(gla_session_feed(a, tokens, TOKENS, whole, &diag), "feed");
+    check(feed_logits(a, tokens, TOKENS, whole, &diag), "feed");
     check(gla_session_create(m, NULL, &b, &diag), "session");
     for (int i = 0; i < TOKENS - 1; i++)
-        check(gla_session_feed(b, &tokens[i], 1, steps, &diag), "feed");
+        check(feed_logits(b, &tokens[i], 1, steps, &diag), "feed");
     check(gla_session_fork(b, &c, &diag), "fork");
-    check(gla_session_feed(b, &tokens[TOKENS - 1], 1, steps, &diag), "feed");
-    check(gla_session_feed(c, &tokens[TOKENS - 1], 1, forked, &diag), "feed");
+    check(feed_logits(b, &tokens[TOKENS - 1], 1, steps, &diag), "feed");
+    check(feed_logits(c, &tokens[TOKENS - 1], 1, forked, &diag), "feed");
     same(whole, steps, "prefill and decode");
     same(steps, forked, "session and fork");
 

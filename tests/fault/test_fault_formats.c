@@ -70,7 +70,7 @@ static gla_status use_arch(void)
     st = gla_arch_print(a, &text, &size, &diag);
     gla_text_free(text);
     if (!st) {
-        st = gla_arch_copy(a, &b);
+        st = gla_arch_copy(a, &b, NULL);
         gla_arch_free(b);
     }
     gla_arch_free(a);

@@ -119,13 +119,13 @@ static int clean_beside(char name[400])
 
 static gla_status convert(const char *name)
 {
-    const gla_convert_options o = {.overwrite = 1};
+    const gla_convert_options o = {GLA_SIZED(gla_convert_options), .overwrite = 1};
     char src[200];
     gla_diag diag;
     gla_status st;
 
     snprintf(src, sizeof(src), REFERENCE "%s", name);
-    st = gla_convert(src, dst, &o, NULL, &diag);
+    st = gla_convert(src, dst, &o, NULL, 0, &diag);
     cr_assert(st == GLA_OK || st == GLA_E_IO, "%s: %s", diag.where, diag.message);
     return st;
 }

@@ -22,7 +22,8 @@ typedef struct faulty {
 /* Does the thing; what it may change of f it must change as the header says. */
 typedef gla_status action(faulty *f, gla_diag *diag);
 
-static const gla_session_options options = {.prefix_cache = 1, .snapshot_stride = 32};
+static const gla_session_options options = {GLA_SIZED(gla_session_options), .prefix_cache = 1,
+                                            .snapshot_stride = 32};
 
 /* At position 150, the last 30 tokens one by one. */
 static void bring_up(faulty *f)
@@ -95,7 +96,7 @@ static gla_status prefill(faulty *f, gla_diag *diag)
 {
     float logits[VOCAB];
 
-    return gla_session_feed(f->s, f->tokens + 150, 130, logits, diag);
+    return feed_logits(f->s, f->tokens + 150, 130, logits, diag);
 }
 
 static gla_status first_prompt(faulty *f, gla_diag *diag)
@@ -106,7 +107,7 @@ static gla_status first_prompt(faulty *f, gla_diag *diag)
 
     if (st)
         return st;
-    st = gla_session_feed(s, f->tokens, 140, logits, diag);
+    st = feed_logits(s, f->tokens, 140, logits, diag);
     gla_session_free(s);
     return st;
 }
@@ -116,7 +117,7 @@ static gla_status decode(faulty *f, gla_diag *diag)
     gla_status st = GLA_OK;
 
     for (size_t i = 150; !st && i < 200; i++)
-        st = gla_session_feed(f->s, f->tokens + i, 1, NULL, diag);
+        st = gla_session_feed(f->s, f->tokens + i, 1, 0, diag);
     return st;
 }
 

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check_print(arch);
     if (!registry)
-        PROMISE(!gla_registry_create(&registry, &diag));
+        PROMISE(!gla_registry_create(NULL, &registry, &diag));
     if (arch->n_layers <= 64) {
         st = gla_describe(arch, registry, &d, &diag);
         fuzz_check_diag(st, &diag);

@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "fuzz/fuzz.h"
+#include "support/feed.h"
 
 enum { VOCAB = 23, MOST_TOKENS = 48 };
 
@@ -93,7 +94,8 @@ static gla_arch *make_arch(bytes_left *b, double embedding_multiplier)
 static gla_model *make_model(const gla_arch *arch, uint32_t chunk, uint64_t seed)
 {
     static gla_registry *registry;
-    const gla_model_options o = {.weights_dtype = GLA_DTYPE_F32,
+    const gla_model_options o = {GLA_SIZED(gla_model_options),
+                                 .weights_dtype = GLA_DTYPE_F32,
                                  .kv_dtype = GLA_DTYPE_F32,
                                  .max_batch_rows = MOST_TOKENS,
                                  .max_sequences = 2,
@@ -105,7 +107,7 @@ static gla_model *make_model(const gla_arch *arch, uint32_t chunk, uint64_t seed
     gla_status st;
 
     if (!registry)
-        PROMISE(!gla_registry_create(&registry, NULL));
+        PROMISE(!gla_registry_create(NULL, &registry, NULL));
     with.registry = registry;
     st = gla_model_random(arch, &with, &m, &diag);
     fuzz_check_diag(st, &diag); /* some sizes do not go together */
@@ -119,7 +121,7 @@ static void feed(gla_model *m, const int32_t *ids, uint32_t n, uint32_t piece, f
 
     PROMISE(!gla_session_create(m, NULL, &s, NULL));
     for (uint32_t i = 0; i < n; i += piece)
-        PROMISE(!gla_session_feed(s, ids + i, n - i < piece ? n - i : piece, logits, NULL));
+        PROMISE(!feed_logits(s, ids + i, n - i < piece ? n - i : piece, logits, NULL));
     gla_session_free(s);
 }
 

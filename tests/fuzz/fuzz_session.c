@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "fuzz/fuzz.h"
+#include "support/feed.h"
 
 enum { HEADER = 72, AT_INDEX_BYTES = 40, AT_INDEX_HASH = 48, AT_HASH = 64, CHUNK = 24 };
 
@@ -22,8 +23,8 @@ static gla_model *model(void)
     static gla_model *m;
 
     if (!m) {
-        const gla_model_options o = {
-            .weights_dtype = GLA_DTYPE_F32, .max_batch_rows = 16, .seed = 1};
+        const gla_model_options o = {GLA_SIZED(gla_model_options), .weights_dtype = GLA_DTYPE_F32,
+                                     .max_batch_rows = 16, .seed = 1};
         gla_arch *arch;
 
         gla_set_threads(1);
@@ -80,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!st && gla_session_position(s) < 4096) {
         for (uint64_t i = 0; i < gla_session_position(s); i++)
             PROMISE(gla_session_tokens(s)[i] >= 0 && gla_session_tokens(s)[i] < 17);
-        st = gla_session_feed(s, (const int32_t[]){3, 4}, 2, logits, &diag);
+        st = feed_logits(s, (const int32_t[]){3, 4}, 2, logits, &diag);
         fuzz_check_diag(st, &diag);
     }
     gla_session_free(s);
@@ -91,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 size_t fuzz_seed(uint32_t i, uint8_t *out, size_t capacity)
 {
     static const uint32_t lengths[] = {0, 3, 75}, dtypes[] = {GLA_DTYPE_F32, GLA_DTYPE_I8};
-    const gla_session_options o = {.kv_dtype = dtypes[i % 2]};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .kv_dtype = dtypes[i % 2]};
     gla_session *s = NULL;
     const uint8_t *file;
     int32_t ids[80];
@@ -104,10 +105,10 @@ size_t fuzz_seed(uint32_t i, uint8_t *out, size_t capacity)
     for (int k = 0; k < 80; k++)
         ids[k] = k * 5 % 17;
     PROMISE(!gla_session_create(model(), &o, &s, NULL));
-    PROMISE(!gla_session_feed(s, ids, lengths[i / 2 % 3], i > 8 ? logits : NULL, NULL));
+    PROMISE(!feed_logits(s, ids, lengths[i / 2 % 3], i > 8 ? logits : NULL, NULL));
     if (i % 2) {
         PROMISE(!gla_session_mark(s, NULL));
-        PROMISE(!gla_session_feed(s, ids, 2, NULL, NULL));
+        PROMISE(!gla_session_feed(s, ids, 2, 0, NULL));
     }
     PROMISE(!gla_session_save(s, "/fuzz/saved", NULL));
     gla_session_free(s);

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (st)
         return 0;
     st = gla_chat_template_render(
-        t, messages, 4, GLA_CHAT_GENERATE,
+        t, messages, 4, sizeof(gla_chat_message), GLA_CHAT_GENERATE,
         "{\"tools\":[{\"name\":\"f\",\"x\":1.5}],\"enable_thinking\":false}", &text, &n, &diag);
     fuzz_check_diag(st, &diag);
     PROMISE(!st == (text != NULL));

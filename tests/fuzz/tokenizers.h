@@ -57,25 +57,25 @@ static const char *const fuzz_tokenizers[] = {
 enum { FUZZ_TOKENIZERS = sizeof(fuzz_tokenizers) / sizeof(fuzz_tokenizers[0]) };
 
 /* Text -> ids -> text, as one and as a stream: the stream says the same as the whole. */
-static inline void fuzz_decode(const gla_tokenizer *t, const int32_t *ids, size_t n, int skip)
+static inline void fuzz_decode(const gla_tokenizer *t, const int32_t *ids, size_t n, uint32_t flags)
 {
     gla_detokenizer *d = NULL;
     gla_diag diag = {0};
     const char *piece;
     char *text = NULL, *stream;
     size_t size = 0, used = 0, m;
-    gla_status st = gla_tokenizer_decode(t, ids, n, skip, &text, &size, &diag);
+    gla_status st = gla_tokenizer_decode(t, ids, n, flags, &text, &size, &diag);
 
     fuzz_check_diag(st, &diag);
     if (st)
         return;
     PROMISE(text[size] == 0);
-    PROMISE(!gla_detokenizer_create(t, skip, &d));
+    PROMISE(!gla_detokenizer_create(t, flags, &d, NULL));
     stream = malloc(size + 1);
     PROMISE(stream);
     for (size_t i = 0; i <= n; i++) {
-        st = i < n ? gla_detokenizer_next(d, ids[i], &piece, &m)
-                   : gla_detokenizer_end(d, &piece, &m);
+        st = i < n ? gla_detokenizer_next(d, ids[i], &piece, &m, NULL)
+                   : gla_detokenizer_end(d, &piece, &m, NULL);
         PROMISE(!st && m <= size - used);
         memcpy(stream + used, piece, m);
         used += m;

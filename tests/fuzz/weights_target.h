@@ -15,7 +15,7 @@ typedef gla_status fuzz_open_fn(const char *path, const gla_limits *limits, gla_
 static inline gla_weights *fuzz_weights(fuzz_open_fn *open, const uint8_t *data, size_t size,
                                         uint32_t no_verify)
 {
-    const gla_limits limits = {.max_bytes = 1 << 24, .no_verify = no_verify};
+    const gla_limits limits = {GLA_SIZED(gla_limits), .max_bytes = 1 << 24, .no_verify = no_verify};
     gla_weights *w = NULL;
     gla_diag diag = {0};
     gla_status st;

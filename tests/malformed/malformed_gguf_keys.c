@@ -199,7 +199,7 @@ static void expect_model(gguf_out *o, const char *where, const char *message)
     gla_diag diag = {0};
 
     gguf_write(o, temp_path(path, "model.gguf"));
-    cr_expect_neq(gla_convert(path, temp_path(out, "model"), NULL, NULL, &diag), GLA_OK, "%s",
+    cr_expect_neq(gla_convert(path, temp_path(out, "model"), NULL, NULL, 0, &diag), GLA_OK, "%s",
                   message);
     cr_expect(strstr(diag.where, where), "\"%s\" is not in \"%s\"", where, diag.where);
     cr_expect(strstr(diag.message, message), "\"%s\" is not in \"%s\"", message, diag.message);

@@ -199,7 +199,8 @@ Test(malformed_safetensors, every_truncation_is_refused)
 Test(malformed_safetensors, limits_the_number_of_tensors)
 {
     static char header[4096];
-    const gla_limits two = {.max_tensors = 2}, three = {.max_tensors = 3};
+    const gla_limits two = {GLA_SIZED(gla_limits), .max_tensors = 2},
+                     three = {GLA_SIZED(gla_limits), .max_tensors = 3};
     static bytes b;
     char path[TEMP_PATH];
     gla_weights *w;

@@ -18,7 +18,7 @@ static gla_description *describe(gla_arch *arch, const char *name)
     gla_diag diag;
 
     cr_assert_not_null(arch, "%s", name);
-    cr_assert_eq(gla_registry_create(&r, NULL), GLA_OK);
+    cr_assert_eq(gla_registry_create(NULL, &r, NULL), GLA_OK);
     cr_assert_eq(gla_describe(arch, r, &d, &diag), GLA_OK, "%s: %s: %s", name, diag.where,
                  diag.message);
     gla_registry_free(r);

@@ -33,9 +33,10 @@ static void collect_note(void *notes, const char *note)
 /* Converts the file (all numbers F32, so that types cost nothing twice) and compares. */
 static double error_of_file(const char *path, const golden *g, char notes[4096])
 {
-    const gla_convert_options as_f32 = {
-        .weights_dtype = GLA_DTYPE_F32, .note = collect_note, .ctx = notes};
-    const gla_model_options options = {.kv_dtype = GLA_DTYPE_F32};
+    const gla_convert_options as_f32 = {GLA_SIZED(gla_convert_options),
+                                        .weights_dtype = GLA_DTYPE_F32, .note = collect_note,
+                                        .ctx = notes};
+    const gla_model_options options = {GLA_SIZED(gla_model_options), .kv_dtype = GLA_DTYPE_F32};
     gla_model *m = NULL;
     char folder[64];
     gla_diag diag;
@@ -54,8 +55,9 @@ static double error_of_file(const char *path, const golden *g, char notes[4096])
 /* The logits of a file take the place of g's. */
 static void take_logits(const char *path, golden *g)
 {
-    const gla_convert_options as_f32 = {.weights_dtype = GLA_DTYPE_F32};
-    const gla_model_options options = {.kv_dtype = GLA_DTYPE_F32};
+    const gla_convert_options as_f32 = {GLA_SIZED(gla_convert_options),
+                                        .weights_dtype = GLA_DTYPE_F32};
+    const gla_model_options options = {GLA_SIZED(gla_model_options), .kv_dtype = GLA_DTYPE_F32};
     gla_model *m = NULL;
     gla_session *s = NULL;
     char folder[64];
@@ -66,9 +68,14 @@ static void take_logits(const char *path, golden *g)
     cr_assert_eq(gla_session_create(m, NULL, &s, &diag), GLA_OK);
     for (size_t i = 0; i < g->n; i += 7) { /* as error_of_file() feeds them */
         const size_t n = g->n - i < 7 ? g->n - i : 7;
-        const gla_feed_item item = {s, g->ids + i, n, g->logits + i * g->vocab, n};
+        const gla_feed_item item = {.session = s,
+                                    .tokens = g->ids + i,
+                                    .n_tokens = n,
+                                    .logits = g->logits + i * g->vocab,
+                                    .n_logits = n};
 
-        cr_assert_eq(gla_feed(&item, 1, NULL, NULL, &diag), GLA_OK, "%s", diag.message);
+        cr_assert_eq(gla_feed(&item, 1, sizeof(item), NULL, NULL, &diag), GLA_OK, "%s",
+                     diag.message);
     }
     gla_session_free(s);
     gla_model_free(m);
@@ -439,7 +446,7 @@ static void expect_gguf_refused(const char *from, const char *to, const char *wh
     snprintf(folder, sizeof(folder), "%s/out", path);
     f = fopen(file, "wb");
     cr_assert(f && fwrite(data, 1, n, f) == n && fclose(f) == 0);
-    cr_expect_neq(gla_convert(file, folder, NULL, NULL, &diag), GLA_OK, "%s", to);
+    cr_expect_neq(gla_convert(file, folder, NULL, NULL, 0, &diag), GLA_OK, "%s", to);
     cr_expect(strstr(diag.where, where) || strstr(diag.message, where), "%s: %s: %s", to,
               diag.where, diag.message);
     unlink(file);

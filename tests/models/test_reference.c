@@ -55,7 +55,7 @@ ParameterizedTest(struct reference_case *c, reference, agrees_with_its_authors)
     bound *= g.spread > 1.5 ? g.spread : 1;
     model_folder_make(source, NULL, folder);
     for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
-        const gla_model_options options = {.kv_dtype = GLA_DTYPE_F32,
+        const gla_model_options options = {GLA_SIZED(gla_model_options), .kv_dtype = GLA_DTYPE_F32,
                                            .recurrence_chunk = chunks[i]};
         gla_model *m = NULL;
         gla_diag diag;

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "support/feed.h"
+
 #define FOLDER GLA_SOURCE_DIR "/models/tiny-hybrid"
 
 static gla_model *model;
@@ -67,7 +69,12 @@ Test(tiny_hybrid, likelihood_of_a_story)
     double sum = 0;
 
     cr_assert_eq(gla_session_create(model, NULL, &s, &diag), GLA_OK);
-    cr_assert_eq(gla_feed(&(gla_feed_item){s, ids, n, logits, n}, 1, NULL, NULL, &diag), GLA_OK);
+    cr_assert_eq(
+        gla_feed(
+            &(gla_feed_item){
+                .session = s, .tokens = ids, .n_tokens = n, .logits = logits, .n_logits = n},
+            1, sizeof(gla_feed_item), NULL, NULL, &diag),
+        GLA_OK);
     for (size_t i = 0; i < n; i++)
         sum += gla_nll(logits + i * vocab, vocab, ids[i + 1]);
     cr_assert_float_eq(sum / (double)n, expected, 1e-3, "nll %.6f, reference %.6f", sum / (double)n,
@@ -93,7 +100,7 @@ Test(tiny_hybrid, greedy_continuations)
         gla_diag diag;
 
         cr_assert_eq(gla_session_create(model, NULL, &s, &diag), GLA_OK);
-        cr_assert_eq(gla_session_feed(s, prompt, n_prompt, logits, &diag), GLA_OK);
+        cr_assert_eq(feed_logits(s, prompt, n_prompt, logits, &diag), GLA_OK);
         for (size_t k = 0; k < n; k++) {
             const double margin =
                 json_real_value(json_array_get(json_object_get(one, "margin"), k));
@@ -107,7 +114,7 @@ Test(tiny_hybrid, greedy_continuations)
                 break;
             }
             compared++;
-            cr_assert_eq(gla_session_feed(s, &expected[k], 1, logits, &diag), GLA_OK);
+            cr_assert_eq(feed_logits(s, &expected[k], 1, logits, &diag), GLA_OK);
         }
         gla_session_free(s);
     }
@@ -138,7 +145,12 @@ Test(tiny_hybrid, likelihood_of_the_validation_text)
 
         if (i % window == 0)
             gla_session_reset(s);
-        cr_assert_eq(gla_feed(&(gla_feed_item){s, ids + i, m, logits, m}, 1, NULL, NULL, &diag),
+        cr_assert_eq(gla_feed(&(gla_feed_item){.session = s,
+                                               .tokens = ids + i,
+                                               .n_tokens = m,
+                                               .logits = logits,
+                                               .n_logits = m},
+                              1, sizeof(gla_feed_item), NULL, NULL, &diag),
                      GLA_OK);
         for (size_t k = 0; k < m; k++)
             sum += gla_nll(logits + k * vocab, vocab, ids[i + k + 1]);

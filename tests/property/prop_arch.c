@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/splitmix.h"
+#include "support/arch_block.h"
 
 #define SEEDS 200
 
@@ -59,20 +60,20 @@ static void random_param(gla_arch_layer *l)
 
     switch (below(5)) {
     case 0:
-        cr_assert_eq(gla_arch_set_bool(l, name, (int)below(2)), GLA_OK);
+        cr_assert_eq(gla_arch_set_bool(l, name, (int)below(2), NULL), GLA_OK);
         break;
     case 1:
-        cr_assert_eq(gla_arch_set_string(l, name, random_text()), GLA_OK);
+        cr_assert_eq(gla_arch_set_string(l, name, random_text(), NULL), GLA_OK);
         break;
     case 2:
         for (n = below(40); n && n < 40 && below(20); n++)
             ;
         for (uint32_t i = 0; i < n; i++)
             list[i] = random_number();
-        cr_assert_eq(gla_arch_set_list(l, name, list, n), GLA_OK);
+        cr_assert_eq(gla_arch_set_list(l, name, list, n, NULL), GLA_OK);
         break;
     default:
-        cr_assert_eq(gla_arch_set_number(l, name, random_number()), GLA_OK);
+        cr_assert_eq(gla_arch_set_number(l, name, random_number(), NULL), GLA_OK);
     }
 }
 
@@ -81,7 +82,7 @@ static void random_layer(gla_arch_layer *l, int in_block)
     static const char *const types[] = {"gla", "attention", "gla.gla/1", "org.example.x-y/12",
                                         "true"};
 
-    cr_assert_eq(gla_arch_layer_init(l, types[below(5)]), GLA_OK);
+    cr_assert_eq(gla_arch_layer_init(l, types[below(5)], NULL), GLA_OK);
     for (uint32_t n = below(10); n > 0; n--)
         random_param(l);
     if (in_block && !below(3))
@@ -96,7 +97,7 @@ static void random_block(gla_arch *a, uint32_t i)
     gla_arch_block *b;
 
     snprintf(name, sizeof(name), below(2) ? "b%u" : "no-%u_x", i);
-    b = gla_arch_add_block(a, name);
+    b = add_block(a, name);
     b->n_mixers = below(4);
     for (uint32_t k = 0; k < b->n_mixers; k++)
         random_layer(&b->mixers[k], 1);
@@ -123,7 +124,7 @@ static void random_layers(gla_arch *a)
         base[i] = below(a->n_blocks);
     for (uint32_t i = 0; i < n + a->n_blocks; i++)
         layers[i] = i < a->n_blocks ? i : below(16) ? base[i % period] : below(a->n_blocks);
-    cr_assert_eq(gla_arch_set_layers(a, layers, n + a->n_blocks), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, layers, n + a->n_blocks, NULL), GLA_OK);
 }
 
 static gla_arch *random_arch(void)
@@ -231,7 +232,7 @@ Test(arch_law, printing_and_parsing_gives_the_same)
         cr_assert_eq(gla_arch_print(b, &again, &size_again, &diag), GLA_OK);
         cr_assert_str_eq(text, again, "seed %llu", (unsigned long long)seed);
         gla_arch_free(b);
-        cr_assert_eq(gla_arch_copy(a, &b), GLA_OK);
+        cr_assert_eq(gla_arch_copy(a, &b, NULL), GLA_OK);
         cr_assert(same_arch(a, b), "seed %llu: copy", (unsigned long long)seed);
         gla_text_free(text);
         gla_text_free(again);

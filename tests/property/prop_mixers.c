@@ -108,9 +108,8 @@ static gla_arch *arch_of(const struct mixer_case *c)
 
 static gla_model *model_of(const struct mixer_case *c, uint32_t chunk)
 {
-    const gla_model_options o = {.seed = 11,
-                                 .weights_dtype = GLA_DTYPE_F32,
-                                 .kv_dtype = GLA_DTYPE_F32,
+    const gla_model_options o = {GLA_SIZED(gla_model_options), .seed = 11,
+                                 .weights_dtype = GLA_DTYPE_F32, .kv_dtype = GLA_DTYPE_F32,
                                  .recurrence_chunk = chunk};
     gla_arch *arch = arch_of(c);
     gla_model *m = NULL;
@@ -142,10 +141,14 @@ static void feed(gla_model *m, gla_session *s, const int32_t *ids, size_t n, siz
         cr_assert_eq(gla_session_create(m, NULL, &own, &diag), GLA_OK);
     for (size_t i = 0; i < n; i += piece) {
         const size_t k = n - i < piece ? n - i : piece;
-        const gla_feed_item item = {s ? s : own, ids + i, k, logits + i * VOCAB_SIZE, k};
+        const gla_feed_item item = {.session = s ? s : own,
+                                    .tokens = ids + i,
+                                    .n_tokens = k,
+                                    .logits = logits + i * VOCAB_SIZE,
+                                    .n_logits = k};
 
-        cr_assert_eq(gla_feed(&item, 1, NULL, NULL, &diag), GLA_OK, "%s: %s", diag.where,
-                     diag.message);
+        cr_assert_eq(gla_feed(&item, 1, sizeof(item), NULL, NULL, &diag), GLA_OK, "%s: %s",
+                     diag.where, diag.message);
     }
     gla_session_free(own);
 }
@@ -226,10 +229,13 @@ static void batch_is_single_runs(const struct mixer_case *c, gla_model *m, const
         gla_session *s = NULL;
 
         cr_assert_eq(gla_session_create(m, NULL, &s, &diag), GLA_OK);
-        items[i] = (gla_feed_item){s, ids + i % 3, lengths[i] - i % 3 % lengths[i], batched[i], 0};
+        items[i] = (gla_feed_item){.session = s,
+                                   .tokens = ids + i % 3,
+                                   .n_tokens = lengths[i] - i % 3 % lengths[i],
+                                   .logits = batched[i]};
         items[i].n_logits = items[i].n_tokens;
     }
-    cr_assert_eq(gla_feed(items, 4, NULL, NULL, &diag), GLA_OK, "%s", diag.message);
+    cr_assert_eq(gla_feed(items, 4, sizeof(*items), NULL, NULL, &diag), GLA_OK, "%s", diag.message);
     for (size_t i = 0; i < 4; i++) {
         feed(m, NULL, items[i].tokens, items[i].n_tokens, items[i].n_tokens, single);
         expect_close(c, "in a batch", batched[i], single, items[i].n_tokens);

@@ -109,12 +109,16 @@ static void feed_several(walk *w)
 
         if (!more)
             continue;
-        items[n] = (gla_feed_item){one->session, one->text + one->n, more, logits[n], 1};
+        items[n] = (gla_feed_item){.session = one->session,
+                                   .tokens = one->text + one->n,
+                                   .n_tokens = more,
+                                   .logits = logits[n],
+                                   .n_logits = 1};
         one->n += more;
         who[n++] = one;
     }
     if (n)
-        must(gla_feed(items, n, NULL, NULL, &diag), &diag);
+        must(gla_feed(items, n, sizeof(*items), NULL, NULL, &diag), &diag);
     for (size_t i = 0; i < n; i++)
         check(w, who[i], logits[i]);
 }
@@ -192,9 +196,8 @@ ParameterizedTest(walk_param *p, prop_session, says_what_a_fresh_run_says, .time
     walk w = {.param = p, .r = {p->seed}, .path = "/tmp/gla-walk-XXXXXX"};
     gla_memory memory;
 
-    w.o = (gla_session_options){.kv_dtype = p->kv_dtype,
-                                .prefix_cache = 1,
-                                .snapshot_stride = 16 + rng_below(&w.r, 100),
+    w.o = (gla_session_options){GLA_SIZED(gla_session_options), .kv_dtype = p->kv_dtype,
+                                .prefix_cache = 1, .snapshot_stride = 16 + rng_below(&w.r, 100),
                                 .snapshot_bytes = 1 + rng_below(&w.r, 400000)};
     gla_set_threads(1); /* threads cost small models more than they give */
     w.m = mix_model(&mixes[p->mix], 40, 4);
@@ -204,7 +207,7 @@ ParameterizedTest(walk_param *p, prop_session, says_what_a_fresh_run_says, .time
         step_walk(&w);
     for (size_t i = 0; i < MAX_SESSIONS; i++)
         gla_session_free(w.all[i].session);
-    gla_model_memory(w.m, &memory);
+    gla_model_memory(w.m, &memory, sizeof(memory));
     cr_assert_eq(memory.kv, 0);
     cr_assert_eq(memory.state, 0);
     unlink(w.path);
@@ -257,7 +260,8 @@ ParameterizedTestParameters(prop_session, a_fork_changes_nothing_in_its_parent)
 ParameterizedTest(walk_param *p, prop_session, a_fork_changes_nothing_in_its_parent, .timeout = 60)
 {
     gla_model *m = mix_model(&mixes[p->mix], 40, 4);
-    const gla_session_options o = {.kv_dtype = p->kv_dtype, .snapshot_stride = 50};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .kv_dtype = p->kv_dtype,
+                                   .snapshot_stride = 50};
     gla_session *s = mix_session(m, &o), *f;
     rng r = {p->seed};
     int32_t tokens[300];
@@ -302,7 +306,8 @@ ParameterizedTest(walk_param *p, prop_session, resumed_is_never_stopped, .timeou
 {
     gla_model *m = mix_model(&mixes[p->mix], 40, 4);
     /* bytes are compared: the one that never stopped has more snapshots to save */
-    const gla_session_options o = {.kv_dtype = p->kv_dtype, .saved_bytes = 1};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .kv_dtype = p->kv_dtype,
+                                   .saved_bytes = 1};
     gla_session *s = mix_session(m, &o), *back;
     rng r = {p->seed};
     char path[] = "/tmp/gla-resume-XXXXXX";

@@ -95,10 +95,8 @@ static inline long memory_live(void)
 
 static inline void memory_take_over(void)
 {
-    static const gla_allocator allocator = {memory_alloc, memory_free, NULL};
-
     memory_disarm();
-    gla_set_allocator(&allocator);
+    gla_set_allocator(memory_alloc, memory_free, NULL);
 }
 
 static inline void memory_take_over_jansson(void)
@@ -143,7 +141,7 @@ static inline void memory_give_back_jansson(void)
 
 static inline void memory_give_back(void)
 {
-    gla_set_allocator(NULL);
+    gla_set_allocator(NULL, NULL, NULL);
 }
 
 #endif

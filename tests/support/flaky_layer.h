@@ -69,7 +69,7 @@ static inline gla_registry *flaky_registry(void)
 {
     gla_registry *r;
 
-    if (gla_registry_create(&r, NULL))
+    if (gla_registry_create(NULL, &r, NULL))
         return NULL;
     if (gla__registry_add(r, &GLA_PLUGIN_SYMBOL(test_flaky), NULL)) {
         gla_registry_free(r);

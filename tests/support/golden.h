@@ -63,10 +63,14 @@ static inline double golden_error(gla_model *m, const golden *g, size_t feed)
     cr_assert_eq(gla_session_create(m, NULL, &s, &diag), GLA_OK, "%s", diag.message);
     for (size_t i = 0; i < g->n; i += feed) {
         const size_t n = g->n - i < feed ? g->n - i : feed;
-        const gla_feed_item item = {s, g->ids + i, n, logits + i * g->vocab, n};
+        const gla_feed_item item = {.session = s,
+                                    .tokens = g->ids + i,
+                                    .n_tokens = n,
+                                    .logits = logits + i * g->vocab,
+                                    .n_logits = n};
 
-        cr_assert_eq(gla_feed(&item, 1, NULL, NULL, &diag), GLA_OK, "%s: %s", diag.where,
-                     diag.message);
+        cr_assert_eq(gla_feed(&item, 1, sizeof(item), NULL, NULL, &diag), GLA_OK, "%s: %s",
+                     diag.where, diag.message);
     }
     for (size_t i = 0; i < g->n * g->vocab; i++) {
         const double d = fabs((double)logits[i] - g->logits[i]);

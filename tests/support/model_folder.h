@@ -21,7 +21,7 @@ static inline void model_folder_make(const char *source, const gla_convert_optio
 
     strcpy(folder, "/tmp/gla-test-XXXXXX");
     cr_assert_not_null(mkdtemp(folder));
-    cr_assert_eq(gla_convert(source, folder, options, NULL, &diag), GLA_OK, "%s: %s: %s", source,
+    cr_assert_eq(gla_convert(source, folder, options, NULL, 0, &diag), GLA_OK, "%s: %s: %s", source,
                  diag.where, diag.message);
 }
 

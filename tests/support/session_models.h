@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/feed.h"
 #include "support/rng.h"
 
 #ifndef SESSION_CHECK /* a plain main brings its own */
@@ -89,7 +90,8 @@ static inline gla_model *mix_model_with(const mix *m, gla_model_options o)
 static inline gla_model *mix_model(const mix *m, uint32_t rows, uint32_t sequences)
 {
     return mix_model_with(m,
-                          (gla_model_options){.max_batch_rows = rows, .max_sequences = sequences});
+                          (gla_model_options){GLA_SIZED(gla_model_options), .max_batch_rows = rows,
+                                              .max_sequences = sequences});
 }
 
 static inline gla_session *mix_session(gla_model *m, const gla_session_options *o)
@@ -111,14 +113,14 @@ static inline void feed(gla_session *s, const int32_t *tokens, size_t n, float *
 {
     gla_diag diag;
 
-    must(gla_session_feed(s, tokens, n, logits, &diag), &diag);
+    must(feed_logits(s, tokens, n, logits, &diag), &diag);
 }
 
 /* The logits after `tokens` in a session of its own. */
 static inline void fresh_logits(gla_model *m, const gla_session_options *o, const int32_t *tokens,
                                 size_t n, float *logits)
 {
-    gla_session_options plain = o ? *o : (gla_session_options){0};
+    gla_session_options plain = o ? *o : (gla_session_options){GLA_SIZED(gla_session_options)};
     gla_session *s;
 
     plain.prefix_cache = 0;

@@ -30,7 +30,8 @@ enum { THREADS = 8, SESSIONS = 64, TEXTS = 6, LENGTH = 200, SHARED = 130 };
 static gla_model *model;
 static int32_t texts[TEXTS][LENGTH];
 static float expected[TEXTS][VOCAB];
-static const gla_session_options options = {.prefix_cache = 1, .snapshot_stride = 32};
+static const gla_session_options options = {GLA_SIZED(gla_session_options), .prefix_cache = 1,
+                                            .snapshot_stride = 32};
 
 static void check(const float *logits, int text, const char *what)
 {
@@ -72,10 +73,13 @@ static void some_sessions(rng *r)
 
     for (int i = 0; i < N; i++) {
         text[i] = (int)rng_below(r, TEXTS);
-        items[i] =
-            (gla_feed_item){mix_session(model, &options), texts[text[i]], LENGTH, logits[i], 1};
+        items[i] = (gla_feed_item){.session = mix_session(model, &options),
+                                   .tokens = texts[text[i]],
+                                   .n_tokens = LENGTH,
+                                   .logits = logits[i],
+                                   .n_logits = 1};
     }
-    must(gla_feed(items, N, NULL, NULL, &diag), &diag);
+    must(gla_feed(items, N, sizeof(*items), NULL, NULL, &diag), &diag);
     for (int i = 0; i < N; i++) {
         check(logits[i], text[i], "batch");
         gla_session_free(items[i].session);
@@ -125,8 +129,8 @@ static void *disturb(void *arg)
         must(gla_model_cache_set_budget(model, 50000, &diag), &diag);
         pause_for(2);
         must(gla_model_cache_set_budget(model, UINT64_C(1) << 30, &diag), &diag);
-        gla_model_cache_stats(model, &stats);
-        gla_model_memory(model, &memory);
+        gla_model_cache_stats(model, &stats, sizeof(stats));
+        gla_model_memory(model, &memory, sizeof(memory));
         pause_for(20);
     }
     return NULL;
@@ -157,10 +161,10 @@ int main(void)
     stop = true;
     pthread_mutex_unlock(&stop_lock);
     pthread_join(other, NULL);
-    gla_model_cache_stats(model, &stats);
+    gla_model_cache_stats(model, &stats, sizeof(stats));
     SESSION_CHECK(stats.hits > 0, "no prompt was found in the cache");
     must(gla_model_cache_set_budget(model, 0, &diag), &diag);
-    gla_model_memory(model, &memory);
+    gla_model_memory(model, &memory, sizeof(memory));
     SESSION_CHECK(!memory.kv && !memory.state && !memory.cache, "%llu, %llu, %llu bytes left",
                   (unsigned long long)memory.kv, (unsigned long long)memory.state,
                   (unsigned long long)memory.cache);

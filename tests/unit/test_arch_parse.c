@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "support/arch_block.h"
+
 static const char design_example[] =
     "gla: 1\n"
     "name: hybrid-400m\n"
@@ -191,20 +193,20 @@ Test(arch_build, replaces_parameters_and_copies_deeply)
     const uint32_t layers[] = {0, 1, 0};
     const double list[] = {1, 2};
 
-    cr_assert_not_null(gla_arch_add_block(a, "one"));
-    cr_assert_not_null(gla_arch_add_block(a, "two"));
+    add_block(a, "one");
+    add_block(a, "two");
     for (uint32_t i = 0; i < 2; i++) {
         gla_arch_layer *m = &a->blocks[i].mixers[0];
 
         a->blocks[i].n_mixers = 1;
-        cr_assert_eq(gla_arch_layer_init(m, "gla"), GLA_OK);
-        cr_assert_eq(gla_arch_set_string(m, "x", "text"), GLA_OK);
-        cr_assert_eq(gla_arch_set_number(m, "x", 3), GLA_OK);
-        cr_assert_eq(gla_arch_set_list(m, "y", list, 2), GLA_OK);
+        cr_assert_eq(gla_arch_layer_init(m, "gla", NULL), GLA_OK);
+        cr_assert_eq(gla_arch_set_string(m, "x", "text", NULL), GLA_OK);
+        cr_assert_eq(gla_arch_set_number(m, "x", 3, NULL), GLA_OK);
+        cr_assert_eq(gla_arch_set_list(m, "y", list, 2, NULL), GLA_OK);
         cr_assert_eq(m->n_params, 2);
     }
-    cr_assert_eq(gla_arch_set_layers(a, layers, 3), GLA_OK);
-    cr_assert_eq(gla_arch_copy(a, &b), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, layers, 3, NULL), GLA_OK);
+    cr_assert_eq(gla_arch_copy(a, &b, NULL), GLA_OK);
     gla_arch_free(a);
     cr_assert_eq(b->n_layers, 3);
     cr_assert_eq(b->layers[1], 1);
@@ -218,6 +220,6 @@ Test(arch_build, refuses_a_layer_of_no_block)
     gla_arch *a = gla_arch_new("made");
     const uint32_t layer = 0;
 
-    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_E_INVALID);
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1, NULL), GLA_E_INVALID);
     gla_arch_free(a);
 }

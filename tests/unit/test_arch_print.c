@@ -3,6 +3,8 @@
 #include <gla/gla.h>
 #include <string.h>
 
+#include "support/arch_block.h"
+
 static void prints_itself(const char *text)
 {
     gla_arch *a;
@@ -86,13 +88,13 @@ static void expect_pattern(const char *layers, const char *pattern)
     a->vocab_size = a->d_model = 1;
     for (const char *name = "abc"; *name; name++) {
         const char word[2] = {*name, 0};
-        gla_arch_block *b = gla_arch_add_block(a, word);
+        gla_arch_block *b = add_block(a, word);
 
-        cr_assert_eq(gla_arch_layer_init(&b->ffn, "mlp"), GLA_OK);
+        cr_assert_eq(gla_arch_layer_init(&b->ffn, "mlp", NULL), GLA_OK);
     }
     for (size_t i = 0; layers[i]; i++)
         index[i] = (uint32_t)(layers[i] - 'a');
-    cr_assert_eq(gla_arch_set_layers(a, index, (uint32_t)strlen(layers)), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, index, (uint32_t)strlen(layers), NULL), GLA_OK);
     cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_OK);
     cr_expect_str_eq(strstr(text, "layers:") + 7, pattern, "%s: %s", layers, text);
     gla_text_free(text);
@@ -121,9 +123,9 @@ Test(arch_print, leaves_out_blocks_without_layers)
     size_t size;
 
     a->vocab_size = a->d_model = 1;
-    cr_assert_eq(gla_arch_layer_init(&gla_arch_add_block(a, "one")->ffn, "mlp"), GLA_OK);
-    cr_assert_eq(gla_arch_layer_init(&gla_arch_add_block(a, "two")->ffn, "mlp"), GLA_OK);
-    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
+    cr_assert_eq(gla_arch_layer_init(&add_block(a, "one")->ffn, "mlp", NULL), GLA_OK);
+    cr_assert_eq(gla_arch_layer_init(&add_block(a, "two")->ffn, "mlp", NULL), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1, NULL), GLA_OK);
     cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_OK);
     cr_assert_eq(gla_arch_parse(text, size, "x", &b, &diag), GLA_OK);
     cr_assert_eq(b->n_blocks, 1);
@@ -142,15 +144,15 @@ Test(arch_print, refuses_names_that_would_not_read_back)
     size_t size;
 
     cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_E_INVALID);
-    cr_assert_eq(gla_arch_layer_init(&gla_arch_add_block(a, "a b")->ffn, "mlp"), GLA_OK);
-    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
+    cr_assert_eq(gla_arch_layer_init(&add_block(a, "a b")->ffn, "mlp", NULL), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1, NULL), GLA_OK);
     cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_E_INVALID);
     cr_assert(strstr(diag.message, "a b"));
     gla_arch_free(a);
     a = gla_arch_new(NULL);
-    cr_assert_eq(gla_arch_layer_init(&gla_arch_add_block(a, "b")->ffn, "mlp"), GLA_OK);
-    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
-    cr_assert_eq(gla_arch_set_string(&a->blocks[0].ffn, "no name", NULL), GLA_OK);
+    cr_assert_eq(gla_arch_layer_init(&add_block(a, "b")->ffn, "mlp", NULL), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1, NULL), GLA_OK);
+    cr_assert_eq(gla_arch_set_string(&a->blocks[0].ffn, "no name", NULL, NULL), GLA_OK);
     cr_assert_eq(gla_arch_print(a, &text, &size, &diag), GLA_E_INVALID);
     cr_assert(strstr(diag.message, "\"no name\" is no parameter name"), "%s", diag.message);
     a->blocks[0].ffn.n_params = 0;
@@ -192,10 +194,10 @@ Test(arch_print, cleans_what_no_reader_takes)
     char *printed;
     size_t size;
 
-    cr_assert_not_null(gla_arch_add_block(a, "b"));
-    cr_assert_eq(gla_arch_layer_init(&a->blocks[0].mixers[0], "x"), GLA_OK);
+    add_block(a, "b");
+    cr_assert_eq(gla_arch_layer_init(&a->blocks[0].mixers[0], "x", NULL), GLA_OK);
     a->blocks[0].n_mixers = 1;
-    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1, NULL), GLA_OK);
     a->vocab_size = a->d_model = 8;
     cr_assert_eq(gla_arch_print(a, &printed, &size, &diag), GLA_OK, "%s", diag.message);
     cr_assert_eq(gla_arch_parse(printed, size, "p", &again, &diag), GLA_OK, "%s", diag.message);
@@ -213,19 +215,19 @@ Test(arch_print, counts_and_indices_beyond_the_arrays_are_refused)
     char *printed;
     size_t size;
 
-    cr_assert_not_null(gla_arch_add_block(a, "b"));
-    cr_assert_eq(gla_arch_set_layers(a, &layer, 1), GLA_OK);
+    add_block(a, "b");
+    cr_assert_eq(gla_arch_set_layers(a, &layer, 1, NULL), GLA_OK);
     a->blocks[0].n_mixers = GLA_ARCH_MAX_PARALLEL + 1;
-    cr_expect_eq(gla_arch_copy(a, &copy), GLA_E_INVALID);
+    cr_expect_eq(gla_arch_copy(a, &copy, NULL), GLA_E_INVALID);
     cr_expect_null(copy);
     cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
     a->blocks[0].n_mixers = 0;
     a->n_eos = 9;
-    cr_expect_eq(gla_arch_copy(a, &copy), GLA_E_INVALID);
+    cr_expect_eq(gla_arch_copy(a, &copy, NULL), GLA_E_INVALID);
     cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
     a->n_eos = 0;
     a->layers[0] = 55;
-    cr_expect_eq(gla_arch_copy(a, &copy), GLA_E_INVALID);
+    cr_expect_eq(gla_arch_copy(a, &copy, NULL), GLA_E_INVALID);
     cr_expect_eq(gla_arch_print(a, &printed, &size, &diag), GLA_E_INVALID);
     gla_arch_free(a);
 }

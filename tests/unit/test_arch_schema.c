@@ -282,7 +282,7 @@ static bool gla_describes(const char *text)
     bool ok;
 
     cr_assert_eq(gla_arch_parse(text, strlen(text), "x", &arch, &diag), GLA_OK, "%s", text);
-    cr_assert_eq(gla_registry_create(&registry, &diag), GLA_OK);
+    cr_assert_eq(gla_registry_create(NULL, &registry, &diag), GLA_OK);
     ok = !gla_describe(arch, registry, &d, &diag);
     gla_description_free(d);
     gla_registry_free(registry);

@@ -19,7 +19,7 @@ static void hint_for(const char *block, char hint[160])
         snprintf(text, sizeof(text),
                  "gla: 1\nvocab_size: 10\nd_model: 64\nlayers: a\nblocks: {a: {%s}}\n", block);
 
-    cr_assert_eq(gla_registry_create(&registry, &diag), GLA_OK);
+    cr_assert_eq(gla_registry_create(NULL, &registry, &diag), GLA_OK);
     cr_assert(gla_arch_parse(text, (size_t)n, "x", &arch, &diag) ||
                   gla_describe(arch, registry, &d, &diag),
               "%s is no mistake", block);

@@ -24,7 +24,7 @@ static gla_status render_json(gla_chat_template *t, const json_t *variables, cha
 
     json_object_set_new(all, "strftime_now", json_integer(1732240000));
     given = json_dumps(all, 0);
-    st = gla_chat_template_render(t, NULL, 0, 0, given, text, size, diag);
+    st = gla_chat_template_render(t, NULL, 0, sizeof(gla_chat_message), 0, given, text, size, diag);
     free(given);
     json_decref(all);
     return st;
@@ -109,7 +109,8 @@ Test(chat, bounds_nesting)
         gla_status st = gla_chat_template_parse(source, strlen(source), "t", NULL, NULL, &t, NULL);
 
         if (!st)
-            st = gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL);
+            st = gla_chat_template_render(t, NULL, 0, sizeof(gla_chat_message), 0, NULL, &text,
+                                          &size, NULL);
         cr_expect_neq(st, GLA_OK, "%s", parts[i][1]);
         gla_chat_template_free(t);
         free(source);
@@ -146,15 +147,20 @@ Test(chat, finds_the_template_beside_the_tokenizer)
     snprintf(path, sizeof(path), "%s/tokenizer_config.json", dir);
     write_file(path, config);
     cr_assert_eq(gla_chat_template_open(dir, &t, &diag), GLA_OK, "%s", diag.message);
-    cr_assert_eq(gla_chat_template_render(t, chat, 2, GLA_CHAT_GENERATE, NULL, &text, &size, &diag),
+    cr_assert_eq(gla_chat_template_render(t, chat, 2, sizeof(gla_chat_message), GLA_CHAT_GENERATE,
+                                          NULL, &text, &size, &diag),
                  GLA_OK);
     cr_expect_str_eq(text, "<s>user:hi</s>assistant:ho</s>>");
     gla_text_free(text);
-    cr_expect_eq(gla_chat_template_render(t, chat, 2, 0, "[1]", &text, &size, &diag),
+    cr_expect_eq(gla_chat_template_render(t, chat, 2, sizeof(gla_chat_message), 0, "[1]", &text,
+                                          &size, &diag),
                  GLA_E_INVALID);
     cr_expect_null(text);
-    cr_expect_eq(gla_chat_template_render(t, chat, 2, 0, "{", &text, &size, &diag), GLA_E_CORRUPT);
-    cr_expect_eq(gla_chat_template_render(t, broken, 2, 0, NULL, &text, &size, &diag),
+    cr_expect_eq(
+        gla_chat_template_render(t, chat, 2, sizeof(gla_chat_message), 0, "{", &text, &size, &diag),
+        GLA_E_CORRUPT);
+    cr_expect_eq(gla_chat_template_render(t, broken, 2, sizeof(gla_chat_message), 0, NULL, &text,
+                                          &size, &diag),
                  GLA_E_INVALID);
     cr_expect_str_eq(diag.message, "message 1 is not UTF-8");
     gla_chat_template_free(t);
@@ -162,7 +168,9 @@ Test(chat, finds_the_template_beside_the_tokenizer)
     snprintf(path, sizeof(path), "%s/chat_template.jinja", dir);
     write_file(path, "{{ eos_token }}{{ messages | length }}\n\n"); /* the file wins */
     cr_assert_eq(gla_chat_template_open(dir, &t, &diag), GLA_OK, "%s", diag.message);
-    cr_assert_eq(gla_chat_template_render(t, chat, 1, 0, NULL, &text, &size, &diag), GLA_OK);
+    cr_assert_eq(gla_chat_template_render(t, chat, 1, sizeof(gla_chat_message), 0, NULL, &text,
+                                          &size, &diag),
+                 GLA_OK);
     cr_expect_str_eq(text, "</s>1\n");
     gla_text_free(text);
     gla_chat_template_free(t);
@@ -205,7 +213,9 @@ Test(chat, looks_for_the_default_template_only)
         cr_expect_eq(gla_chat_template_open(path, &t, &diag), cases[i].status, "%s: %s",
                      cases[i].config, diag.message);
         if (t)
-            cr_expect_eq(gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL), GLA_OK);
+            cr_expect_eq(gla_chat_template_render(t, NULL, 0, sizeof(gla_chat_message), 0, NULL,
+                                                  &text, &size, NULL),
+                         GLA_OK);
         if (t)
             cr_expect_str_eq(text, "a");
         else
@@ -226,7 +236,9 @@ static void expect_rendered(const char *source, size_t n, const char *want)
 
     cr_assert_eq(gla_chat_template_parse(source, n, "t", "<s>", "</s>", &t, NULL), GLA_OK, "%s",
                  source);
-    cr_assert_eq(gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, NULL), GLA_OK);
+    cr_assert_eq(
+        gla_chat_template_render(t, NULL, 0, sizeof(gla_chat_message), 0, NULL, &text, &size, NULL),
+        GLA_OK);
     cr_expect_str_eq(text, want, "%s: \"%s\"", source, text);
     gla_text_free(text);
     gla_chat_template_free(t);

@@ -82,13 +82,14 @@ static void note(void *ctx, const char *text)
 
 static gla_convert_report convert(const char *src, const char *dst, uint32_t dtype)
 {
-    const gla_convert_options o = {.weights_dtype = dtype, .note = note};
+    const gla_convert_options o = {GLA_SIZED(gla_convert_options), .weights_dtype = dtype,
+                                   .note = note};
     gla_convert_report report;
     gla_diag diag;
     char text[700];
 
     notes[0] = '\0';
-    cr_assert_eq(gla_convert(src, dst, &o, &report, &diag), GLA_OK, "%s",
+    cr_assert_eq(gla_convert(src, dst, &o, &report, sizeof(report), &diag), GLA_OK, "%s",
                  gla_diag_format(&diag, text, sizeof(text)));
     return report;
 }
@@ -98,7 +99,7 @@ static void convert_back(const char *src, const char *dst)
     gla_diag diag;
     char text[700];
 
-    cr_assert_eq(gla_convert_back(src, dst, NULL, NULL, &diag), GLA_OK, "%s",
+    cr_assert_eq(gla_convert_back(src, dst, NULL, NULL, 0, &diag), GLA_OK, "%s",
                  gla_diag_format(&diag, text, sizeof(text)));
 }
 
@@ -107,7 +108,7 @@ static void expect_failure(const char *src, gla_status status, const char *part)
     gla_diag diag;
     char text[700];
 
-    cr_expect_eq(gla_convert(src, in_dir("out"), NULL, NULL, &diag), status);
+    cr_expect_eq(gla_convert(src, in_dir("out"), NULL, NULL, 0, &diag), status);
     gla_diag_format(&diag, text, sizeof(text));
     cr_expect(strstr(text, part), "\"%s\" is not in \"%s\"", part, text);
     cr_expect_neq(access(in_dir("out"), F_OK), 0, "a failure left a folder");
@@ -450,27 +451,27 @@ Test(convert, a_truncated_checkpoint_leaves_nothing_behind)
 
 Test(convert, does_not_touch_a_folder_of_others)
 {
-    gla_convert_options o = {.overwrite = 1};
+    gla_convert_options o = {GLA_SIZED(gla_convert_options), .overwrite = 1};
     gla_diag diag;
 
     mkdir(in_dir("out"), 0777);
     fclose(fopen(in_dir("out/letter.txt"), "w"));
-    cr_expect_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, &diag), GLA_E_IO);
+    cr_expect_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, 0, &diag), GLA_E_IO);
     cr_expect(strstr(diag.message, "other things"), "%s", diag.message);
     cr_expect_neq(access(in_dir("out/weights.glaw"), F_OK), 0);
 }
 
 Test(convert, replaces_a_model_only_when_asked)
 {
-    gla_convert_options o = {.overwrite = 0};
+    gla_convert_options o = {GLA_SIZED(gla_convert_options), .overwrite = 0};
     gla_diag diag;
 
     convert(REFERENCE "gla", in_dir("out"), 0);
-    cr_expect_eq(gla_convert(REFERENCE "llama", in_dir("out"), &o, NULL, &diag), GLA_E_IO);
+    cr_expect_eq(gla_convert(REFERENCE "llama", in_dir("out"), &o, NULL, 0, &diag), GLA_E_IO);
     cr_expect(strstr(diag.hint, "options.overwrite"));
     o.overwrite = 1;
-    cr_expect_eq(gla_convert(REFERENCE "llama", in_dir("out"), &o, NULL, &diag), GLA_OK);
-    cr_expect_eq(gla_convert(in_dir("out"), in_dir("out"), &o, NULL, &diag), GLA_E_INVALID);
+    cr_expect_eq(gla_convert(REFERENCE "llama", in_dir("out"), &o, NULL, 0, &diag), GLA_OK);
+    cr_expect_eq(gla_convert(in_dir("out"), in_dir("out"), &o, NULL, 0, &diag), GLA_E_INVALID);
 }
 
 static int cancel_at_half(void *ctx, const char *what, uint64_t done, uint64_t total)
@@ -482,13 +483,13 @@ static int cancel_at_half(void *ctx, const char *what, uint64_t done, uint64_t t
 
 Test(convert, cancelling_leaves_nothing_behind)
 {
-    const gla_convert_options o = {.progress = cancel_at_half};
+    const gla_convert_options o = {GLA_SIZED(gla_convert_options), .progress = cancel_at_half};
     gla_diag diag;
 
-    cr_expect_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, &diag), GLA_E_CANCELLED);
+    cr_expect_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, 0, &diag), GLA_E_CANCELLED);
     cr_expect_neq(access(in_dir("out"), F_OK), 0);
     convert(REFERENCE "gla", in_dir("model"), 0);
-    cr_expect_eq(gla_convert_back(in_dir("model"), in_dir("back"), &o, NULL, &diag),
+    cr_expect_eq(gla_convert_back(in_dir("model"), in_dir("back"), &o, NULL, 0, &diag),
                  GLA_E_CANCELLED);
     cr_expect_neq(access(in_dir("back"), F_OK), 0);
 }
@@ -497,7 +498,7 @@ Test(convert, there_is_no_way_back_from_hand_made_models)
 {
     gla_diag diag;
 
-    cr_expect_eq(gla_convert_back(REFERENCE "gla", in_dir("back"), NULL, NULL, &diag),
+    cr_expect_eq(gla_convert_back(REFERENCE "gla", in_dir("back"), NULL, NULL, 0, &diag),
                  GLA_E_UNSUPPORTED);
 }
 
@@ -555,10 +556,11 @@ Test(convert, a_model_folder_is_quantised_again)
 Test(convert, patterns_keep_tensors_as_they_are)
 {
     const char *const keep[] = {"layers.0.*"};
-    const gla_convert_options o = {.weights_dtype = GLA_DTYPE_I8, .keep = keep, .n_keep = 1};
+    const gla_convert_options o = {GLA_SIZED(gla_convert_options), .weights_dtype = GLA_DTYPE_I8,
+                                   .keep = keep, .n_keep = 1};
     gla_weights *w;
 
-    cr_assert_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, NULL), GLA_OK);
+    cr_assert_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, 0, NULL), GLA_OK);
     w = open_weights(in_dir("out"));
     cr_expect_eq(gla_weights_find(w, "layers.0.ffn.up_proj.weight")->dtype, GLA_DTYPE_F32);
     cr_expect_eq(gla_weights_find(w, "layers.1.ffn.up_proj.weight")->dtype, GLA_DTYPE_I8);
@@ -567,10 +569,11 @@ Test(convert, patterns_keep_tensors_as_they_are)
 
 Test(convert, the_head_is_quantised_when_asked_for)
 {
-    const gla_convert_options o = {.weights_dtype = GLA_DTYPE_I8, .quantise_head = 1};
+    const gla_convert_options o = {GLA_SIZED(gla_convert_options), .weights_dtype = GLA_DTYPE_I8,
+                                   .quantise_head = 1};
     gla_weights *w;
 
-    cr_assert_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, NULL), GLA_OK);
+    cr_assert_eq(gla_convert(REFERENCE "gla", in_dir("out"), &o, NULL, 0, NULL), GLA_OK);
     w = open_weights(in_dir("out"));
     cr_expect_eq(gla_weights_find(w, "head.weight")->dtype, GLA_DTYPE_I8);
     cr_expect_eq(gla_weights_find(w, "embed.weight")->dtype, GLA_DTYPE_BF16);
@@ -675,8 +678,8 @@ static uint32_t try_failures(const char *src, bool back, gla_status expected)
 
         countdown = n;
         memory_arm(n, false);
-        st = back ? gla_convert_back(src, out, NULL, NULL, &diag)
-                  : gla_convert(src, out, NULL, NULL, &diag);
+        st = back ? gla_convert_back(src, out, NULL, NULL, 0, &diag)
+                  : gla_convert(src, out, NULL, NULL, 0, &diag);
         const bool reached = countdown <= 0 || memory_failed();
         countdown = 0;
         memory_disarm();

@@ -812,7 +812,7 @@ static gla_status feed_writing(gla_diag *diag)
 {
     gla_registry *r = toy_registry();
     gla_arch *arch = toy_arch("  b: {mixer: {type: test.writing}}", "[b]");
-    const gla_model_options options = {.registry = r};
+    const gla_model_options options = {GLA_SIZED(gla_model_options), .registry = r};
     gla_session *s = NULL;
     gla_model *m = NULL;
     gla_status st = gla__registry_add(r, &GLA_PLUGIN_SYMBOL(writing), diag);
@@ -822,7 +822,7 @@ static gla_status feed_writing(gla_diag *diag)
     if (!st)
         st = gla_session_create(m, NULL, &s, diag);
     if (!st)
-        st = gla_session_feed(s, (int32_t[]){1, 2, 3}, 3, NULL, diag);
+        st = gla_session_feed(s, (int32_t[]){1, 2, 3}, 3, 0, diag);
     gla_session_free(s);
     gla_model_free(m);
     gla_arch_free(arch);

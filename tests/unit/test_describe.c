@@ -112,7 +112,7 @@ Test(describe, a_context_beyond_all_memory_ends)
     cr_expect_eq(gla_description_kv_bytes(d, most, GLA_DTYPE_F32), most / 64 * page);
     cr_expect_eq(gla_description_kv_bytes(d, UINT64_MAX, GLA_DTYPE_F32), most / 64 * page);
     cr_expect_eq(gla_description_flops(d, UINT64_MAX), gla_description_flops(d, most));
-    gla_description_session(d, UINT64_MAX, GLA_DTYPE_F32, 0, &m);
+    gla_description_session(d, UINT64_MAX, GLA_DTYPE_F32, 0, &m, sizeof(m));
     cr_expect_gt(m.history, most * 4);
     gla_description_free(d);
 }

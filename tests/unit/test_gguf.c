@@ -168,7 +168,7 @@ Test(gguf, answers_no_of_a_file_of_another_kind)
 
 Test(gguf, obeys_the_limit_of_its_head)
 {
-    const gla_limits small = {.max_index_bytes = 100};
+    const gla_limits small = {GLA_SIZED(gla_limits), .max_index_bytes = 100};
     char path[TEMP_PATH];
     gla_weights *w = open_built(3, path);
 

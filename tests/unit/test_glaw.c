@@ -294,8 +294,10 @@ Test(glaw, obeys_the_limits)
 {
     char path[TEMP_PATH];
     size_t size;
-    const gla_limits few = {.max_tensors = 40}, enough = {.max_tensors = 41};
-    const gla_limits small = {.max_bytes = 1000000}, tiny_index = {.max_index_bytes = 64};
+    const gla_limits few = {GLA_SIZED(gla_limits), .max_tensors = 40},
+                     enough = {GLA_SIZED(gla_limits), .max_tensors = 41};
+    const gla_limits small = {GLA_SIZED(gla_limits), .max_bytes = 1000000},
+                     tiny_index = {GLA_SIZED(gla_limits), .max_index_bytes = 64};
     gla_weights *w;
 
     free(write_mixed(temp_path(path, "limits.glaw"), 1u << 30, 2, &size));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "support/feed.h"
 
 static gla_model *small_model(void)
 {
@@ -18,7 +19,7 @@ static gla_model *small_model(void)
                                "    mixer: {type: attention, heads: 2, kv_heads: 1, head_dim: 16}\n"
                                "    ffn: {type: swiglu, d_ff: 64}\n"
                                "layers:\n  pattern: [lin, attn]\n";
-    const gla_model_options o = {.weights_dtype = GLA_DTYPE_I8};
+    const gla_model_options o = {GLA_SIZED(gla_model_options), .weights_dtype = GLA_DTYPE_I8};
     gla_arch *arch;
     gla_model *model;
 
@@ -76,9 +77,12 @@ Test(measure, feeding_computes_the_same_and_counts_every_kind)
 
     cr_assert_eq(gla_session_create(model, NULL, &a, NULL), GLA_OK);
     cr_assert_eq(gla_session_create(model, NULL, &b, NULL), GLA_OK);
-    cr_assert_eq(gla_session_feed(a, tokens, 8, plain, NULL), GLA_OK);
+    cr_assert_eq(feed_logits(a, tokens, 8, plain, NULL), GLA_OK);
     cr_assert_eq(
-        gla_measure_feed(&(gla_feed_item){b, tokens, 8, timed, 1}, 1, NULL, NULL, seconds, NULL),
+        gla_measure_feed(
+            &(gla_feed_item){
+                .session = b, .tokens = tokens, .n_tokens = 8, .logits = timed, .n_logits = 1},
+            1, sizeof(gla_feed_item), NULL, NULL, seconds, GLA_WORK_COUNT, NULL),
         GLA_OK);
     cr_assert_eq(memcmp(plain, timed, sizeof(plain)), 0);
     for (uint32_t i = 0; i < GLA_WORK_COUNT; i++)
@@ -111,7 +115,7 @@ Test(measure, a_model_says_what_its_weights_are_a_description_does_not)
             cr_assert_eq(w->dtype, GLA_DTYPE_I8, "%s", w->name);
     }
     cr_assert_gt(n_int8, 8);
-    cr_assert_eq(gla_registry_create(&registry, NULL), GLA_OK);
+    cr_assert_eq(gla_registry_create(NULL, &registry, NULL), GLA_OK);
     cr_assert_eq(gla_describe(gla_model_arch(model), registry, &bare, NULL), GLA_OK);
     cr_assert_eq(bare->n_weights, d->n_weights);
     for (uint32_t i = 0; i < bare->n_weights; i++)
@@ -130,7 +134,8 @@ Test(measure, a_filled_session_stands_where_it_was_put)
     gla_session *cached;
 
     for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++) {
-        const gla_session_options o = {.kv_dtype = dtypes[i], .snapshot_stride = 512};
+        const gla_session_options o = {GLA_SIZED(gla_session_options), .kv_dtype = dtypes[i],
+                                       .snapshot_stride = 512};
         float logits[64], other[64];
         gla_memory filled, fed;
         gla_session *s, *t;
@@ -138,23 +143,25 @@ Test(measure, a_filled_session_stands_where_it_was_put)
 
         cr_assert_eq(gla_session_create(model, &o, &s, NULL), GLA_OK);
         cr_assert_eq(gla_session_create(model, &o, &t, NULL), GLA_OK);
-        cr_assert_eq(gla_session_feed(s, zeros, 1, NULL, NULL), GLA_OK);
+        cr_assert_eq(gla_session_feed(s, zeros, 1, 0, NULL), GLA_OK);
         cr_assert_eq(gla_measure_fill(s, 5000, NULL), GLA_OK);
-        cr_assert_eq(gla_session_feed(t, zeros, 5001, other, NULL), GLA_OK);
+        cr_assert_eq(feed_logits(t, zeros, 5001, other, NULL), GLA_OK);
         cr_expect_eq(gla_session_position(s), 5001);
         cr_expect_eq(gla_session_tokens(s)[5000], 0);
-        gla_session_memory(s, &filled);
-        gla_session_memory(t, &fed);
+        gla_session_memory(s, &filled, sizeof(filled));
+        gla_session_memory(t, &fed, sizeof(fed));
         cr_expect_eq(filled.kv, fed.kv);
-        cr_assert_eq(gla_session_feed(s, &token, 1, logits, NULL), GLA_OK);
-        cr_assert_eq(gla_session_feed(t, &token, 1, other, NULL), GLA_OK);
+        cr_assert_eq(feed_logits(s, &token, 1, logits, NULL), GLA_OK);
+        cr_assert_eq(feed_logits(t, &token, 1, other, NULL), GLA_OK);
         cr_expect(logits[0] == logits[0] && logits[0] != other[0]); /* finite, and of the noise */
         gla_session_free(s);
         gla_session_free(t);
     }
-    cr_assert_eq(
-        gla_session_create(model, &(gla_session_options){.prefix_cache = 1}, &cached, NULL),
-        GLA_OK);
+    cr_assert_eq(gla_session_create(
+                     model,
+                     &(gla_session_options){GLA_SIZED(gla_session_options), .prefix_cache = 1},
+                     &cached, NULL),
+                 GLA_OK);
     cr_expect_eq(gla_measure_fill(cached, 10, &diag), GLA_E_INVALID);
     cr_expect_eq(gla_session_position(cached), 0);
     gla_session_free(cached);

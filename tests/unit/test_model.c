@@ -9,6 +9,7 @@
 
 #include "support/toy_layers.h"
 #include "support/temp_file.h"
+#include "support/feed.h"
 
 static const char text[] =
     "gla: 1\nname: small\nvocab_size: 64\nd_model: 32\ntie_embeddings: %s\nblocks:\n"
@@ -49,14 +50,15 @@ static void logits_of(gla_model *m, float *out)
     gla_diag diag;
 
     cr_assert_eq(gla_session_create(m, NULL, &s, &diag), GLA_OK, "%s", diag.message);
-    cr_assert_eq(gla_session_feed(s, tokens, 11, out, &diag), GLA_OK, "%s: %s", diag.where,
+    cr_assert_eq(feed_logits(s, tokens, 11, out, &diag), GLA_OK, "%s: %s", diag.where,
                  diag.message);
     gla_session_free(s);
 }
 
 Test(model, the_seed_decides_everything)
 {
-    const gla_model_options one = {.seed = 1}, two = {.seed = 2};
+    const gla_model_options one = {GLA_SIZED(gla_model_options), .seed = 1},
+                            two = {GLA_SIZED(gla_model_options), .seed = 2};
     gla_model *a = random_model(0, &one), *b = random_model(0, &one), *c = random_model(0, &two);
     float x[N], y[N], z[N];
 
@@ -81,7 +83,7 @@ Test(model, every_dtype_of_weights_runs_and_is_counted)
     uint64_t last = UINT64_MAX;
 
     for (size_t i = 0; i < 5; i++) {
-        const gla_model_options o = {.weights_dtype = dtypes[i]};
+        const gla_model_options o = {GLA_SIZED(gla_model_options), .weights_dtype = dtypes[i]};
         gla_model *m = random_model(0, &o);
         gla_memory memory;
         float x[N];
@@ -89,7 +91,7 @@ Test(model, every_dtype_of_weights_runs_and_is_counted)
         logits_of(m, x);
         for (int j = 0; j < N; j++)
             cr_expect(isfinite(x[j]), "dtype %u", dtypes[i]);
-        gla_model_memory(m, &memory);
+        gla_model_memory(m, &memory, sizeof(memory));
         cr_expect_leq(memory.weights, last, "%s: %lu", gla_dtype_name(dtypes[i]), memory.weights);
         last = memory.weights;
         cr_expect_gt(memory.weights, gla_model_description(m)->params / 2);
@@ -100,14 +102,14 @@ Test(model, every_dtype_of_weights_runs_and_is_counted)
 
 Test(model, a_tied_embedding_is_in_memory_once)
 {
-    const gla_model_options o = {.weights_dtype = GLA_DTYPE_F32};
+    const gla_model_options o = {GLA_SIZED(gla_model_options), .weights_dtype = GLA_DTYPE_F32};
     gla_model *tied = random_model(1, &o), *free_ = random_model(0, &o);
     gla_memory a, b;
     float x[N];
 
     logits_of(tied, x);
-    gla_model_memory(tied, &a);
-    gla_model_memory(free_, &b);
+    gla_model_memory(tied, &a, sizeof(a));
+    gla_model_memory(free_, &b, sizeof(b));
     cr_expect_geq(b.weights - a.weights, N * D * sizeof(float));
     gla_model_free(tied);
     gla_model_free(free_);
@@ -122,7 +124,7 @@ Test(model, sessions_keep_a_closed_model_alive)
 
     cr_assert_eq(gla_session_create(m, NULL, &s, NULL), GLA_OK);
     gla_model_free(m);
-    cr_expect_eq(gla_session_feed(s, &token, 1, x, NULL), GLA_OK);
+    cr_expect_eq(feed_logits(s, &token, 1, x, NULL), GLA_OK);
     gla_session_free(s);
 }
 
@@ -138,7 +140,7 @@ Test(model, loading_can_be_cancelled)
 {
     int n = 0;
     gla_arch *arch = small_arch(0);
-    const gla_model_options o = {.progress = cancel_third, .ctx = &n};
+    const gla_model_options o = {GLA_SIZED(gla_model_options), .progress = cancel_third, .ctx = &n};
     gla_model *m;
     gla_diag diag;
 
@@ -153,15 +155,17 @@ Test(model, limits_are_kept)
     gla_arch *arch = small_arch(0);
     gla_model *m;
     gla_diag diag;
-    gla_model_options o = {.limits = {.max_layers = 2}};
+    const gla_limits two_layers = {GLA_SIZED(gla_limits), .max_layers = 2};
+    const gla_limits few_bytes = {GLA_SIZED(gla_limits), .max_bytes = 1000};
+    gla_model_options o = {GLA_SIZED(gla_model_options), .limits = &two_layers};
 
     cr_expect_eq(gla_model_random(arch, &o, &m, &diag), GLA_E_LIMIT);
     cr_expect_str_eq(diag.message, "3 layers, at most 2 allowed");
-    o = (gla_model_options){.limits = {.max_bytes = 1000}};
+    o = (gla_model_options){GLA_SIZED(gla_model_options), .limits = &few_bytes};
     cr_expect_eq(gla_model_random(arch, &o, &m, &diag), GLA_E_LIMIT);
-    o = (gla_model_options){.max_batch_rows = 1u << 20};
+    o = (gla_model_options){GLA_SIZED(gla_model_options), .max_batch_rows = 1u << 20};
     cr_expect_eq(gla_model_random(arch, &o, &m, &diag), GLA_E_INVALID);
-    o = (gla_model_options){.kv_dtype = GLA_DTYPE_I64};
+    o = (gla_model_options){GLA_SIZED(gla_model_options), .kv_dtype = GLA_DTYPE_I64};
     cr_expect_eq(gla_model_random(arch, &o, &m, &diag), GLA_E_INVALID);
     gla_arch_free(arch);
 }
@@ -226,7 +230,7 @@ static gla_status open_over(const char *header, size_t data_bytes, gla_diag *dia
 {
     gla_registry *r = toy_registry();
     gla_arch *arch = toy_arch("  b: {norm_at: none, ffn: {type: test.weights}}", "[b]");
-    const gla_model_options o = {.registry = r};
+    const gla_model_options o = {GLA_SIZED(gla_model_options), .registry = r};
     char path[TEMP_PATH];
     gla_weights *w;
     gla_model *m;

@@ -4,6 +4,7 @@
 
 #include "support/failing_memory.h"
 #include "support/toy_layers.h"
+#include "support/feed.h"
 
 static const char text[] =
     "gla: 1\nvocab_size: 16\nd_model: 8\ntie_embeddings: true\nblocks:\n"
@@ -15,14 +16,15 @@ static const char text[] =
 static gla_status everything(void *ctx, gla_diag *diag)
 {
     static const int32_t tokens[] = {1, 2, 3};
-    gla_model_options with = {.max_batch_rows = 8, .weights_dtype = GLA_DTYPE_F32};
+    gla_model_options with = {GLA_SIZED(gla_model_options), .max_batch_rows = 8,
+                              .weights_dtype = GLA_DTYPE_F32};
     gla_registry *r = NULL;
     gla_arch *arch = NULL;
     gla_description *d = NULL;
     gla_model *m = NULL;
     gla_session *s = NULL;
     float logits[16];
-    gla_status st = gla_registry_create(&r, diag);
+    gla_status st = gla_registry_create(NULL, &r, diag);
 
     (void)ctx;
     if (!st)
@@ -35,7 +37,7 @@ static gla_status everything(void *ctx, gla_diag *diag)
     if (!st)
         st = gla_session_create(m, NULL, &s, diag);
     if (!st)
-        st = gla_session_feed(s, tokens, 3, logits, diag);
+        st = feed_logits(s, tokens, 3, logits, diag);
     gla_session_free(s);
     gla_model_free(m);
     gla_description_free(d);

@@ -13,7 +13,7 @@ static gla_registry *registry(void)
 {
     gla_registry *r;
 
-    cr_assert_eq(gla_registry_create(&r, NULL), GLA_OK);
+    cr_assert_eq(gla_registry_create(NULL, &r, NULL), GLA_OK);
     return r;
 }
 

@@ -51,7 +51,7 @@ static void expect(const spoiled *s, gla_status status, const char *message)
     gla_registry *r;
     gla_diag diag = {0};
 
-    cr_assert_eq(gla__registry_create_empty(&r, NULL), GLA_OK);
+    cr_assert_eq(gla__registry_create_empty(NULL, &r, NULL), GLA_OK);
     cr_expect_eq(gla__registry_add(r, &s->entry, &diag), status, "%s", message);
     cr_expect(strstr(diag.message, message), "'%s' has no '%s'", diag.message, message);
     cr_expect_eq(gla_registry_count(r), status ? 0 : 1);
@@ -177,7 +177,7 @@ static const gla_layer_desc *added(spoiled *s, gla_registry **r)
 {
     gla_diag diag;
 
-    cr_assert_eq(gla__registry_create_empty(r, NULL), GLA_OK);
+    cr_assert_eq(gla__registry_create_empty(NULL, r, NULL), GLA_OK);
     cr_assert_eq(gla__registry_add(*r, &s->entry, &diag), GLA_OK, "%s", diag.message);
     return gla_registry_get(*r, 0);
 }
@@ -291,8 +291,8 @@ Test(registry, starts_a_plugin_once_and_ends_it_with_its_last_registry)
     s.entry.init = count_init;
     s.entry.deinit = count_deinit;
     for (int round = 1; round <= 2; round++) {
-        cr_assert_eq(gla__registry_create_empty(&first, NULL), GLA_OK);
-        cr_assert_eq(gla__registry_create_empty(&second, NULL), GLA_OK);
+        cr_assert_eq(gla__registry_create_empty(NULL, &first, NULL), GLA_OK);
+        cr_assert_eq(gla__registry_create_empty(NULL, &second, NULL), GLA_OK);
         cr_assert_eq(gla__registry_add(first, &s.entry, NULL), GLA_OK);
         cr_assert_eq(gla__registry_add(second, &s.entry, NULL), GLA_OK);
         cr_assert_eq(gla__registry_add(second, &s.entry, NULL), GLA_OK);

@@ -10,7 +10,8 @@ static const float logits[N] = {0.5f, 3, -1, 3, 2, -INFINITY};
 
 static gla_sampler *make(double temperature, double top_p, uint32_t top_k, uint64_t seed)
 {
-    const gla_sampler_options o = {temperature, top_p, top_k, 0, seed};
+    const gla_sampler_options o = {GLA_SIZED(gla_sampler_options), .temperature = temperature,
+                                   .top_p = top_p, .top_k = top_k, .seed = seed};
     gla_sampler *s;
 
     cr_assert_eq(gla_sampler_create(&o, N, &s, NULL), GLA_OK);
@@ -147,18 +148,19 @@ Test(sampler, goes_on_where_another_stopped)
 
 Test(sampler, refuses_what_is_not_a_distribution)
 {
-    const gla_sampler_options bad[] = {{-1, 1, 0, 0, 0},
-                                       {NAN, 1, 0, 0, 0},
-                                       {INFINITY, 1, 0, 0, 0},
-                                       {1, 1.5, 0, 0, 0},
-                                       {1, NAN, 0, 0, 0}};
+    const struct {
+        double temperature, top_p;
+    } bad[] = {{-1, 1}, {NAN, 1}, {INFINITY, 1}, {1, 1.5}, {1, NAN}};
     const float nothing[N] = {NAN, NAN, -INFINITY, INFINITY, NAN, -INFINITY};
     const float one[N] = {NAN, NAN, -INFINITY, INFINITY, -8, -INFINITY};
     gla_sampler *s;
     int32_t t;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        cr_assert_eq(gla_sampler_create(&bad[i], N, &s, NULL), GLA_E_INVALID);
+        const gla_sampler_options o = {GLA_SIZED(gla_sampler_options),
+                                       .temperature = bad[i].temperature, .top_p = bad[i].top_p};
+
+        cr_assert_eq(gla_sampler_create(&o, N, &s, NULL), GLA_E_INVALID);
         cr_assert_null(s);
     }
     s = make(1, 0.9, 3, 0);

@@ -25,7 +25,7 @@ static void assert_empty(const gla_model *m)
 {
     gla_memory memory;
 
-    gla_model_memory(m, &memory);
+    gla_model_memory(m, &memory, sizeof(memory));
     cr_assert_eq(memory.kv, 0);
     cr_assert_eq(memory.state, 0);
     cr_assert_eq(memory.history, 0);
@@ -60,10 +60,11 @@ Test(session, gives_the_logits_of_the_last_tokens_whatever_the_batches)
     gla_session *s = mix_session(t.m, NULL);
     static float many[40 * VOCAB];
     float one[VOCAB];
-    const gla_feed_item item = {s, t.tokens, 100, many, 40};
+    const gla_feed_item item = {
+        .session = s, .tokens = t.tokens, .n_tokens = 100, .logits = many, .n_logits = 40};
     gla_diag diag;
 
-    must(gla_feed(&item, 1, NULL, NULL, &diag), &diag);
+    must(gla_feed(&item, 1, sizeof(item), NULL, NULL, &diag), &diag);
     gla_session_reset(s);
     for (size_t i = 0; i < 100; i++) {
         feed(s, t.tokens + i, 1, one);
@@ -85,11 +86,13 @@ Test(session, feeds_many_sessions_as_one_batch)
     rng r = {5};
 
     for (size_t i = 0; i < N; i++)
-        items[i] = (gla_feed_item){mix_session(t.m, NULL), t.tokens + i * 10,
-                                   i % 3 ? 1 + rng_below(&r, 150) : i % 2, logits[i], 0};
+        items[i] = (gla_feed_item){.session = mix_session(t.m, NULL),
+                                   .tokens = t.tokens + i * 10,
+                                   .n_tokens = i % 3 ? 1 + rng_below(&r, 150) : i % 2,
+                                   .logits = logits[i]};
     for (size_t i = 0; i < N; i++)
         items[i].n_logits = items[i].n_tokens > 0;
-    must(gla_feed(items, N, NULL, NULL, &diag), &diag);
+    must(gla_feed(items, N, sizeof(*items), NULL, NULL, &diag), &diag);
     for (size_t i = 0; i < N; i++) {
         cr_assert_eq(gla_session_position(items[i].session), items[i].n_tokens);
         if (items[i].n_tokens) {
@@ -106,22 +109,29 @@ Test(session, refuses_what_makes_no_sense_and_changes_nothing)
     told t = tell(MIX_GLA, 32), other = tell(MIX_GLA, 32);
     gla_session *s = mix_session(t.m, NULL), *o = mix_session(other.m, NULL), *none;
     const int32_t bad[] = {1, 2, VOCAB}, negative[] = {-1};
-    const gla_feed_item twice[] = {{s, t.tokens, 3, NULL, 0}, {s, t.tokens, 3, NULL, 0}};
-    const gla_feed_item models[] = {{s, t.tokens, 3, NULL, 0}, {o, t.tokens, 3, NULL, 0}};
+    const gla_feed_item twice[] = {{.session = s, .tokens = t.tokens, .n_tokens = 3},
+                                   {.session = s, .tokens = t.tokens, .n_tokens = 3}};
+    const gla_feed_item models[] = {{.session = s, .tokens = t.tokens, .n_tokens = 3},
+                                    {.session = o, .tokens = t.tokens, .n_tokens = 3}};
     float logits[VOCAB];
-    const gla_feed_item more = {s, t.tokens, 2, logits, 3}, missing = {s, NULL, 2, NULL, 0};
-    const gla_session_options strange = {.kv_dtype = GLA_DTYPE_I4};
+    const gla_feed_item more = {.session = s,
+                                .tokens = t.tokens,
+                                .n_tokens = 2,
+                                .logits = logits,
+                                .n_logits = 3},
+                        missing = {.session = s, .tokens = NULL, .n_tokens = 2};
+    const gla_session_options strange = {GLA_SIZED(gla_session_options), .kv_dtype = GLA_DTYPE_I4};
     gla_diag diag;
 
     feed(s, t.tokens, 5, NULL);
-    cr_assert_eq(gla_session_feed(s, bad, 3, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_session_feed(s, bad, 3, 0, &diag), GLA_E_INVALID);
     cr_assert(strstr(diag.message, "token 97 at 2"), "%s", diag.message);
-    cr_assert_eq(gla_session_feed(s, negative, 1, NULL, &diag), GLA_E_INVALID);
-    cr_assert_eq(gla_feed(twice, 2, NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_session_feed(s, negative, 1, 0, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_feed(twice, 2, sizeof(*twice), NULL, NULL, &diag), GLA_E_INVALID);
     cr_assert_str_eq(diag.where, "item 1");
-    cr_assert_eq(gla_feed(models, 2, NULL, NULL, &diag), GLA_E_INVALID);
-    cr_assert_eq(gla_feed(&more, 1, NULL, NULL, &diag), GLA_E_INVALID);
-    cr_assert_eq(gla_feed(&missing, 1, NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_feed(models, 2, sizeof(*models), NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_feed(&more, 1, sizeof(gla_feed_item), NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_feed(&missing, 1, sizeof(gla_feed_item), NULL, NULL, &diag), GLA_E_INVALID);
     cr_assert_eq(gla_session_truncate(s, 6, &diag), GLA_E_INVALID);
     cr_assert_eq(gla_session_create(t.m, &strange, &none, &diag), GLA_E_INVALID);
     cr_assert_null(none);
@@ -135,21 +145,26 @@ Test(session, refuses_what_makes_no_sense_and_changes_nothing)
     gla_model_free(other.m);
 }
 
-static int stop_after(void *ctx)
+/* Before each batch: 32 tokens more than before the last. */
+static int stop_after(void *ctx, const char *what, uint64_t done, uint64_t total)
 {
-    return (*(int *)ctx)-- <= 0;
+    int *batches = ctx;
+
+    cr_expect_str_eq(what, "feed");
+    cr_expect(done == (3 - (uint64_t)*batches) * 32 && total == 200);
+    return (*batches)-- <= 0;
 }
 
 Test(session, stops_between_batches_and_goes_on)
 {
     told t = tell(MIX_HYBRID, 32);
     gla_session *s = mix_session(t.m, NULL);
-    const gla_feed_item item = {s, t.tokens, 200, NULL, 0};
+    const gla_feed_item item = {.session = s, .tokens = t.tokens, .n_tokens = 200};
     float logits[VOCAB], fresh[VOCAB];
     gla_diag diag;
     int batches = 3;
 
-    cr_assert_eq(gla_feed(&item, 1, stop_after, &batches, &diag), GLA_E_CANCELLED);
+    cr_assert_eq(gla_feed(&item, 1, sizeof(item), stop_after, &batches, &diag), GLA_E_CANCELLED);
     cr_assert_eq(gla_session_position(s), 96);
     feed(s, t.tokens + 96, 104, logits);
     fresh_logits(t.m, NULL, t.tokens, 200, fresh);
@@ -167,9 +182,9 @@ Test(session, a_fork_and_its_parent_do_not_meet_again)
     gla_diag diag;
 
     feed(s, t.tokens, 300, NULL);
-    gla_model_memory(t.m, &before);
+    gla_model_memory(t.m, &before, sizeof(before));
     must(gla_session_fork(s, &f, &diag), &diag);
-    gla_model_memory(t.m, &after);
+    gla_model_memory(t.m, &after, sizeof(after));
     cr_assert_eq(after.kv, before.kv);
     cr_assert_eq(after.state, 2 * before.state);
     feed(f, t.tokens + 500, 100, b);
@@ -193,7 +208,7 @@ Test(session, truncates_to_any_position_of_any_mix)
 
     for (uint32_t which = 0; which < N_MIXES; which++) {
         told t = tell(which, 64);
-        const gla_session_options o = {.snapshot_stride = 128};
+        const gla_session_options o = {GLA_SIZED(gla_session_options), .snapshot_stride = 128};
         gla_session *s = mix_session(t.m, &o);
         gla_snapshot_info info;
         float logits[VOCAB], fresh[VOCAB];
@@ -202,7 +217,7 @@ Test(session, truncates_to_any_position_of_any_mix)
         feed(s, t.tokens, 700, NULL);
         must(gla_session_mark(s, &diag), &diag);
         feed(s, t.tokens + 700, 100, NULL);
-        gla_session_snapshots(s, &info);
+        gla_session_snapshots(s, &info, sizeof(info));
         cr_assert_eq(info.count, which == MIX_SOFTMAX ? 0 : 7); /* 128 .. 768 and the mark */
         cr_assert_eq(info.worst_replay, which == MIX_SOFTMAX ? 0 : 127);
         for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
@@ -227,14 +242,15 @@ Test(session, truncates_to_any_position_of_any_mix)
 Test(session, without_snapshots_it_replays_from_the_beginning)
 {
     told t = tell(MIX_HYBRID, 64);
-    const gla_session_options o = {.snapshot_stride = GLA_SNAPSHOT_NONE};
+    const gla_session_options o = {GLA_SIZED(gla_session_options),
+                                   .snapshot_stride = GLA_SNAPSHOT_NONE};
     gla_session *s = mix_session(t.m, &o);
     gla_snapshot_info info;
     float logits[VOCAB], fresh[VOCAB];
     gla_diag diag;
 
     feed(s, t.tokens, 600, NULL);
-    gla_session_snapshots(s, &info);
+    gla_session_snapshots(s, &info, sizeof(info));
     cr_assert_eq(info.stride, GLA_SNAPSHOT_NONE);
     cr_assert_eq(info.count, 0);
     cr_assert_eq(info.worst_replay, 599);
@@ -256,7 +272,8 @@ Test(session, prompts_that_share_a_beginning_compute_it_once)
     for (uint32_t which = 0; which < N_MIXES; which++)
         for (size_t k = 0; k < 2; k++) {
             told t = tell(which, 64);
-            const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = stride};
+            const gla_session_options o = {GLA_SIZED(gla_session_options), .prefix_cache = 1,
+                                           .snapshot_stride = stride};
             gla_cache_stats stats;
             gla_memory memory;
             rng r = {9};
@@ -270,7 +287,7 @@ Test(session, prompts_that_share_a_beginning_compute_it_once)
                 feed(s, t.tokens, shared[k] + 40, logits);
                 fresh_logits(t.m, &o, t.tokens, shared[k] + 40, fresh);
                 assert_close(logits, fresh, VOCAB, mixes[which].name);
-                gla_session_cache_stats(s, &stats);
+                gla_session_cache_stats(s, &stats, sizeof(stats));
                 if (i) {
                     cr_assert_eq(stats.tokens_matched, shared[k]);
                     cr_assert_gt(stats.tokens_reused, shared[k] - stride);
@@ -280,10 +297,10 @@ Test(session, prompts_that_share_a_beginning_compute_it_once)
                     cr_assert_eq(stats.tokens_reused, shared[k]);
                 gla_session_free(s);
             }
-            gla_model_cache_stats(t.m, &stats);
+            gla_model_cache_stats(t.m, &stats, sizeof(stats));
             cr_assert_eq(stats.lookups, 16);
             cr_assert_eq(stats.hits, 15);
-            gla_model_memory(t.m, &memory);
+            gla_model_memory(t.m, &memory, sizeof(memory));
             cr_assert_eq(memory.kv, 0);
             cr_assert_gt(memory.cache, 0);
             assert_empty(t.m);
@@ -295,7 +312,8 @@ Test(session, prompts_of_one_call_share_too)
 {
     enum { N = 12 };
     told t = tell(MIX_HYBRID, 64);
-    const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = 64};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .prefix_cache = 1,
+                                   .snapshot_stride = 64};
     static int32_t texts[N][530];
     static float logits[N][VOCAB];
     gla_feed_item items[N];
@@ -305,10 +323,14 @@ Test(session, prompts_of_one_call_share_too)
     for (int32_t i = 0; i < N; i++) {
         memcpy(texts[i], t.tokens, sizeof(texts[i]));
         texts[i][500] = i;
-        items[i] = (gla_feed_item){mix_session(t.m, &o), texts[i], 530, logits[i], 1};
+        items[i] = (gla_feed_item){.session = mix_session(t.m, &o),
+                                   .tokens = texts[i],
+                                   .n_tokens = 530,
+                                   .logits = logits[i],
+                                   .n_logits = 1};
     }
-    must(gla_feed(items, N, NULL, NULL, &diag), &diag);
-    gla_model_cache_stats(t.m, &stats);
+    must(gla_feed(items, N, sizeof(*items), NULL, NULL, &diag), &diag);
+    gla_model_cache_stats(t.m, &stats, sizeof(stats));
     cr_assert_geq(stats.tokens_reused, (N - 1) * 384);
     for (size_t i = 0; i < N; i++) {
         float fresh[VOCAB];
@@ -323,7 +345,7 @@ Test(session, prompts_of_one_call_share_too)
 Test(session, a_turn_that_was_marked_is_found_whole)
 {
     told t = tell(MIX_HYBRID, 64);
-    const gla_session_options o = {.prefix_cache = 1};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .prefix_cache = 1};
     gla_session *s = mix_session(t.m, &o), *again;
     gla_cache_stats stats;
     float a[VOCAB], b[VOCAB];
@@ -337,7 +359,7 @@ Test(session, a_turn_that_was_marked_is_found_whole)
     gla_session_free(s);
     again = mix_session(t.m, &o);
     feed(again, t.tokens, 280, b);
-    gla_session_cache_stats(again, &stats);
+    gla_session_cache_stats(again, &stats, sizeof(stats));
     cr_assert_eq(stats.tokens_reused, 230);
     assert_same(a, b, VOCAB, "second turn");
     gla_session_free(again);
@@ -347,7 +369,8 @@ Test(session, a_turn_that_was_marked_is_found_whole)
 Test(session, over_the_budget_the_cache_gives_way_and_then_the_call_fails)
 {
     told t = tell(MIX_HYBRID, 64);
-    const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = 64};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .prefix_cache = 1,
+                                   .snapshot_stride = 64};
     gla_session *s = mix_session(t.m, &o), *more[64];
     gla_cache_stats stats;
     gla_memory memory;
@@ -359,22 +382,22 @@ Test(session, over_the_budget_the_cache_gives_way_and_then_the_call_fails)
 
     feed(s, t.tokens, 600, NULL);
     gla_session_free(s);
-    gla_model_memory(t.m, &memory);
+    gla_model_memory(t.m, &memory, sizeof(memory));
     must(gla_model_set_budget(t.m, memory.cache + 1000, &diag), &diag);
     while (!(st = gla_session_create(t.m, &o, &more[n], &diag)) && n < 63)
         feed(more[n++], t.tokens + 600, 5, NULL);
     cr_assert_eq(st, n < 63 ? GLA_E_LIMIT : GLA_OK);
-    gla_model_cache_stats(t.m, &stats);
+    gla_model_cache_stats(t.m, &stats, sizeof(stats));
     cr_assert_gt(stats.evictions, 0);
     /* the first session goes on until it fails, and stands where it says */
     s = more[0];
     do {
         position = gla_session_position(s);
-        st = gla_session_feed(s, t.tokens + position, 40, NULL, &diag);
+        st = gla_session_feed(s, t.tokens + position, 40, 0, &diag);
     } while (!st && position < 1000);
     cr_assert_eq(st, GLA_E_LIMIT);
     cr_assert(strstr(diag.message, "budget"));
-    gla_model_memory(t.m, &memory);
+    gla_model_memory(t.m, &memory, sizeof(memory));
     cr_assert_leq(memory.kv + memory.state + memory.cache, 1000000);
     position = gla_session_position(s);
     must(gla_model_set_budget(t.m, UINT64_MAX, &diag), &diag);
@@ -392,7 +415,7 @@ Test(session, a_layer_that_fails_leaves_it_at_a_snapshot)
     const mix flaky = {"flaky", "gla + flaky + swa + attn"};
     gla_registry *registry = flaky_registry();
     gla_model *m;
-    const gla_session_options o = {.snapshot_stride = 64};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .snapshot_stride = 64};
     gla_session *s;
     int32_t tokens[400];
     float logits[VOCAB], fresh[VOCAB];
@@ -400,17 +423,18 @@ Test(session, a_layer_that_fails_leaves_it_at_a_snapshot)
     rng r = {4};
 
     cr_assert_not_null(registry);
-    m = mix_model_with(&flaky, (gla_model_options){.registry = registry, .max_batch_rows = 50});
+    m = mix_model_with(&flaky, (gla_model_options){GLA_SIZED(gla_model_options),
+                                                   .registry = registry, .max_batch_rows = 50});
     s = mix_session(m, &o);
     random_tokens(&r, tokens, 400);
     flaky_calls = 1;
-    cr_assert_eq(gla_session_feed(s, tokens, 90, NULL, &diag), GLA_E_PLUGIN);
+    cr_assert_eq(gla_session_feed(s, tokens, 90, 0, &diag), GLA_E_PLUGIN);
     cr_assert(strstr(diag.message, "flaky today"), "%s", diag.message);
     cr_assert_eq(gla_session_position(s), 0); /* 50 tokens had run, none is kept */
     flaky_calls = 1 << 20;
     feed(s, tokens, 300, NULL);
     flaky_calls = 0;
-    cr_assert_eq(gla_session_feed(s, tokens + 300, 1, NULL, &diag), GLA_E_PLUGIN);
+    cr_assert_eq(gla_session_feed(s, tokens + 300, 1, 0, &diag), GLA_E_PLUGIN);
     cr_assert_eq(gla_session_position(s), 256);
     cr_assert_eq(gla_session_truncate(s, 200, &diag), GLA_E_PLUGIN);
     cr_assert_eq(gla_session_position(s), 256); /* truncate fails whole */
@@ -430,7 +454,8 @@ Test(session, saved_and_loaded_it_goes_on_bit_for_bit)
         for (uint32_t dtype = 0; dtype < 3; dtype++) {
             static const uint32_t dtypes[] = {GLA_DTYPE_F32, GLA_DTYPE_BF16, GLA_DTYPE_I8};
             told t = tell(which, 64);
-            const gla_session_options o = {.kv_dtype = dtypes[dtype]};
+            const gla_session_options o = {GLA_SIZED(gla_session_options),
+                                           .kv_dtype = dtypes[dtype]};
             gla_session *s = mix_session(t.m, &o), *back;
             char path[] = "/tmp/gla-session-XXXXXX";
             float a[VOCAB], b[VOCAB];
@@ -442,8 +467,8 @@ Test(session, saved_and_loaded_it_goes_on_bit_for_bit)
             must(gla_session_save(s, path, &diag), &diag);
             must(gla_session_load(t.m, path, NULL, &back, &diag), &diag);
             cr_assert_eq(gla_session_position(back), 333);
-            gla_session_memory(s, &of_s);
-            gla_session_memory(back, &of_back);
+            gla_session_memory(s, &of_s, sizeof(of_s));
+            gla_session_memory(back, &of_back, sizeof(of_back));
             cr_assert_eq(of_s.kv, of_back.kv);
             cr_assert_eq(of_s.state, of_back.state);
             for (size_t i = 0; i < 3; i++) {
@@ -464,7 +489,8 @@ Test(session, keeps_the_logits_of_its_last_token_until_it_changes)
     told t = tell(MIX_HYBRID, 64);
     gla_session *s = mix_session(t.m, NULL), *fork;
     float logits[VOCAB], many[3 * VOCAB];
-    const gla_feed_item item = {s, t.tokens + 101, 90, many, 3};
+    const gla_feed_item item = {
+        .session = s, .tokens = t.tokens + 101, .n_tokens = 90, .logits = many, .n_logits = 3};
     gla_diag diag;
 
     cr_assert_null(gla_session_logits(s));
@@ -476,7 +502,7 @@ Test(session, keeps_the_logits_of_its_last_token_until_it_changes)
     assert_same(gla_session_logits(s), logits, VOCAB, "as it was");
     feed(s, t.tokens + 100, 1, NULL);
     cr_assert_null(gla_session_logits(s));
-    must(gla_feed(&item, 1, NULL, NULL, &diag), &diag);
+    must(gla_feed(&item, 1, sizeof(item), NULL, NULL, &diag), &diag);
     assert_same(gla_session_logits(s), many + 2 * VOCAB, VOCAB, "the last of several");
     must(gla_session_truncate(s, 150, &diag), &diag);
     cr_assert_null(gla_session_logits(s));
@@ -494,7 +520,8 @@ Test(session, comes_back_to_turn_ends_of_before_it_was_saved)
 {
     for (uint32_t which = 0; which < N_MIXES; which++) {
         told t = tell(which, 64);
-        const gla_session_options o = {.snapshot_stride = 128}, none = {.saved_bytes = 1};
+        const gla_session_options o = {GLA_SIZED(gla_session_options), .snapshot_stride = 128},
+                                  none = {GLA_SIZED(gla_session_options), .saved_bytes = 1};
         gla_session *s = mix_session(t.m, &o), *back;
         char path[] = "/tmp/gla-session-XXXXXX";
         float logits[VOCAB], fresh[VOCAB];
@@ -531,8 +558,10 @@ Test(session, comes_back_to_turn_ends_of_before_it_was_saved)
 Test(session, is_loaded_with_options_and_shared)
 {
     told t = tell(MIX_HYBRID, 64);
-    const gla_session_options o = {.prefix_cache = 1, .snapshot_stride = 64, .snapshot_bytes = 1e6},
-                              wrong = {.kv_dtype = GLA_DTYPE_I8}, bypass = {.bypass = 1};
+    const gla_session_options o = {GLA_SIZED(gla_session_options), .prefix_cache = 1,
+                                   .snapshot_stride = 64, .snapshot_bytes = 1e6},
+                              wrong = {GLA_SIZED(gla_session_options), .kv_dtype = GLA_DTYPE_I8},
+                              bypass = {GLA_SIZED(gla_session_options), .bypass = 1};
     gla_session *s = mix_session(t.m, &o), *back, *other;
     gla_cache_stats stats;
     gla_snapshot_info info;
@@ -550,19 +579,19 @@ Test(session, is_loaded_with_options_and_shared)
     cr_assert(strstr(diag.message, "KV cache is of f32, int8 is wanted"), "%s", diag.message);
     cr_assert_eq(gla_session_load(t.m, path, &bypass, &back, &diag), GLA_E_INVALID);
     must(gla_session_load(t.m, path, &o, &back, &diag), &diag);
-    gla_session_snapshots(back, &info);
+    gla_session_snapshots(back, &info, sizeof(info));
     cr_assert_eq(info.stride, 64);
     cr_assert_eq(info.budget, 1000000);
     /* another session begins with the text that was loaded, and one with a part of it */
     other = mix_session(t.m, &o);
     feed(other, t.tokens, 210, a);
-    gla_session_cache_stats(other, &stats);
+    gla_session_cache_stats(other, &stats, sizeof(stats));
     cr_assert_eq(stats.tokens_reused, 200);
     feed(back, t.tokens + 200, 10, b);
     assert_close(a, b, VOCAB, "shared");
     gla_session_reset(other);
     feed(other, t.tokens, 195, a);
-    gla_session_cache_stats(other, &stats);
+    gla_session_cache_stats(other, &stats, sizeof(stats));
     cr_assert_eq(stats.tokens_reused, 192); /* a snapshot of the file */
     fresh_logits(t.m, NULL, t.tokens, 195, b);
     assert_close(a, b, VOCAB, "a part of it");
@@ -601,19 +630,20 @@ Test(session, takes_the_memory_that_the_description_says)
         for (uint32_t dtype = 0; dtype < 3; dtype++) {
             told t = tell(which, 64);
             const gla_description *d = gla_model_description(t.m);
-            const gla_session_options o = {.kv_dtype = dtypes[dtype]};
+            const gla_session_options o = {GLA_SIZED(gla_session_options),
+                                           .kv_dtype = dtypes[dtype]};
             gla_session *s = mix_session(t.m, &o);
             gla_memory memory, predicted, all;
             float logits[VOCAB];
 
-            gla_session_memory(s, &memory);
-            gla_description_session(d, 0, dtypes[dtype], 64, &predicted);
+            gla_session_memory(s, &memory, sizeof(memory));
+            gla_description_session(d, 0, dtypes[dtype], 64, &predicted, sizeof(predicted));
             cr_assert_arr_eq(&memory, &predicted, sizeof(memory));
             for (size_t n = 37; n < 700; n += 37) {
                 feed(s, t.tokens + n, 37, logits);
-                gla_session_memory(s, &memory);
-                gla_model_memory(t.m, &all);
-                gla_description_session(d, n, dtypes[dtype], 64, &predicted);
+                gla_session_memory(s, &memory, sizeof(memory));
+                gla_model_memory(t.m, &all, sizeof(all));
+                gla_description_session(d, n, dtypes[dtype], 64, &predicted, sizeof(predicted));
                 memory.cache = 0; /* snapshots are a budget, not a prediction */
                 cr_assert_arr_eq(
                     &memory, &predicted, sizeof(memory),
@@ -635,21 +665,24 @@ Test(session, takes_the_memory_that_the_description_says)
 Test(session, a_bypassed_mixer_gives_nothing_whoever_shares_the_batch)
 {
     told t = tell(MIX_ALL, 48);
-    gla_session_options o = {.bypass = 2, .prefix_cache = 1, .snapshot_stride = 64};
+    gla_session_options o = {GLA_SIZED(gla_session_options), .bypass = 2, .prefix_cache = 1,
+                             .snapshot_stride = 64};
     gla_session *whole = mix_session(t.m, NULL), *without = mix_session(t.m, &o), *fork;
     float a[VOCAB], b[VOCAB], alone[VOCAB], again[VOCAB];
-    const gla_feed_item items[] = {{whole, t.tokens, 150, a, 1}, {without, t.tokens, 150, b, 1}};
+    const gla_feed_item items[] = {
+        {.session = whole, .tokens = t.tokens, .n_tokens = 150, .logits = a, .n_logits = 1},
+        {.session = without, .tokens = t.tokens, .n_tokens = 150, .logits = b, .n_logits = 1}};
     const char *path = "/tmp/gla-test-bypass.session";
     gla_cache_stats stats;
     gla_diag diag;
 
-    must(gla_feed(items, 2, NULL, NULL, &diag), &diag);
+    must(gla_feed(items, 2, sizeof(*items), NULL, NULL, &diag), &diag);
     fresh_logits(t.m, NULL, t.tokens, 150, alone);
     assert_close(a, alone, VOCAB, "nothing bypassed");
     fresh_logits(t.m, &o, t.tokens, 150, alone);
     assert_close(b, alone, VOCAB, "alone or beside others");
     cr_assert_neq(memcmp(a, b, sizeof(a)), 0);
-    gla_session_cache_stats(without, &stats);
+    gla_session_cache_stats(without, &stats, sizeof(stats));
     cr_expect_eq(stats.lookups, 0);
     /* forks and what comes back from a snapshot leave it out too */
     must(gla_session_fork(without, &fork, &diag), &diag);

@@ -164,7 +164,8 @@ Test(template_refuses, by_name_and_line)
                                                 NULL, NULL, &t, &diag);
 
         if (!st)
-            st = gla_chat_template_render(t, NULL, 0, 0, NULL, &text, &size, &diag);
+            st = gla_chat_template_render(t, NULL, 0, sizeof(gla_chat_message), 0, NULL, &text,
+                                          &size, &diag);
         cr_expect_eq(st, cases[i].status, "%s: %d %s", cases[i].source, st, diag.message);
         cr_expect_not_null(strstr(diag.message, cases[i].message), "%s: \"%s\"", cases[i].source,
                            diag.message);

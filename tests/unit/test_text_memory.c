@@ -88,7 +88,7 @@ static gla_status tokenize(void)
     st = gla_tokenizer_encode(t, "ab<x>a e\xcc\x81x a", 13, 0, &ids, &n, NULL);
     if (!st) {
         cr_expect(n == sizeof(want) / sizeof(*want) && !memcmp(ids, want, sizeof(want)));
-        st = gla_tokenizer_decode(t, ids, n, 1, &text, &size, NULL);
+        st = gla_tokenizer_decode(t, ids, n, GLA_DECODE_SKIP_SPECIAL, &text, &size, NULL);
         if (!st)
             cr_expect_str_eq(text, "ab a \xc3\xa9? a");
         gla_text_free(text);
@@ -120,7 +120,8 @@ static gla_status render(void)
 
     if (st)
         return st;
-    st = gla_chat_template_render(t, messages, 2, 0, NULL, &text, &size, NULL);
+    st = gla_chat_template_render(t, messages, 2, sizeof(gla_chat_message), 0, NULL, &text, &size,
+                                  NULL);
     if (!st)
         cr_expect_str_eq(text, "A B\xc3\xa9\xc3\xa9\xc3\xa9{\n \"role\": \"user\",\n \"content\": "
                                "\"a b\"\n}a-b11.5</z>");
@@ -171,7 +172,8 @@ static gla_status render_padded(void)
     gla_status st = gla_chat_template_parse(source, strlen(source), "t", NULL, NULL, &t, NULL);
 
     if (!st)
-        st = gla_chat_template_render(t, NULL, 0, 0, padded, &text, &size, NULL);
+        st = gla_chat_template_render(t, NULL, 0, sizeof(gla_chat_message), 0, padded, &text, &size,
+                                      NULL);
     if (!st && !expected)
         expected = strdup(text);
     if (!st)
@@ -238,7 +240,8 @@ static gla_status render_published(void)
 
     if (st)
         return st;
-    st = gla_chat_template_render(t, NULL, 0, GLA_CHAT_GENERATE, variables, &text, &size, NULL);
+    st = gla_chat_template_render(t, NULL, 0, sizeof(gla_chat_message), GLA_CHAT_GENERATE,
+                                  variables, &text, &size, NULL);
     if (!st && !expected)
         expected = strdup(text);
     if (!st)
@@ -293,7 +296,7 @@ static gla_status tokenize_published(void)
     if (!st)
         cr_expect(n == n_wanted && !memcmp(ids, wanted, n * sizeof(*ids)));
     if (!st)
-        st = gla_tokenizer_decode(t, ids, n, 1, &text, &size, NULL);
+        st = gla_tokenizer_decode(t, ids, n, GLA_DECODE_SKIP_SPECIAL, &text, &size, NULL);
     if (!st) {
         if (!expected)
             expected = strdup(text);
@@ -452,15 +455,16 @@ Test(text_memory, detokenizer)
         bool lost = false;
 
         memory_arm(++n, false);
-        cr_assert_eq(gla_detokenizer_create(t, 0, &d), GLA_OK);
+        cr_assert_eq(gla_detokenizer_create(t, 0, &d, NULL), GLA_OK);
         for (int32_t id = 0; id < 10; id++) {
-            const gla_status st = gla_detokenizer_next(d, id, &text, &size);
+            const gla_status st = gla_detokenizer_next(d, id, &text, &size, NULL);
 
             lost |= st != GLA_OK;
             cr_expect_eq(st, lost ? GLA_E_NOMEM : GLA_OK, "token %d", id);
             cr_expect(!lost || size == 0);
         }
-        cr_expect_eq(gla_detokenizer_end(d, &text, &size) == GLA_OK, !lost && !memory_failed());
+        cr_expect_eq(gla_detokenizer_end(d, &text, &size, NULL) == GLA_OK,
+                     !lost && !memory_failed());
         gla_detokenizer_free(d);
     } while (memory_failed());
     memory_give_back();

@@ -81,7 +81,7 @@ static int check_encode(const gla_tokenizer *t, const char *name, const json_t *
 
 /* Whole and in pieces, which must be whole characters. */
 static int check_decode(const gla_tokenizer *t, const char *name, const json_t *vector,
-                        const char *ids_key, const char *key, int skip)
+                        const char *ids_key, const char *key, uint32_t flags)
 {
     const json_t *want = json_object_get(vector, key);
     int32_t *ids;
@@ -91,7 +91,7 @@ static int check_decode(const gla_tokenizer *t, const char *name, const json_t *
     gla_detokenizer *d;
     int bad;
 
-    cr_assert_eq(gla_tokenizer_decode(t, ids, n, skip, &text, &size, NULL), GLA_OK);
+    cr_assert_eq(gla_tokenizer_decode(t, ids, n, flags, &text, &size, NULL), GLA_OK);
     cr_assert_eq(text[size], '\0');
     bad = size != json_string_length(want) || memcmp(text, json_string_value(want), size) != 0;
     if (bad)
@@ -99,13 +99,13 @@ static int check_decode(const gla_tokenizer *t, const char *name, const json_t *
                 json_dumps(json_stringn_nocheck(text, size), JSON_ENCODE_ANY),
                 json_dumps(want, JSON_ENCODE_ANY));
     stream = malloc(size + 1);
-    cr_assert_eq(gla_detokenizer_create(t, skip, &d), GLA_OK);
+    cr_assert_eq(gla_detokenizer_create(t, flags, &d, NULL), GLA_OK);
     for (size_t i = 0; i <= n; i++) {
         size_t piece_size;
         json_t *whole;
 
-        cr_assert_eq(i < n ? gla_detokenizer_next(d, ids[i], &piece, &piece_size)
-                           : gla_detokenizer_end(d, &piece, &piece_size),
+        cr_assert_eq(i < n ? gla_detokenizer_next(d, ids[i], &piece, &piece_size, NULL)
+                           : gla_detokenizer_end(d, &piece, &piece_size, NULL),
                      GLA_OK);
         whole = json_stringn(piece, piece_size); /* NULL unless UTF-8 */
         cr_assert_not_null(whole, "%s: a piece is not UTF-8", name);
@@ -399,18 +399,19 @@ Test(tokenizer, streams_two_texts_one_after_the_other)
     size_t size;
     const int32_t hello = gla_tokenizer_id(t, "▁Hello"), byte = gla_tokenizer_id(t, "<0xE2>");
 
-    cr_assert_eq(gla_detokenizer_create(t, 1, &d), GLA_OK);
+    cr_assert_eq(gla_detokenizer_create(t, GLA_DECODE_SKIP_SPECIAL, &d, NULL), GLA_OK);
     for (int i = 0; i < 2; i++) {
-        cr_assert_eq(gla_detokenizer_next(d, 1, &text, &size), GLA_OK); /* <s> is skipped */
+        cr_assert_eq(gla_detokenizer_next(d, 1, &text, &size, NULL), GLA_OK); /* <s> is skipped */
         cr_expect_str_eq(text, "");
-        cr_assert_eq(gla_detokenizer_next(d, hello, &text, &size), GLA_OK);
+        cr_assert_eq(gla_detokenizer_next(d, hello, &text, &size, NULL), GLA_OK);
         cr_expect_str_eq(text, "Hello"); /* the first blank goes */
-        cr_assert_eq(gla_detokenizer_next(d, hello, &text, &size), GLA_OK);
+        cr_assert_eq(gla_detokenizer_next(d, hello, &text, &size, NULL), GLA_OK);
         cr_expect_str_eq(text, " Hello");
-        cr_assert_eq(gla_detokenizer_next(d, byte, &text, &size), GLA_OK);
+        cr_assert_eq(gla_detokenizer_next(d, byte, &text, &size, NULL), GLA_OK);
         cr_expect_str_eq(text, "");
-        cr_assert_eq(gla_detokenizer_next(d, 1000000, &text, &size), GLA_OK); /* no such token */
-        cr_assert_eq(gla_detokenizer_end(d, &text, &size), GLA_OK);
+        cr_assert_eq(gla_detokenizer_next(d, 1000000, &text, &size, NULL),
+                     GLA_OK); /* no such token */
+        cr_assert_eq(gla_detokenizer_end(d, &text, &size, NULL), GLA_OK);
         cr_expect_str_eq(text, "\xef\xbf\xbd");
     }
     gla_detokenizer_free(d);

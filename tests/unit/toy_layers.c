@@ -283,7 +283,7 @@ gla_registry *toy_registry(void)
     gla_registry *r;
     gla_diag diag;
 
-    cr_assert_eq(gla_registry_create(&r, &diag), GLA_OK, "%s", diag.message);
+    cr_assert_eq(gla_registry_create(NULL, &r, &diag), GLA_OK, "%s", diag.message);
     cr_assert_eq(gla__registry_add(r, &gla_plugin_entry_v1_toy, &diag), GLA_OK, "%s", diag.message);
     return r;
 }

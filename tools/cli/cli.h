@@ -175,8 +175,8 @@ int cli_progress_share(const char *what, double share);
 
 /* True after the first SIGINT, SIGTERM or SIGHUP; the second one kills. */
 bool cli_interrupted(void);
-/* The same as cancel of gla_feed(); ctx is not used. */
-int cli_cancel(void *ctx);
+/* The same as a gla_progress_fn; nothing is shown. */
+int cli_cancel(void *ctx, const char *what, uint64_t done, uint64_t total);
 
 /* Seconds from an arbitrary start, for durations. */
 double cli_now(void);

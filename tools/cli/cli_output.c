@@ -64,9 +64,9 @@ bool cli_interrupted(void)
     return interrupted != 0;
 }
 
-int cli_cancel(void *ctx)
+int cli_cancel(void *ctx, const char *what, uint64_t done, uint64_t total)
 {
-    (void)ctx;
+    (void)ctx, (void)what, (void)done, (void)total;
     return cli_interrupted();
 }
 
@@ -308,7 +308,7 @@ gla_status cli_registry(gla_registry **out, gla_diag *diag)
     gla_status st;
 
     gla_set_log(log_note, NULL, GLA_LOG_WARN);
-    st = gla_registry_create(out, diag);
+    st = gla_registry_create(NULL, out, diag);
 
     if (!st)
         st = gla_registry_load_path(*out, diag);

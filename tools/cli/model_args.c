@@ -32,7 +32,8 @@ static gla_status open_tokenizer(const char *dir, gla_tokenizer **out, gla_diag 
 gla_status cli_model_open(cli_model *m, const char *dir, uint32_t kv_dtype, bool with_tokenizer,
                           gla_diag *diag)
 {
-    gla_model_options options = {.kv_dtype = kv_dtype, .progress = cli_progress};
+    gla_model_options options = {GLA_SIZED(gla_model_options), .kv_dtype = kv_dtype,
+                                 .progress = cli_progress};
     gla_status st;
 
     memset(m, 0, sizeof(*m));

@@ -125,8 +125,13 @@ gla_status bench_prefill(bench *b, prefill_item *p, gla_diag *diag)
     if (st)
         return st;
     seconds = cli_now();
-    st = gla_measure_feed(&(gla_feed_item){s, b->tokens, p->tokens, b->logits, 1}, 1, cli_cancel,
-                          NULL, p->work.seconds, diag);
+    st = gla_measure_feed(&(gla_feed_item){.session = s,
+                                           .tokens = b->tokens,
+                                           .n_tokens = p->tokens,
+                                           .logits = b->logits,
+                                           .n_logits = 1},
+                          1, sizeof(gla_feed_item), cli_cancel, NULL, p->work.seconds,
+                          GLA_WORK_COUNT, diag);
     seconds = cli_now() - seconds;
     gla_session_free(s);
     if (st)
@@ -150,9 +155,10 @@ gla_status bench_bases(bench *b, gla_diag *diag)
 
         bench_progress("feeding %llu tokens", (unsigned long long)b->depths[i]);
         if (!st && b->depths[i] > from)
-            st = gla_feed(
-                &(gla_feed_item){b->bases[i], b->tokens + from, b->depths[i] - from, NULL, 0}, 1,
-                cli_cancel, NULL, diag);
+            st = gla_feed(&(gla_feed_item){.session = b->bases[i],
+                                           .tokens = b->tokens + from,
+                                           .n_tokens = b->depths[i] - from},
+                          1, sizeof(gla_feed_item), cli_cancel, NULL, diag);
         if (st)
             return st;
         b->base_seconds[i] = cli_now() - start + (i ? b->base_seconds[i - 1] : 0);
@@ -168,10 +174,14 @@ static gla_status step(bench *b, gla_session **sessions, uint32_t n, uint64_t at
     gla_feed_item items[MAX_BATCH];
 
     for (uint32_t i = 0; i < n; i++)
-        items[i] = (gla_feed_item){sessions[i], b->tokens + (at + 7 * i) % b->n_tokens, 1,
-                                   b->logits + (size_t)i * vocab, 1};
-    return seconds ? gla_measure_feed(items, n, cli_cancel, NULL, seconds, diag)
-                   : gla_feed(items, n, cli_cancel, NULL, diag);
+        items[i] = (gla_feed_item){.session = sessions[i],
+                                   .tokens = b->tokens + (at + 7 * i) % b->n_tokens,
+                                   .n_tokens = 1,
+                                   .logits = b->logits + (size_t)i * vocab,
+                                   .n_logits = 1};
+    return seconds ? gla_measure_feed(items, n, sizeof(gla_feed_item), cli_cancel, NULL, seconds,
+                                      GLA_WORK_COUNT, diag)
+                   : gla_feed(items, n, sizeof(*items), cli_cancel, NULL, diag);
 }
 
 gla_status bench_decode(bench *b, decode_item *d, gla_diag *diag)

@@ -13,7 +13,7 @@ uint64_t bench_living_bytes(const bench *b)
 {
     gla_memory m;
 
-    gla_model_memory(b->model, &m);
+    gla_model_memory(b->model, &m, sizeof(m));
     return m.kv + m.state + m.history + m.cache;
 }
 
@@ -60,8 +60,12 @@ static gla_status measure_turn(bench *b, session_item *s, const gla_session *bas
 
     if (st)
         return st;
-    st = gla_feed(&(gla_feed_item){fork, b->tokens + s->depth, TURN_TOKENS, b->logits, 1}, 1,
-                  cli_cancel, NULL, diag);
+    st = gla_feed(&(gla_feed_item){.session = fork,
+                                   .tokens = b->tokens + s->depth,
+                                   .n_tokens = TURN_TOKENS,
+                                   .logits = b->logits,
+                                   .n_logits = 1},
+                  1, sizeof(gla_feed_item), cli_cancel, NULL, diag);
     if (!st)
         series_add(&s->turn_seconds, cli_now() - start);
     gla_session_free(fork);
@@ -83,13 +87,18 @@ static gla_status measure_cached_turn(bench *b, session_item *s, uint32_t round,
     st = gla_session_create(b->model, &o, &again, diag);
     if (st)
         return st;
-    st = gla_feed(&(gla_feed_item){again, b->tokens, s->depth, NULL, 0}, 1, cli_cancel, NULL, diag);
+    st = gla_feed(&(gla_feed_item){.session = again, .tokens = b->tokens, .n_tokens = s->depth}, 1,
+                  sizeof(gla_feed_item), cli_cancel, NULL, diag);
     if (!st)
-        st = gla_feed(&(gla_feed_item){again, turn, TURN_TOKENS, b->logits, 1}, 1, cli_cancel, NULL,
-                      diag);
+        st = gla_feed(&(gla_feed_item){.session = again,
+                                       .tokens = turn,
+                                       .n_tokens = TURN_TOKENS,
+                                       .logits = b->logits,
+                                       .n_logits = 1},
+                      1, sizeof(gla_feed_item), cli_cancel, NULL, diag);
     if (!st)
         series_add(&s->cached_seconds, cli_now() - start);
-    gla_session_cache_stats(again, &stats);
+    gla_session_cache_stats(again, &stats, sizeof(stats));
     s->reused = stats.tokens_reused;
     gla_session_free(again);
     return st;
@@ -104,7 +113,7 @@ static gla_status measure_cache(bench *b, session_item *s, const char *path, gla
     gla_status st;
 
     o.prefix_cache = 1;
-    gla_model_cache_stats(b->model, &stats);
+    gla_model_cache_stats(b->model, &stats, sizeof(stats));
     st = gla_session_load(b->model, path, &o, &loaded, diag);
     for (uint32_t i = 0; i < b->rounds && !st && !cli_interrupted(); i++)
         st = measure_cached_turn(b, s, i, diag);

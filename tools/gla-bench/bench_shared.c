@@ -34,10 +34,13 @@ static gla_status ask(bench *b, const int32_t *prompt, uint64_t n, double *secon
     st = gla_session_create(b->model, &o, &s, diag);
     if (st)
         return st;
-    st = gla_feed(&(gla_feed_item){s, prompt, n, b->logits, 1}, 1, cli_cancel, NULL, diag);
+    st = gla_feed(
+        &(gla_feed_item){
+            .session = s, .tokens = prompt, .n_tokens = n, .logits = b->logits, .n_logits = 1},
+        1, sizeof(gla_feed_item), cli_cancel, NULL, diag);
     *seconds = cli_now() - *seconds;
-    gla_session_cache_stats(s, stats);
-    gla_session_snapshots(s, &info);
+    gla_session_cache_stats(s, stats, sizeof(*stats));
+    gla_session_snapshots(s, &info, sizeof(info));
     *stride = info.stride;
     gla_session_free(s);
     return st;
@@ -95,14 +98,15 @@ static gla_status add_sessions(bench *b, gla_session **list, uint32_t n, const i
     o.prefix_cache = 1;
     for (uint32_t i = 0; i < n && !st; i++) {
         st = gla_session_create(b->model, &o, &list[i], diag);
-        items[i] = (gla_feed_item){list[i], prompt, b->many.tokens, NULL, 0};
+        items[i] =
+            (gla_feed_item){.session = list[i], .tokens = prompt, .n_tokens = b->many.tokens};
         own[i] = (int32_t)((b->many.reached + i) % vocab);
     }
     if (!st)
-        st = gla_feed(items, n, cli_cancel, NULL, diag);
+        st = gla_feed(items, n, sizeof(*items), cli_cancel, NULL, diag);
     for (uint32_t i = 0; i < n && !st; i++)
-        items[i] = (gla_feed_item){list[i], &own[i], 1, NULL, 0};
-    return st ? st : gla_feed(items, n, cli_cancel, NULL, diag);
+        items[i] = (gla_feed_item){.session = list[i], .tokens = &own[i], .n_tokens = 1};
+    return st ? st : gla_feed(items, n, sizeof(*items), cli_cancel, NULL, diag);
 }
 
 static gla_status add_many(bench *b, gla_session **list, const int32_t *prompt, gla_diag *diag)
@@ -144,7 +148,7 @@ static gla_status measure_many(bench *b, const int32_t *prompt, gla_diag *diag)
     m->seconds = cli_now() - m->seconds;
     m->bytes = bench_living_bytes(b) - before;
     gla_description_session(gla_model_description(b->model), m->tokens + 1, b->kv_dtype, BATCH_ROWS,
-                            &each);
+                            &each, sizeof(each));
     each.history -= gla_model_vocab_size(b->model) * sizeof(float); /* no logits were asked for */
     m->bytes_unshared = (each.kv + each.state + each.history) * m->reached;
     for (uint32_t i = 0; i < m->wanted; i++)
@@ -163,7 +167,7 @@ gla_status bench_shared(bench *b, uint32_t item, gla_diag *diag)
     if (!prompt)
         return cli_diag(diag, GLA_E_NOMEM, "", "a prompt");
     memcpy(prompt, b->tokens, x->tokens * sizeof(*prompt));
-    gla_model_cache_stats(b->model, &stats);
+    gla_model_cache_stats(b->model, &stats, sizeof(stats));
     st = ask_all(b, x, prompt, diag);
     if (!st && !item && b->many.wanted && !cli_interrupted()) {
         b->many.tokens = x->tokens;

@@ -44,9 +44,7 @@ static void counted_free(void *ctx, void *p)
 
 void check_count_memory(void)
 {
-    static const gla_allocator allocator = {counted_alloc, counted_free, NULL};
-
-    gla_set_allocator(&allocator);
+    gla_set_allocator(counted_alloc, counted_free, NULL);
 }
 
 void check_refuse(long long n)

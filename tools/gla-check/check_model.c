@@ -114,7 +114,7 @@ static gla_status make_arch(const check *c, const gla_layer_desc *d, gla_arch **
 /* The layer, found in a registry that has loaded the plugin. */
 static gla_status load(const check *c, gla_registry **r, const gla_layer_desc **d, gla_diag *diag)
 {
-    gla_status st = gla_registry_create(r, diag);
+    gla_status st = gla_registry_create(NULL, r, diag);
 
     if (!st)
         st = gla_registry_load(*r, c->path, diag);
@@ -126,11 +126,9 @@ static gla_status load(const check *c, gla_registry **r, const gla_layer_desc **
 
 gla_status check_model(const check *c, gla_model **out, uint64_t *flags, gla_diag *diag)
 {
-    gla_model_options o = {.max_batch_rows = 64,
-                           .max_sequences = 4,
-                           .weights_dtype = c->dtype,
-                           .kv_dtype = GLA_DTYPE_F32,
-                           .seed = 1};
+    gla_model_options o = {GLA_SIZED(gla_model_options), .max_batch_rows = 64,
+                           .max_sequences = 4,           .weights_dtype = c->dtype,
+                           .kv_dtype = GLA_DTYPE_F32,    .seed = 1};
     const gla_layer_desc *d;
     gla_arch *arch = NULL;
     gla_status st = load(c, &o.registry, &d, diag);

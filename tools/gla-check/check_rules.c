@@ -19,6 +19,16 @@ static void make_tokens(int32_t *ids, size_t n, uint64_t seed)
 }
 
 /* A long text, single tokens after it, then ragged batches of three texts. */
+/* logits: [VOCAB] of the last token. */
+static gla_status feed(gla_session *s, const int32_t *ids, size_t n, float *logits, gla_diag *diag)
+{
+    const gla_status st = gla_session_feed(s, ids, n, GLA_FEED_LOGITS, diag);
+
+    if (!st)
+        memcpy(logits, gla_session_logits(s), VOCAB * sizeof(*logits));
+    return st;
+}
+
 static gla_status feed_all(gla_model *m, float *logits, gla_diag *diag)
 {
     gla_session *s[3] = {NULL, NULL, NULL};
@@ -29,15 +39,24 @@ static gla_status feed_all(gla_model *m, float *logits, gla_diag *diag)
     for (int i = 0; i < 3 && !st; i++)
         st = gla_session_create(m, NULL, &s[i], diag);
     if (!st)
-        st = gla_session_feed(s[0], ids, PROMPT, logits, diag);
+        st = feed(s[0], ids, PROMPT, logits, diag);
     for (int i = 0; i < 4 && !st; i++)
-        st = gla_session_feed(s[0], ids + PROMPT + i, 1, logits, diag);
+        st = feed(s[0], ids + PROMPT + i, 1, logits, diag);
     if (!st) {
-        const gla_feed_item items[] = {{s[0], ids, 1, logits, 1},
-                                       {s[1], ids + 1, 23, logits + VOCAB, 1},
-                                       {s[2], ids + 24, 2, logits + 2 * VOCAB, 1}};
+        const gla_feed_item items[] = {
+            {.session = s[0], .tokens = ids, .n_tokens = 1, .logits = logits, .n_logits = 1},
+            {.session = s[1],
+             .tokens = ids + 1,
+             .n_tokens = 23,
+             .logits = logits + VOCAB,
+             .n_logits = 1},
+            {.session = s[2],
+             .tokens = ids + 24,
+             .n_tokens = 2,
+             .logits = logits + 2 * VOCAB,
+             .n_logits = 1}};
 
-        st = gla_feed(items, 3, NULL, NULL, diag);
+        st = gla_feed(items, 3, sizeof(*items), NULL, NULL, diag);
     }
     for (int i = 0; i < 3; i++)
         gla_session_free(s[i]);
@@ -165,28 +184,28 @@ static gla_status follow(gla_model *m, three *t, float logits[4][VOCAB], gla_dia
     make_tokens(other, PROMPT, 6);
     st = gla_session_create(m, NULL, &t->s, diag);
     if (!st)
-        st = gla_session_feed(t->s, ids, PROMPT, logits[0], diag); /* without a stop */
+        st = feed(t->s, ids, PROMPT, logits[0], diag); /* without a stop */
     gla_session_reset(t->s);
     if (!st)
-        st = gla_session_feed(t->s, ids, 60, NULL, diag);
+        st = gla_session_feed(t->s, ids, 60, 0, diag);
     if (!st)
         st = gla_session_mark(t->s, diag);
     if (!st)
         st = gla_session_fork(t->s, &t->fork, diag);
     if (!st)
-        st = gla_session_feed(t->fork, other, 20, NULL, diag);
+        st = gla_session_feed(t->fork, other, 20, 0, diag);
     if (!st)
         st = gla_session_save(t->s, path, diag);
     if (!st)
-        st = gla_session_feed(t->s, ids + 60, PROMPT - 60, logits[1], diag);
+        st = feed(t->s, ids + 60, PROMPT - 60, logits[1], diag);
     if (!st)
         st = gla_session_truncate(t->fork, 60, diag);
     if (!st)
-        st = gla_session_feed(t->fork, ids + 60, PROMPT - 60, logits[2], diag);
+        st = feed(t->fork, ids + 60, PROMPT - 60, logits[2], diag);
     if (!st)
         st = gla_session_load(m, path, NULL, &t->loaded, diag);
     if (!st)
-        st = gla_session_feed(t->loaded, ids + 60, PROMPT - 60, logits[3], diag);
+        st = feed(t->loaded, ids + 60, PROMPT - 60, logits[3], diag);
     if (fd >= 0)
         close(fd);
     unlink(path);
@@ -231,7 +250,7 @@ int check_loads(const check *c)
     gla_diag diag = {.offset = UINT64_MAX};
     gla_registry *r = NULL;
     uint32_t built_in = 0;
-    gla_status st = gla_registry_create(&r, &diag);
+    gla_status st = gla_registry_create(NULL, &r, &diag);
 
     if (!st) {
         built_in = gla_registry_count(r);

@@ -90,7 +90,7 @@ static gla_status move_width(candidate *x, const gla_arch_block *b, gla_arch_lay
         n->from = from;
         n->to = to;
     }
-    return gla_arch_set_number(l, parameter, to);
+    return gla_arch_set_number(l, parameter, to, NULL);
 }
 
 static gla_status scale_ffn(candidate *x, const gla_arch *arch, gla_arch_block *b, double factor)
@@ -125,7 +125,7 @@ static gla_status scale_state(candidate *x, const gla_arch *arch, gla_arch_block
             from = number(l, w->parameter, number(l, "expand_k", 0.5) * arch->d_model);
         /* what follows the key channels by default stays what it was */
         if (!strcmp(w->parameter, "head_k_dim") && !gla_arch_param_find(l, "head_v_dim"))
-            st = gla_arch_set_number(l, "head_v_dim", from);
+            st = gla_arch_set_number(l, "head_v_dim", from, NULL);
         if (!st)
             st = move_width(x, b, l, w->parameter, from,
                             scaled(from, factor, w->all_heads ? STATE_STEP * heads : STATE_STEP));
@@ -137,7 +137,7 @@ static gla_status scale_state(candidate *x, const gla_arch *arch, gla_arch_block
 static int apply(const matching *m, candidate *x, const gla_arch *base, double factor)
 {
     gla_arch *arch;
-    gla_status st = gla_arch_copy(base, &arch);
+    gla_status st = gla_arch_copy(base, &arch, NULL);
 
     x->n_changes = 0;
     for (uint32_t i = 0; !st && factor > 0 && i < arch->n_blocks; i++)
@@ -218,7 +218,7 @@ static int match_one(const matching *m, candidate *x)
     if (size_of(m, x) == m->goal || (x->trained && off(m, x) <= m->tolerance))
         return 0;
     if (!x->trained) {
-        if (gla_arch_copy(x->arch, &base))
+        if (gla_arch_copy(x->arch, &base, NULL))
             return cli_error("out of memory");
         status = search(m, x, base, &moves);
         gla_arch_free(base);

@@ -118,9 +118,10 @@ static gla_status window_nll(gla_session *s, const int32_t *ids, size_t n, float
     *sum = 0;
     for (size_t i = 0; i < n && !st; i += ROWS) {
         const size_t m = n - i < ROWS ? n - i : ROWS;
-        const gla_feed_item item = {s, ids + i, m, logits, m};
+        const gla_feed_item item = {
+            .session = s, .tokens = ids + i, .n_tokens = m, .logits = logits, .n_logits = m};
 
-        st = gla_feed(&item, 1, NULL, NULL, diag);
+        st = gla_feed(&item, 1, sizeof(item), NULL, NULL, diag);
         for (size_t k = 0; k < m && !st; k++) {
             const double nll = gla_nll(logits + k * vocab, vocab, ids[i + k + 1]);
 
@@ -142,8 +143,8 @@ typedef struct work {
 static gla_status ablate(const comparison *c, const candidate *x, uint32_t i, const int32_t *ids,
                          size_t n, float *logits, gla_diag *diag)
 {
-    const gla_session_options options = {
-        .kv_dtype = c->kv_dtype, .snapshot_stride = GLA_SNAPSHOT_NONE, .bypass = i + 1};
+    const gla_session_options options = {GLA_SIZED(gla_session_options), .kv_dtype = c->kv_dtype,
+                                         .snapshot_stride = GLA_SNAPSHOT_NONE, .bypass = i + 1};
     double unused[POSITION_BINS] = {0};
     gla_session *s;
     gla_status st = gla_session_create(x->open.model, &options, &s, diag);
@@ -291,7 +292,8 @@ static int prepare(comparison *c, work *w)
 
     for (uint32_t i = 0; i < c->n; i++) {
         candidate *x = &c->items[i];
-        const gla_session_options options = {.kv_dtype = c->kv_dtype,
+        const gla_session_options options = {GLA_SIZED(gla_session_options),
+                                             .kv_dtype = c->kv_dtype,
                                              .snapshot_stride = GLA_SNAPSHOT_NONE};
 
         if (!x->trained)

@@ -217,12 +217,15 @@ static int ask(const asked *a, const trial *t, recall *r)
 
     for (int i = 0; i < 2; i++) {
         gla_session_reset(a->sessions[i]);
-        if (bos >= 0 && gla_session_feed(a->sessions[i], &bos, 1, NULL, &diag))
+        if (bos >= 0 && gla_session_feed(a->sessions[i], &bos, 1, 0, &diag))
             return cli_fail(&diag);
-        items[i] =
-            (gla_feed_item){a->sessions[i], texts[i], t->n - 1, a->logits[i], t->n - t->first};
+        items[i] = (gla_feed_item){.session = a->sessions[i],
+                                   .tokens = texts[i],
+                                   .n_tokens = t->n - 1,
+                                   .logits = a->logits[i],
+                                   .n_logits = t->n - t->first};
     }
-    if (gla_feed(items, 2, NULL, NULL, &diag))
+    if (gla_feed(items, 2, sizeof(*items), NULL, NULL, &diag))
         return cli_fail(&diag);
     for (int i = 0; i < 2; i++)
         mean[i] = score(t, a->logits[i], vocab, &hits[i]);
@@ -282,7 +285,7 @@ static int find_words(asked *a)
 
 static int prepare(const comparison *c, candidate *x, asked *a)
 {
-    const gla_session_options options = {.kv_dtype = c->kv_dtype,
+    const gla_session_options options = {GLA_SIZED(gla_session_options), .kv_dtype = c->kv_dtype,
                                          .snapshot_stride = GLA_SNAPSHOT_NONE};
     const uint32_t vocab = gla_model_vocab_size(x->open.model);
     gla_diag diag;

@@ -21,7 +21,8 @@ enum { PIECE = 512 };
 
 static int open_one(comparison *c, candidate *x, bool bare)
 {
-    const gla_model_options options = {.registry = c->registry,
+    const gla_model_options options = {GLA_SIZED(gla_model_options),
+                                       .registry = c->registry,
                                        .kv_dtype = c->kv_dtype,
                                        .weights_dtype = c->weights_dtype,
                                        .seed = 1,
@@ -75,9 +76,13 @@ static gla_status feed(visit *v, size_t n, size_t step, gla_diag *diag)
     gla_status st = GLA_OK;
 
     for (size_t i = 0; i < n && !st; i += step) {
-        const gla_feed_item item = {v->session, tokens + i, step, v->logits, 1};
+        const gla_feed_item item = {.session = v->session,
+                                    .tokens = tokens + i,
+                                    .n_tokens = step,
+                                    .logits = v->logits,
+                                    .n_logits = 1};
 
-        st = gla_feed(&item, 1, cli_cancel, NULL, diag);
+        st = gla_feed(&item, 1, sizeof(item), cli_cancel, NULL, diag);
     }
     v->seconds += cli_now() - start;
     v->joules += compare_joules(reason, sizeof(reason)) - joules;
@@ -159,7 +164,7 @@ static gla_status warm_up(const comparison *c, visit *v, gla_diag *diag)
 static int visit_candidate(comparison *c, candidate *x, const int32_t *noise, size_t n)
 {
     const uint32_t vocab = gla_model_vocab_size(x->open.model);
-    const gla_session_options options = {.kv_dtype = c->kv_dtype,
+    const gla_session_options options = {GLA_SIZED(gla_session_options), .kv_dtype = c->kv_dtype,
                                          .snapshot_stride = GLA_SNAPSHOT_NONE};
     int32_t *tokens = malloc(n * sizeof(int32_t));
     visit v = {.tokens = tokens, .logits = malloc(vocab * sizeof(float))};
@@ -178,8 +183,8 @@ static int visit_candidate(comparison *c, candidate *x, const int32_t *noise, si
             status = diag.status == GLA_E_CANCELLED ? 0 : cli_fail(&diag);
     }
     if (v.session && !diag.status) {
-        gla_model_memory(x->open.model, &all);
-        gla_session_memory(v.session, &own);
+        gla_model_memory(x->open.model, &all, sizeof(all));
+        gla_session_memory(v.session, &own, sizeof(own));
         x->memory_used = all.weights + all.workspace + own.kv + own.state;
     }
     c->interrupted = c->interrupted || cli_interrupted();

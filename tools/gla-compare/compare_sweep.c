@@ -79,10 +79,10 @@ static int swap_mixer(gla_arch *arch, gla_arch_layer *mixer, const char *type)
                               "--mixers: '%s' has no usual parameters here; gla, gated_deltanet, "
                               "deltanet, kda, mamba2, hgrn2 and retention have",
                               type);
-    st = gla_arch_layer_init(mixer, type);
+    st = gla_arch_layer_init(mixer, type, NULL);
     for (const setting *s = settings; s->name && !st; s++)
-        st = s->word ? gla_arch_set_string(mixer, s->name, s->word)
-                     : gla_arch_set_number(mixer, s->name, s->value);
+        st = s->word ? gla_arch_set_string(mixer, s->name, s->word, NULL)
+                     : gla_arch_set_number(mixer, s->name, s->value, NULL);
     return st ? cli_error("out of memory") : 0;
 }
 
@@ -109,7 +109,7 @@ static int read_palette(comparison *c, const gla_arch *arch, palette *p)
     p->n = p->linear = p->softmax = arch->n_blocks;
     for (uint32_t i = 0; i < p->n; i++)
         all[i] = i;
-    if (gla_arch_copy(arch, &each) || gla_arch_set_layers(each, all, p->n))
+    if (gla_arch_copy(arch, &each, NULL) || gla_arch_set_layers(each, all, p->n, NULL))
         status = cli_error("out of memory");
     else if (gla_describe(each, c->registry, &d, &diag))
         status = cli_fail(&diag);
@@ -204,14 +204,14 @@ static uint32_t add_block(gla_arch *arch, uint32_t index, uint32_t from)
     gla_arch_block *made;
     gla_status st = GLA_OK;
 
-    snprintf(name, sizeof(name), "%.24s_with_%.24s", arch->blocks[index].name,
-             arch->blocks[from].name);
-    made = gla_arch_copy_block(arch, &arch->blocks[index], name);
-    if (!made)
+    if (snprintf(name, sizeof(name), "%s_with_%s", arch->blocks[index].name,
+                 arch->blocks[from].name) >= (int)sizeof(name))
+        snprintf(name, sizeof(name), "block%u_with_%u", (unsigned)index, (unsigned)from);
+    if (gla_arch_copy_block(arch, &arch->blocks[index], name, &made, NULL))
         return arch->n_blocks;
     source = &arch->blocks[from];
     for (uint32_t i = 0; i < GLA_ARCH_MAX_PARALLEL && !st; i++)
-        st = gla_arch_copy_layer(&made->mixers[i], &source->mixers[i]);
+        st = gla_arch_copy_layer(&made->mixers[i], &source->mixers[i], NULL);
     made->n_mixers = source->n_mixers;
     return st ? arch->n_blocks : arch->n_blocks - 1;
 }
@@ -284,7 +284,7 @@ static int lay_mix(gla_arch *arch, const palette *p, const char *mix, uint32_t l
             compare_mix_is_softmax(k++, linear, softmax) ? BLOCK_SOFTMAX : BLOCK_LINEAR, made);
     }
     if (!st)
-        st = gla_arch_set_layers(arch, layers, arch->n_layers);
+        st = gla_arch_set_layers(arch, layers, arch->n_layers, NULL);
     free(layers);
     return st ? cli_error("out of memory") : 0;
 }
@@ -326,7 +326,7 @@ static int add_point(sweep *s, const char *mix, const char *mixer)
     if (mix && !is_own(mix) && !parse_mix(mix, &linear, &softmax))
         return cli_usage_error("--mix: '%s' is no ratio such as 3:1 (linear:softmax), nor 'own'",
                                mix);
-    if (gla_arch_copy(s->base, &arch))
+    if (gla_arch_copy(s->base, &arch, NULL))
         return cli_error("out of memory");
     if (!linear)
         mixer = NULL;

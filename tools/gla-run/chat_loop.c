@@ -17,8 +17,8 @@ static void print_json(chat *c)
 
     for (size_t i = 0; i < c->n_branches; i++)
         json_array_append_new(names, cli_json_text(c->branches[i].name));
-    gla_session_memory(b->session, &memory);
-    gla_model_cache_stats(c->r->m.model, &stats);
+    gla_session_memory(b->session, &memory, sizeof(memory));
+    gla_model_cache_stats(c->r->m.model, &stats, sizeof(stats));
     cli_json_add(o, json_pack("{s:o, s:o, s:O, s:{s:o, s:o, s:o, s:o}}", "branch",
                               cli_json_text(b->name), "branches", names, "messages", b->messages,
                               "tokens", "read", cli_json_count(c->fed), "reused",

@@ -160,7 +160,7 @@ static json_t *json_one(const continuation *c)
     gla_cache_stats stats;
     json_t *o = run_json_text(c);
 
-    gla_session_cache_stats(c->session, &stats);
+    gla_session_cache_stats(c->session, &stats, sizeof(stats));
     json_object_set_new(o, "prefix", run_json_prefix(&stats));
     return o;
 }
@@ -177,8 +177,8 @@ static void print_json(const batch *b)
         n_written += b->list[i].n_out;
         json_array_append_new(list, json_one(&b->list[i]));
     }
-    gla_model_cache_stats(b->r->m.model, &stats);
-    gla_model_memory(b->r->m.model, &memory);
+    gla_model_cache_stats(b->r->m.model, &stats, sizeof(stats));
+    gla_model_memory(b->r->m.model, &memory, sizeof(memory));
     o = run_json(b->r, "gla.run.sessions/1", n_read, n_written);
     cli_json_add(o, json_pack("{s:o, s:o, s:o, s:o}", "sessions", list, "prefix",
                               run_json_prefix(&stats), "memory", run_json_memory(&memory),

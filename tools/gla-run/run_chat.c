@@ -208,7 +208,8 @@ static gla_status render(const chat *c, const json_t *messages, uint32_t flags, 
         list[i].role = json_string_value(json_object_get(m, "role"));
         list[i].content = json_string_value(json_object_get(m, "content"));
     }
-    st = gla_chat_template_render(c->template, list, count, flags, NULL, &text, &size, diag);
+    st = gla_chat_template_render(c->template, list, count, sizeof(gla_chat_message), flags, NULL,
+                                  &text, &size, diag);
     if (!st) /* not with_bos: the template writes it */
         st = cli_encode(&c->r->m, text, size, false, ids, n, diag);
     gla_text_free(text);

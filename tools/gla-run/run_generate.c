@@ -119,6 +119,7 @@ void run_close(run *r)
 gla_status run_session(const run *r, bool prefix_cache, gla_session **out, gla_diag *diag)
 {
     const gla_session_options options = {
+        GLA_SIZED(gla_session_options),
         .kv_dtype = run_arg.kv ? gla_dtype_parse(run_arg.kv) : 0,
         .prefix_cache = prefix_cache,
         .snapshot_stride = run_arg.stride == UINT32_MAX ? 0
@@ -135,8 +136,9 @@ gla_status run_session(const run *r, bool prefix_cache, gla_session **out, gla_d
 gla_status continuation_init(const run *r, continuation *c, gla_session *session, int32_t *prompt,
                              size_t n_prompt, uint64_t seed, gla_diag *diag)
 {
-    const gla_sampler_options sampling = {run_arg.greedy ? 0 : run_arg.temp, run_arg.top_p,
-                                          run_arg.top_k, 0, seed};
+    const gla_sampler_options sampling = {
+        GLA_SIZED(gla_sampler_options), .temperature = run_arg.greedy ? 0 : run_arg.temp,
+        .top_p = run_arg.top_p, .top_k = run_arg.top_k, .seed = seed};
     const uint32_t vocab = gla_model_vocab_size(r->m.model);
     gla_status st;
 
@@ -147,8 +149,8 @@ gla_status continuation_init(const run *r, continuation *c, gla_session *session
     st = c->logits && c->out ? GLA_OK : fail_nomem(diag);
     if (!st)
         st = gla_sampler_create(&sampling, vocab, &c->sampler, diag);
-    if (!st && gla_detokenizer_create(r->m.tokenizer, 1, &c->detokenizer))
-        st = fail_nomem(diag);
+    if (!st)
+        st = gla_detokenizer_create(r->m.tokenizer, GLA_DECODE_SKIP_SPECIAL, &c->detokenizer, diag);
     if (st) {
         continuation_deinit(c);
         return st;
@@ -171,29 +173,13 @@ void continuation_deinit(continuation *c)
 
 /* ---- reading ----------------------------------------------------------------------- */
 
-/* How far the sessions have come, for the progress between batches. */
-typedef struct reading {
-    const gla_feed_item *items;
-    size_t n_items;
-    uint64_t start, total; /* tokens */
-} reading;
-
-static uint64_t positions(const gla_feed_item *items, size_t n)
+/* Between batches. */
+static int show_reading(void *done, const char *what, uint64_t tokens, uint64_t total)
 {
-    uint64_t sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += gla_session_position(items[i].session);
-    return sum;
-}
-
-static int between_batches(void *ctx)
-{
-    const reading *p = ctx;
-
-    if (p->total > 512)
-        cli_progress_count("reading the prompt", positions(p->items, p->n_items) - p->start,
-                           p->total, "tokens");
+    (void)what;
+    *(uint64_t *)done = tokens;
+    if (total > 512)
+        cli_progress_count("reading the prompt", tokens, total, "tokens");
     return cli_interrupted();
 }
 
@@ -213,8 +199,9 @@ static void note_context(run *r, const continuation *c)
 gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, gla_diag *diag)
 {
     gla_feed_item *items = calloc(n_list + 1, sizeof(*items));
-    reading progress = {.items = items};
     const double start = cli_now();
+    uint64_t done = 0, total = 0; /* tokens */
+    size_t n_items = 0;
     gla_status st;
 
     if (!items)
@@ -228,18 +215,19 @@ gla_status run_read(run *r, continuation *list, size_t n_list, const size_t *n, 
             note_context(r, c);
         if (end <= c->n_skip || c->stop)
             continue;
-        items[progress.n_items++] = (gla_feed_item){
-            c->session, c->prompt + c->n_skip, end - c->n_skip, wanted ? c->logits : NULL, wanted};
-        progress.total += end - c->n_skip;
+        items[n_items++] = (gla_feed_item){.session = c->session,
+                                           .tokens = c->prompt + c->n_skip,
+                                           .n_tokens = end - c->n_skip,
+                                           .logits = wanted ? c->logits : NULL,
+                                           .n_logits = wanted};
+        total += end - c->n_skip;
         c->n_skip = end;
     }
-    progress.start = positions(items, progress.n_items);
-    st = gla_feed(items, progress.n_items, between_batches, &progress, diag);
+    st = gla_feed(items, n_items, sizeof(*items), show_reading, &done, diag);
     cli_progress_clear();
     if (st == GLA_E_CANCELLED && cli_interrupted()) {
-        cli_note("interrupted after %llu of %llu tokens of the prompt",
-                 (unsigned long long)(positions(items, progress.n_items) - progress.start),
-                 (unsigned long long)progress.total);
+        cli_note("interrupted after %llu of %llu tokens of the prompt", (unsigned long long)done,
+                 (unsigned long long)total);
         for (size_t i = 0; i < n_list; i++)
             list[i].stop = "interrupted";
         st = GLA_OK;
@@ -308,7 +296,7 @@ static gla_status write_token(const run *r, continuation *c, bool feed_last, boo
         c->stop = "eos";
         return GLA_OK;
     }
-    if (gla_detokenizer_next(c->detokenizer, token, &text, &size))
+    if (gla_detokenizer_next(c->detokenizer, token, &text, &size, NULL))
         return fail_nomem(diag);
     if (cli_interrupted())
         c->stop = "interrupted";
@@ -335,9 +323,13 @@ static gla_status write_tokens(const run *r, continuation *list, size_t n_list, 
         if (st)
             return st;
         if (feed)
-            items[n_items++] = (gla_feed_item){c->session, &c->out[c->n_out - 1], 1, c->logits, 1};
+            items[n_items++] = (gla_feed_item){.session = c->session,
+                                               .tokens = &c->out[c->n_out - 1],
+                                               .n_tokens = 1,
+                                               .logits = c->logits,
+                                               .n_logits = 1};
     }
-    return gla_feed(items, n_items, NULL, NULL, diag);
+    return gla_feed(items, n_items, sizeof(*items), NULL, NULL, diag);
 }
 
 static bool all_stopped(const continuation *list, size_t n)
@@ -363,7 +355,7 @@ gla_status run_write(run *r, continuation *list, size_t n_list, bool feed_last, 
     while (!st && !all_stopped(list, n_list))
         st = write_tokens(r, list, n_list, feed_last, items, diag);
     for (size_t i = 0; i < n_list && !st; i++) {
-        if (gla_detokenizer_end(list[i].detokenizer, &text, &size))
+        if (gla_detokenizer_end(list[i].detokenizer, &text, &size, NULL))
             st = fail_nomem(diag);
         else
             st = emit(&list[i], text, size, diag);

@@ -44,7 +44,7 @@ json_t *run_json_snapshots(const gla_session *s)
 {
     gla_snapshot_info info;
 
-    gla_session_snapshots(s, &info);
+    gla_session_snapshots(s, &info, sizeof(info));
     return json_pack("{s:o, s:o, s:o, s:o, s:o}", "stride",
                      info.stride == GLA_SNAPSHOT_NONE ? json_null() : cli_json_count(info.stride),
                      "count", cli_json_count(info.count), "bytes", cli_json_count(info.bytes),

@@ -44,13 +44,17 @@ static gla_status last_logits(const run *r, continuation *c, gla_diag *diag)
         return GLA_OK;
     if (!position)
         return cli_diag(diag, GLA_E_INVALID, "", "nothing to continue: the prompt is empty");
-    if (logits) {
-        memcpy(c->logits, logits, gla_model_vocab_size(r->m.model) * sizeof(*logits));
-        return GLA_OK;
+    if (!logits) {
+        token = gla_session_tokens(c->session)[position - 1];
+        st = gla_session_truncate(c->session, position - 1, diag);
+        if (!st)
+            st = gla_session_feed(c->session, &token, 1, GLA_FEED_LOGITS, diag);
+        if (st)
+            return st;
+        logits = gla_session_logits(c->session);
     }
-    token = gla_session_tokens(c->session)[position - 1];
-    st = gla_session_truncate(c->session, position - 1, diag);
-    return st ? st : gla_session_feed(c->session, &token, 1, c->logits, diag);
+    memcpy(c->logits, logits, gla_model_vocab_size(r->m.model) * sizeof(*logits));
+    return GLA_OK;
 }
 
 static void report_json(const run *r, const continuation *c)
@@ -58,7 +62,7 @@ static void report_json(const run *r, const continuation *c)
     json_t *o = run_json(r, "gla.run/1", c->n_prompt, c->n_out);
     gla_memory memory;
 
-    gla_session_memory(c->session, &memory);
+    gla_session_memory(c->session, &memory, sizeof(memory));
     cli_json_add(o, run_json_text(c));
     cli_json_add(o,
                  json_pack("{s:o, s:o, s:o}", "position",

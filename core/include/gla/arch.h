@@ -9,6 +9,9 @@
  * a model is made (gla_model_create) or described (gla_describe).  Importers of published
  * checkpoints build the same structure and gla_arch_write() prints it.
  *
+ * The structs are views of it: programs that may meet a newer library reach the elements of arrays
+ * through gla_arch_get_block() and its like.
+ *
  * Ownership: a gla_arch owns everything it points to; gla_arch_free() releases it.  All strings are
  * UTF-8.  Not changed after creation by anyone but its builder, so it may be shared by threads.
  */
@@ -112,38 +115,52 @@ GLA_API GLA_NODISCARD gla_status gla_arch_parse(const char *text, size_t size, c
 /* Prints as YAML that parses to the same architecture.  *text is released with gla_text_free(). */
 GLA_API GLA_NODISCARD gla_status gla_arch_print(const gla_arch *arch, char **text, size_t *size,
                                                 gla_diag *diag);
-GLA_API void gla_text_free(char *text);
 GLA_API void gla_arch_free(gla_arch *arch);
+
+/* ---- looking ------------------------------------------------------------ */
+
+/* NULL beyond the last, or if there is none of that name. */
+GLA_API const gla_arch_block *gla_arch_get_block(const gla_arch *arch, uint32_t i);
+/* The block of layer i of the expanded list. */
+GLA_API const gla_arch_block *gla_arch_get_layer(const gla_arch *arch, uint32_t i);
+GLA_API const gla_arch_layer *gla_arch_get_mixer(const gla_arch_block *block, uint32_t i);
+GLA_API const gla_arch_param *gla_arch_get_param(const gla_arch_layer *l, uint32_t i);
+GLA_API const gla_arch_param *gla_arch_param_find(const gla_arch_layer *l, const char *name);
+/* 1 if the token ends a text. */
+GLA_API int gla_arch_is_eos(const gla_arch *arch, int32_t token);
 
 /* ---- building (importers, sweeps) -------------------------------------- */
 
 /* An architecture with defaults and no blocks; NULL when out of memory. */
 GLA_API gla_arch *gla_arch_new(const char *name);
-GLA_API GLA_NODISCARD gla_status gla_arch_copy(const gla_arch *arch, gla_arch **out);
-/* Adds a named block with defaults; NULL when out of memory.  Pointers to earlier blocks become
+GLA_API GLA_NODISCARD gla_status gla_arch_copy(const gla_arch *arch, gla_arch **out,
+                                               gla_diag *diag);
+/* Adds a block with defaults under a name that none has yet.  Pointers to earlier blocks become
  * invalid. */
-GLA_API gla_arch_block *gla_arch_add_block(gla_arch *arch, const char *name);
-/* Adds a block like another one, of this architecture or not, under a name of its own.  NULL when
- * out of memory: arch may then have part of it, and is for freeing only. */
-GLA_API gla_arch_block *gla_arch_copy_block(gla_arch *arch, const gla_arch_block *from,
-                                            const char *name);
+GLA_API GLA_NODISCARD gla_status gla_arch_add_block(gla_arch *arch, const char *name,
+                                                    gla_arch_block **out, gla_diag *diag);
+/* Adds a block like another one, of this architecture or not, under a name of its own. */
+GLA_API GLA_NODISCARD gla_status gla_arch_copy_block(gla_arch *arch, const gla_arch_block *from,
+                                                     const char *name, gla_arch_block **out,
+                                                     gla_diag *diag);
 /* Sets the expanded list: layers[i] is an index into blocks.  Copies. */
 GLA_API GLA_NODISCARD gla_status gla_arch_set_layers(gla_arch *arch, const uint32_t *layers,
-                                                     uint32_t n);
+                                                     uint32_t n, gla_diag *diag);
 /* Sets type (copied) and clears the parameters. */
-GLA_API GLA_NODISCARD gla_status gla_arch_layer_init(gla_arch_layer *layer, const char *type);
+GLA_API GLA_NODISCARD gla_status gla_arch_layer_init(gla_arch_layer *layer, const char *type,
+                                                     gla_diag *diag);
 /* Type, parameters and multipliers of another layer in place of its own. */
-GLA_API GLA_NODISCARD gla_status gla_arch_copy_layer(gla_arch_layer *to,
-                                                     const gla_arch_layer *from);
+GLA_API GLA_NODISCARD gla_status gla_arch_copy_layer(gla_arch_layer *to, const gla_arch_layer *from,
+                                                     gla_diag *diag);
 /* Adds or replaces a parameter. */
-GLA_API GLA_NODISCARD gla_status gla_arch_set_number(gla_arch_layer *l, const char *name, double v);
-GLA_API GLA_NODISCARD gla_status gla_arch_set_bool(gla_arch_layer *l, const char *name, int v);
+GLA_API GLA_NODISCARD gla_status gla_arch_set_number(gla_arch_layer *l, const char *name, double v,
+                                                     gla_diag *diag);
+GLA_API GLA_NODISCARD gla_status gla_arch_set_bool(gla_arch_layer *l, const char *name, int v,
+                                                   gla_diag *diag);
 GLA_API GLA_NODISCARD gla_status gla_arch_set_string(gla_arch_layer *l, const char *name,
-                                                     const char *v);
+                                                     const char *v, gla_diag *diag);
 GLA_API GLA_NODISCARD gla_status gla_arch_set_list(gla_arch_layer *l, const char *name,
-                                                   const double *v, uint32_t n);
-/* NULL if absent. */
-GLA_API const gla_arch_param *gla_arch_param_find(const gla_arch_layer *l, const char *name);
+                                                   const double *v, uint32_t n, gla_diag *diag);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,8 @@
  *
  *     gla_chat_message m[] = {{"system", "Be brief."}, {"user", "Hello!"}};
  *     st = gla_chat_template_open("model/", &t, &diag);
- *     st = gla_chat_template_render(t, m, 2, GLA_CHAT_GENERATE, NULL, &text, &size, &diag);
+ *     st = gla_chat_template_render(t, m, 2, sizeof(m[0]), GLA_CHAT_GENERATE, NULL, &text, &size,
+ *                                   &diag);
  *     st = gla_tokenizer_encode(tok, text, size, 0, &ids, &n, &diag);  // the template adds <s>
  */
 #ifndef GLA_CHAT_H
@@ -26,6 +27,7 @@ extern "C" {
 
 typedef struct gla_chat_template gla_chat_template;
 
+/* Grows by the stride that gla_chat_template_render() is told. */
 typedef struct gla_chat_message {
     const char *role;    /* "system", "user", "assistant", ... */
     const char *content; /* UTF-8 */
@@ -44,15 +46,13 @@ GLA_API GLA_NODISCARD gla_status gla_chat_template_parse(const char *source, siz
                                                          gla_diag *diag);
 GLA_API void gla_chat_template_free(gla_chat_template *t);
 
-/* variables: NULL, or a JSON object of more variables ("tools", "enable_thinking", ...), which win
- * over ours: "messages" may be given here with more than role and content.  "strftime_now" may give
- * the time for the function of that name, in seconds since 1970.  *text is NUL-terminated besides
- * having a size; gla_text_free(). */
-GLA_API GLA_NODISCARD gla_status gla_chat_template_render(const gla_chat_template *t,
-                                                          const gla_chat_message *messages,
-                                                          size_t n, uint32_t flags,
-                                                          const char *variables, char **text,
-                                                          size_t *size, gla_diag *diag);
+/* message_size: sizeof(*messages).  variables: NULL, or a JSON object of more variables ("tools",
+ * "enable_thinking", ...), which win over ours: "messages" may be given here with more than role
+ * and content.  "strftime_now" may give the time for the function of that name, in seconds since
+ * 1970.  *text is NUL-terminated besides having a size; gla_text_free(). */
+GLA_API GLA_NODISCARD gla_status gla_chat_template_render(
+    const gla_chat_template *t, const gla_chat_message *messages, size_t n, size_t message_size,
+    uint32_t flags, const char *variables, char **text, size_t *size, gla_diag *diag);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,8 @@
  *     gla_diag diag;
  *     if (gla_model_open("models/tiny-hybrid", NULL, &model, &diag)) ...
  *     gla_session_create(model, NULL, &s, &diag);
- *     gla_session_feed(s, tokens, n_tokens, logits, &diag);      logits of the last token
+ *     gla_session_feed(s, tokens, n_tokens, GLA_FEED_LOGITS, &diag);
+ *     ... gla_session_logits(s)                                  [vocab_size], of the last token
  *     gla_session_free(s);
  *     gla_model_free(model);
  *
@@ -24,6 +25,13 @@
  * Life: whatever the library gives out is released by gla_<object>_free(), which takes NULL. Models
  * and registries are counted: sessions keep their model alive, models their registry.  A
  * detokenizer needs its tokenizer.
+ *
+ * Growth: a program works with every later library of its SONAME.  What a program fills in begins
+ * with struct_size (GLA_SIZED), what the library fills in comes with its size, and arrays with the
+ * size of an element.  A struct from an older program has zeros in what it does not know; of a
+ * newer one, fields that this library does not know must be zero (GLA_E_UNSUPPORTED).  What the
+ * library makes (views) grows at the end; arrays of them are reached through functions.  gla_diag
+ * alone is of a fixed size, with room in it: it is everywhere, and nobody prepares it.
  *
  * Threads: models, tokenizers, chat templates and files of weights may be used by any number at
  * once; a session, sampler or detokenizer by one at a time.  [control]: while no other thread is in
@@ -52,21 +60,30 @@
 extern "C" {
 #endif
 
-/* "0.1.0" */
+/* Of the headers: 100 for 0.1.0, 10203 for 1.2.3. */
+#define GLA_VERSION_NUMBER (GLA_VERSION_MAJOR * 10000 + GLA_VERSION_MINOR * 100 + GLA_VERSION_PATCH)
+/* Of the library that runs: "0.1.0", and as above. */
 GLA_API const char *gla_version(void);
+GLA_API uint32_t gla_version_number(void);
+/* Of the plugin ABI it has: 10000 for 1.0, 10100 for 1.1. */
+GLA_API uint32_t gla_abi_version(void);
 /* One line: versions of gla, ABI, compiler, oneDNN, zstd, CPU features in use.  Static storage. */
 GLA_API const char *gla_build_info(void);
 
-/* Replaces the allocator of the whole library; call before anything else.  [control] */
-typedef struct gla_allocator {
-    void *(*alloc)(void *ctx, size_t bytes, size_t alignment);
-    void (*free)(void *ctx, void *p);
-    void *ctx;
-} gla_allocator;
-GLA_API void gla_set_allocator(const gla_allocator *allocator); /* NULL: the default */
+/* ---- of the process ------------------------------------------------------
+ *
+ * Threads and log are defaults: a model has threads of its own number, a registry its own log, so
+ * that a library inside another program leaves these alone.  The allocator is one, since memory
+ * passes between objects and is released without knowing whose it was; validating is one, since
+ * layers' code is one for all models. */
+
+/* Replaces the allocator of the whole library; call before anything else.  NULL, NULL: the default.
+ * [control] */
+typedef void *gla_alloc_fn(void *ctx, size_t bytes, size_t alignment);
+typedef void gla_free_fn(void *ctx, void *p);
+GLA_API void gla_set_allocator(gla_alloc_fn *alloc, gla_free_fn *free, void *ctx);
 
 /* Receives what the library and plugins have to say; default: nothing is said.  [control] */
-typedef void gla_log_fn(void *ctx, int32_t level, const char *msg);
 GLA_API void gla_set_log(gla_log_fn *fn, void *ctx, int32_t min_level);
 
 /* Threads used by one call; 0 = all cores (or GLA_NUM_THREADS).  [control] */

@@ -50,11 +50,12 @@ typedef enum gla_work {
 /* "linear", "recurrence", ...; "?" if there is none. */
 GLA_API const char *gla_work_name(uint32_t work);
 
-/* gla_feed() that also adds to seconds[GLA_WORK_COUNT] the time each kind of work took by the
+/* gla_feed() that also adds to seconds[kind], for kinds below n_seconds, the time it took by the
  * clock.  What is missing to the whole is layers' own work, sums of branches and bookkeeping. */
 GLA_API GLA_NODISCARD gla_status gla_measure_feed(const gla_feed_item *items, size_t n_items,
-                                                  int (*cancel)(void *ctx), void *ctx,
-                                                  double *seconds, gla_diag *diag);
+                                                  size_t item_size, gla_progress_fn *progress,
+                                                  void *ctx, double *seconds, size_t n_seconds,
+                                                  gla_diag *diag);
 
 /* Puts a session n tokens further on without computing them: token 0 throughout, KV caches of
  * noise, recurrent states as they were.  What it says from here on is nonsense; what it costs is

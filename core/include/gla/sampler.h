@@ -19,17 +19,19 @@
 extern "C" {
 #endif
 
+/* Zeroed but for struct_size: greedy. */
 typedef struct gla_sampler_options {
+    uint32_t struct_size;
+    uint32_t top_k;     /* the so many most probable tokens; 0 = off */
     double temperature; /* 0 = greedy: the first of the largest */
-    double top_p;   /* the fewest tokens that have this share of the probability; 1 or 0 = off */
-    uint32_t top_k; /* the so many most probable tokens; 0 = off */
-    uint32_t reserved;
+    double top_p; /* the fewest tokens that have this share of the probability; 1 or 0 = off */
     uint64_t seed;
 } gla_sampler_options;
 
 typedef struct gla_sampler gla_sampler;
 
-/* GLA_E_INVALID for a temperature below 0 or a top_p outside [0, 1]. */
+/* options may be NULL: greedy.  GLA_E_INVALID for a temperature below 0 or a top_p outside [0, 1].
+ */
 GLA_API GLA_NODISCARD gla_status gla_sampler_create(const gla_sampler_options *options,
                                                     uint32_t vocab, gla_sampler **out,
                                                     gla_diag *diag);

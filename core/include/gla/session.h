@@ -8,7 +8,7 @@
  * recurrent states, over one immutable model.  Different sessions may be driven by different
  * threads at the same time; one session by one thread at a time.
  *
- *     gla_session_feed(s, prompt, n, logits, &diag);
+ *     gla_session_feed(s, prompt, n, GLA_FEED_LOGITS, &diag);      gla_session_logits(s)
  *     gla_session_mark(s, &diag);                     the user's turn ends here
  *     gla_session_feed(s, ...);                       an answer nobody liked
  *     gla_session_truncate(s, n, &diag);              as if it had never been
@@ -31,15 +31,16 @@ typedef struct gla_session gla_session;
 
 #define GLA_SNAPSHOT_NONE UINT32_MAX
 
-/* Zeroed = defaults. */
+/* Zeroed but for struct_size = defaults. */
 typedef struct gla_session_options {
-    uint32_t kv_dtype;     /* F32, BF16, I8; 0 = the model's default */
-    uint32_t prefix_cache; /* 1: take from the model's prefix cache and give to it */
-    uint32_t
-        snapshot_stride; /* tokens between snapshots; 0 = 512; GLA_SNAPSHOT_NONE = only marks */
+    uint32_t struct_size;
+    uint32_t kv_dtype;        /* F32, BF16, I8; 0 = the model's default */
+    uint32_t prefix_cache;    /* 1: take from the model's prefix cache and give to it */
+    uint32_t snapshot_stride; /* tokens between; 0 = 512; GLA_SNAPSHOT_NONE = only marks */
     uint32_t bypass; /* ablation: 1 + number of a mixer, counted in gla_description.layers from 0;
                         it runs, but what it gives is taken as zero.  0 = none.  Such a session
                         uses no prefix cache and cannot be saved */
+    uint32_t reserved;
     uint64_t snapshot_bytes; /* budget of this session's snapshots; 0 = 64 MiB, or four of
                                 them where that is more */
     uint64_t saved_bytes;    /* budget of those that gla_session_save() takes along, turn ends and
@@ -61,18 +62,24 @@ GLA_API const int32_t *gla_session_tokens(const gla_session *s);
 GLA_API const float *gla_session_logits(const gla_session *s);
 GLA_API gla_model *gla_session_model(const gla_session *s);
 
-/* What to feed to one session and which logits to return. */
+/* Compute the logits of the last token, for gla_session_logits(). */
+#define GLA_FEED_LOGITS 1u
+
+/* What to feed to one session and which logits to return.  Grows by the stride that gla_feed() is
+ * told. */
 typedef struct gla_feed_item {
     gla_session *session;
     const int32_t *tokens;
     size_t n_tokens;
-    float *logits;   /* NULL: none.  Else [n_logits, vocab_size] */
+    float *logits;   /* NULL: none here.  Else [n_logits, vocab_size] */
     size_t n_logits; /* of the last n_logits tokens; at most n_tokens */
+    uint32_t flags;  /* GLA_FEED_*; with logits of the last token the session has them anyway */
+    uint32_t reserved;
 } gla_feed_item;
 
 /* Feeds any number of tokens to any number of different sessions of one model as ragged batches:
- * prefill and decode together, weights read once per batch.  cancel (may be NULL) is asked between
- * batches.
+ * prefill and decode together, weights read once per batch.  item_size: sizeof(*items).  progress
+ * (may be NULL) is asked before each batch: "feed", tokens done of all that were given.
  *
  * After a failure each session is at a position it reports, never in between: batches that ran
  * before it count.  Out of memory, over the budget or cancelled, no session goes back behind where
@@ -82,11 +89,11 @@ typedef struct gla_feed_item {
  * A session at position 0 that uses the prefix cache looks its tokens up when its turn comes, and
  * begins where the cache ends; tokens whose logits are wanted are always computed. */
 GLA_API GLA_NODISCARD gla_status gla_feed(const gla_feed_item *items, size_t n_items,
-                                          int (*cancel)(void *ctx), void *ctx, gla_diag *diag);
-/* One session, logits of the last token (may be NULL).  n 0: nothing happens, logits stay as they
- * are. */
+                                          size_t item_size, gla_progress_fn *progress, void *ctx,
+                                          gla_diag *diag);
+/* One session; flags: GLA_FEED_*.  n 0: nothing happens, logits stay as they are. */
 GLA_API GLA_NODISCARD gla_status gla_session_feed(gla_session *s, const int32_t *tokens, size_t n,
-                                                  float *logits, gla_diag *diag);
+                                                  uint32_t flags, gla_diag *diag);
 
 /* A second session at the same position, with the same options and snapshots.  KV pages are shared
  * until one of the two writes; fixed states are copied.  The parent is not touched. */
@@ -110,8 +117,9 @@ typedef struct gla_snapshot_info {
     uint64_t budget;       /* bytes */
     uint64_t worst_replay; /* most tokens that gla_session_truncate() would compute again now */
 } gla_snapshot_info;
-/* Over the budget snapshots thin out, the further back the wider apart. */
-GLA_API void gla_session_snapshots(const gla_session *s, gla_snapshot_info *out);
+/* Over the budget snapshots thin out, the further back the wider apart.  size: sizeof(*out), here
+ * and below. */
+GLA_API void gla_session_snapshots(const gla_session *s, gla_snapshot_info *out, size_t size);
 /* Tokens that gla_session_truncate(s, n) would compute again. */
 GLA_API uint64_t gla_session_replay(const gla_session *s, uint64_t n);
 
@@ -130,25 +138,26 @@ typedef enum gla_cache_reason {
     GLA_CACHE_NO_MEMORY = 8    /* there was no memory to take it over */
 } gla_cache_reason;
 #define GLA_CACHE_REASON_COUNT 9
+#define GLA_CACHE_REASON_ROOM  32 /* for what later versions have */
 /* One line for people. */
 GLA_API const char *gla_cache_reason_text(uint32_t reason);
 
 typedef struct gla_cache_stats {
     uint64_t lookups, hits;
-    uint64_t tokens_asked;    /* of all lookups */
-    uint64_t tokens_matched;  /* agreed with a cached text */
-    uint64_t tokens_reused;   /* were not computed */
-    uint64_t tokens_replayed; /* matched, but computed again: they lie after the last snapshot */
-    uint64_t by_reason[GLA_CACHE_REASON_COUNT]; /* lookups by gla_cache_reason */
-    uint64_t evictions;                         /* blocks of up to 64 tokens */
-    uint64_t blocks, snapshots;                 /* held now */
+    uint64_t tokens_asked;      /* of all lookups */
+    uint64_t tokens_matched;    /* agreed with a cached text */
+    uint64_t tokens_reused;     /* were not computed */
+    uint64_t tokens_replayed;   /* matched, but computed again: they lie after the last snapshot */
+    uint64_t evictions;         /* blocks of up to 64 tokens */
+    uint64_t blocks, snapshots; /* held now */
     uint64_t bytes, budget; /* held now: pages, snapshots, tokens; shared ones counted in full */
+    uint64_t by_reason[GLA_CACHE_REASON_ROOM]; /* lookups by gla_cache_reason */
 } gla_cache_stats;
 /* Of the model's prefix cache since it was made. [thread-safe] */
-GLA_API void gla_model_cache_stats(gla_model *m, gla_cache_stats *out);
+GLA_API void gla_model_cache_stats(gla_model *m, gla_cache_stats *out, size_t size);
 /* Of one session: its last lookup.  lookups, hits and the token counts are filled, the rest is 0.
  */
-GLA_API void gla_session_cache_stats(const gla_session *s, gla_cache_stats *out);
+GLA_API void gla_session_cache_stats(const gla_session *s, gla_cache_stats *out, size_t size);
 /* Bytes that the prefix cache may hold; 512 MiB at first, 0 empties it.  [thread-safe] */
 GLA_API GLA_NODISCARD gla_status gla_model_cache_set_budget(gla_model *m, uint64_t bytes,
                                                             gla_diag *diag);
@@ -162,7 +171,7 @@ GLA_API GLA_NODISCARD gla_status gla_model_cache_set_budget(gla_model *m, uint64
 GLA_API GLA_NODISCARD gla_status gla_model_set_budget(gla_model *m, uint64_t bytes, gla_diag *diag);
 
 /* kv: pages, shared ones counted in full; cache: snapshots. */
-GLA_API void gla_session_memory(const gla_session *s, gla_memory *out);
+GLA_API void gla_session_memory(const gla_session *s, gla_memory *out, size_t size);
 
 /* ---- files --------------------------------------------------------------- */
 

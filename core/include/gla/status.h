@@ -11,6 +11,8 @@
  *     gla_diag diag;
  *     if (gla_model_open(path, NULL, &model, &diag))
  *         fprintf(stderr, "%s: %s\n", diag.where, diag.message);
+ *
+ * And what else all headers of the library share: texts and ids it gives out, how it reports.
  */
 #ifndef GLA_STATUS_H
 #define GLA_STATUS_H
@@ -28,6 +30,7 @@ typedef struct gla_diag {
     char where[192];   /* file, tensor, layer: "model/weights.glaw: layers.3.mixer.q_proj.weight" */
     char message[320]; /* "shape [512, 512] needs 1048576 bytes, file gives 524288" */
     char hint[160];    /* what to do; empty = none */
+    uint64_t reserved[8]; /* room for what is added later; 0 */
 } gla_diag;
 
 /* "CORRUPT" and "file is damaged or not of this format"; "unknown" for a value not in the list. */
@@ -42,6 +45,17 @@ GLA_API const char *gla_text_clean(char *text);
 /* Writes "where:line:column: message (offset n); hint: ..." to buf, always terminated; returns buf.
  */
 GLA_API const char *gla_diag_format(const gla_diag *diag, char *buf, size_t size);
+
+/* ---- what the library gives out and how it reports ---- */
+
+GLA_API void gla_text_free(char *text);
+GLA_API void gla_ids_free(int32_t *ids);
+
+/* done of total (tokens, bytes; `what` says of what); return non-zero to cancel: GLA_E_CANCELLED.
+ * Called from the thread that called the library. */
+typedef int gla_progress_fn(void *ctx, const char *what, uint64_t done, uint64_t total);
+/* level: gla_log_level.  From any thread. */
+typedef void gla_log_fn(void *ctx, int32_t level, const char *msg);
 
 #ifdef __cplusplus
 }

@@ -19,6 +19,11 @@ extern "C" {
 #define GLA_NODISCARD __attribute__((warn_unused_result))
 #define GLA_MAX_DIMS  8
 
+/* Structs that may grow begin with their size, and their initialisers with it:
+ *     gla_model_options o = {GLA_SIZED(gla_model_options), .threads = 4};
+ * (C++ before C++20: make it {} and set struct_size.) */
+#define GLA_SIZED(type) .struct_size = (uint32_t)sizeof(type)
+
 /* 0 is success, negative is an error.  Values are pinned and never reused. */
 typedef int32_t gla_status;
 #define GLA_STATUS_MAP(XX)                                                                         \

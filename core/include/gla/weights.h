@@ -17,15 +17,19 @@
 extern "C" {
 #endif
 
+/* Zeroed but for struct_size = defaults. */
 typedef struct gla_limits {
+    uint32_t struct_size;
+    uint32_t max_layers;      /* 0 = 4096 */
     uint64_t max_index_bytes; /* 0 = default 16 MiB (safetensors: 100 MB) */
     uint64_t max_tensors;     /* 0 = 65,536 (a sharded model of many experts: raise it) */
     uint64_t max_bytes;       /* raw bytes of all tensors; 0 = 80 % of memory for loading, none for
                                  converting */
-    uint32_t max_layers;      /* 0 = 4096 */
     uint32_t no_verify;       /* 1: skip checksums */
+    uint32_t reserved;
 } gla_limits;
 
+/* A view: made by the library alone, and reached through it. */
 typedef struct gla_tensor_info {
     const char *name; /* owned by the file object */
     uint32_t dtype;   /* gla_dtype */
@@ -38,7 +42,8 @@ typedef struct gla_tensor_info {
 
 typedef struct gla_weights gla_weights;
 
-/* path: .glaw, .safetensors, model.safetensors.index.json, .gguf, or a folder with one of them. */
+/* path: .glaw, .safetensors, model.safetensors.index.json, .gguf, or a folder with one of them.
+ * limits: NULL = defaults. */
 GLA_API GLA_NODISCARD gla_status gla_weights_open(const char *path, const gla_limits *limits,
                                                   gla_weights **out, gla_diag *diag);
 GLA_API void gla_weights_free(gla_weights *w);
