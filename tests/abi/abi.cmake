@@ -29,6 +29,10 @@ add_library(abi_layout OBJECT abi/check_layout.c) # static assertions only
 target_link_libraries(abi_layout PRIVATE gla::plugin_abi gla_flags)
 add_executable(abi_run_plugin abi/run_plugin.c)
 target_link_libraries(abi_run_plugin PRIVATE gla gla_flags m)
+add_executable(abi_grow abi/grow.c) # against the shared library, as a program of another version is
+target_link_libraries(abi_grow PRIVATE gla_shared gla_flags)
+target_compile_definitions(abi_grow PRIVATE _DEFAULT_SOURCE) # MAP_ANONYMOUS
+add_test(NAME abi_grow COMMAND abi_grow ${PROJECT_SOURCE_DIR})
 add_test(NAME abi_includes
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/includes.sh ${PROJECT_SOURCE_DIR})
 add_test(NAME abi_symbols COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/symbols.sh $<TARGET_FILE:gla>)
@@ -39,7 +43,7 @@ add_test(NAME abi_template
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/template.sh ${PROJECT_SOURCE_DIR}
                  ${CMAKE_C_COMPILER} ${CMAKE_COMMAND} $<TARGET_FILE:abi_run_plugin>)
 add_test(NAME abi_words COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/words.sh ${PROJECT_SOURCE_DIR})
-set_tests_properties(abi_includes abi_words abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
+set_tests_properties(abi_grow abi_includes abi_words abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
                      TIMEOUT 120)
 # sanitizers bring functions of their own, and a plugin built without them
 set_tests_properties(abi_symbols abi_template PROPERTIES LABELS "abi;nosan")
