@@ -22,7 +22,8 @@ static void detect(void)
     unsigned a, b, c, d;
 
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C) /* clang's builtin does not know this one */
         cpu.isa = GLA_ISA_AVX2;
     if (cpu.isa == GLA_ISA_AVX2 && __builtin_cpu_supports("avx512f") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&

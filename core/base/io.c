@@ -387,43 +387,52 @@ gla_status gla__rename_dir(const char *from, const char *to, gla_diag *diag)
     return GLA_OK;
 }
 
-/* b -> a.old, a -> b, a.old -> a; errno when it did not work and all is as before. */
-static int exchange_in_steps(const char *a, const char *b)
+/* b -> old, a -> b, old -> a.  errno when a step failed: the way back was taken then, and what
+ * fails on that as well leaves b as *old. */
+static int exchange_in_steps(const char *a, const char *b, const char *old)
 {
-    const size_t n = strlen(a) + sizeof(".old");
-    char *old = gla__alloc(n);
-    int err = 0;
+    int err;
 
-    if (!old)
-        return ENOMEM;
-    snprintf(old, n, "%s.old", a);
-    if (io->rename(b, old)) {
+    if (io->rename(b, old))
+        return errno;
+    if (io->rename(a, b)) {
         err = errno;
-    } else if (io->rename(a, b)) {
-        err = errno;
-        rename(old, b);
     } else {
-        rename(old, a);
+        if (!io->rename(old, a))
+            return 0;
+        err = errno;
+        if (io->rename(b, a))
+            return err;
     }
-    gla__free(old);
+    (void)io->rename(old, b);
     return err;
 }
 
 gla_status gla__exchange_dirs(const char *a, const char *b, gla_diag *diag)
 {
-    gla_status st;
-    int err = io->exchange(a, b) ? errno : 0;
+    const size_t n = strlen(a) + sizeof(".old");
+    char *old = gla__alloc(n);
+    gla_status st = GLA_OK;
+    int err;
 
+    if (!old)
+        return gla__fail_nomem(diag, "a path");
+    snprintf(old, n, "%s.old", a);
+    err = io->exchange(a, b) ? errno : 0;
     if (err == ENOSYS || err == EINVAL || err == EOPNOTSUPP)
-        err = exchange_in_steps(a, b);
+        err = exchange_in_steps(a, b, old);
     if (err) {
         st = gla__fail_errno(diag, err, "cannot replace the folder");
-        gla__hint(diag, "write to a new folder");
+        if (gla__exists(old))
+            gla__hint(diag, "what was there is now in %s", old);
+        else
+            gla__hint(diag, "write to a new folder");
         gla__at(diag, b);
-        return st;
+    } else {
+        sync_dir_of(b);
     }
-    sync_dir_of(b);
-    return GLA_OK;
+    gla__free(old);
+    return st;
 }
 
 bool gla__exists(const char *path)

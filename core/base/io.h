@@ -77,7 +77,8 @@ gla_status gla__make_dir(const char *path, gla_diag *diag); /* a new one */
 /* Renames a folder; to must not exist, or be empty. */
 gla_status gla__rename_dir(const char *from, const char *to, gla_diag *diag);
 /* Each takes the other's name, in one step where the file system can (Linux), else in three: a
- * crash between them leaves b under the name "a.old".  A failure leaves both as they were. */
+ * crash between them leaves b under the name "a.old".  A failure leaves both as they were, unless
+ * the way back fails as well: then the hint says where b is. */
 gla_status gla__exchange_dirs(const char *a, const char *b, gla_diag *diag);
 bool gla__exists(const char *path);
 bool gla__is_dir(const char *path);

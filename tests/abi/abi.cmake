@@ -34,6 +34,7 @@ add_test(NAME abi_freeze
                  ${CMAKE_C_COMPILER})
 add_executable(abi_run_plugin abi/run_plugin.c)
 target_link_libraries(abi_run_plugin PRIVATE gla gla_flags m)
+<<<<<<< HEAD
 
 # Plugins of the versions there have been: those of 1.0 see the frozen header and nothing else of ours.
 foreach(name ema_v1_0 all_v1_0 tiny_v1_1)
@@ -69,6 +70,12 @@ add_test(NAME abi_grown
                  $<TARGET_FILE:abi_run_plugin>)
 set_tests_properties(abi_freeze abi_tiny_v1_1 abi_host_v1_0_takes_1_0 abi_host_v1_0_refuses_1_1 abi_grown
                      PROPERTIES LABELS abi TIMEOUT 300)
+=======
+add_executable(abi_grow abi/grow.c) # against the shared library, as a program of another version is
+target_link_libraries(abi_grow PRIVATE gla_shared gla_flags)
+target_compile_definitions(abi_grow PRIVATE _DEFAULT_SOURCE) # MAP_ANONYMOUS
+add_test(NAME abi_grow COMMAND abi_grow ${PROJECT_SOURCE_DIR})
+>>>>>>> main
 add_test(NAME abi_includes
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/includes.sh ${PROJECT_SOURCE_DIR})
 add_test(NAME abi_symbols COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/symbols.sh $<TARGET_FILE:gla>)
@@ -78,7 +85,8 @@ add_test(NAME abi_header_alone
 add_test(NAME abi_template
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/template.sh ${PROJECT_SOURCE_DIR}
                  ${CMAKE_C_COMPILER} ${CMAKE_COMMAND} $<TARGET_FILE:abi_run_plugin>)
-set_tests_properties(abi_includes abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
+add_test(NAME abi_words COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/words.sh ${PROJECT_SOURCE_DIR})
+set_tests_properties(abi_grow abi_includes abi_words abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
                      TIMEOUT 120)
 # sanitizers bring functions of their own, and a plugin built without them
 set_tests_properties(abi_symbols abi_template PROPERTIES LABELS "abi;nosan")

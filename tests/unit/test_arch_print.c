@@ -207,6 +207,50 @@ Test(arch_print, cleans_what_no_reader_takes)
     gla_arch_free(again);
 }
 
+Test(arch_print, builders_say_what_is_wrong)
+{
+    gla_arch *a = gla_arch_new("a");
+    const uint32_t layers[] = {0, 1};
+    gla_arch_block *b;
+    gla_diag diag;
+
+    add_block(a, "b");
+    cr_expect_eq(gla_arch_add_block(a, "b", &b, &diag), GLA_E_INVALID);
+    cr_expect_str_eq(diag.message, "there is a block 'b' already");
+    cr_expect_null(b);
+    cr_expect_eq(gla_arch_copy_block(a, &a->blocks[0], "b", &b, &diag), GLA_E_INVALID);
+    cr_expect_eq(gla_arch_set_layers(a, layers, 2, &diag), GLA_E_INVALID);
+    cr_expect_str_eq(diag.message, "layer 1 is block 1, there are 1");
+    cr_expect_eq(a->n_blocks, 1);
+    gla_arch_free(a);
+}
+
+Test(arch_print, is_looked_at_through_functions)
+{
+    gla_arch *a = gla_arch_new("a");
+    const uint32_t layers[] = {1, 0};
+    gla_arch_layer *mixer;
+
+    add_block(a, "one");
+    mixer = &add_block(a, "two")->mixers[0];
+    cr_assert_eq(gla_arch_layer_init(mixer, "x", NULL), GLA_OK);
+    cr_assert_eq(gla_arch_set_number(mixer, "heads", 3, NULL), GLA_OK);
+    a->blocks[1].n_mixers = 1;
+    cr_assert_eq(gla_arch_set_layers(a, layers, 2, NULL), GLA_OK);
+    a->eos_tokens[0] = 7;
+    a->n_eos = 1;
+    cr_expect_str_eq(gla_arch_get_block(a, 0)->name, "one");
+    cr_expect_str_eq(gla_arch_get_layer(a, 0)->name, "two");
+    cr_expect_str_eq(gla_arch_get_mixer(gla_arch_get_layer(a, 0), 0)->type, "x");
+    cr_expect_str_eq(gla_arch_get_param(mixer, 0)->name, "heads");
+    cr_expect_null(gla_arch_get_block(a, 2));
+    cr_expect_null(gla_arch_get_layer(a, 2));
+    cr_expect_null(gla_arch_get_mixer(gla_arch_get_layer(a, 1), 0));
+    cr_expect_null(gla_arch_get_param(mixer, 1));
+    cr_expect(gla_arch_is_eos(a, 7) && !gla_arch_is_eos(a, 8));
+    gla_arch_free(a);
+}
+
 Test(arch_print, counts_and_indices_beyond_the_arrays_are_refused)
 {
     gla_arch *a = gla_arch_new("a"), *copy;

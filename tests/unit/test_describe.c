@@ -54,6 +54,19 @@ Test(describe, counts_parameters_and_flops)
     gla_description_free(d);
 }
 
+Test(describe, is_looked_at_through_functions)
+{
+    gla_description *d = describe(0, 0);
+
+    for (uint32_t i = 0; i < d->n_layers; i++)
+        cr_expect_eq(gla_description_layer(d, i), &d->layers[i]);
+    for (uint32_t i = 0; i < d->n_weights; i++)
+        cr_expect_eq(gla_description_weight(d, i), &d->weights[i]);
+    cr_expect_null(gla_description_layer(d, d->n_layers));
+    cr_expect_null(gla_description_weight(d, d->n_weights));
+    gla_description_free(d);
+}
+
 Test(describe, a_tied_tensor_is_counted_once_but_multiplied)
 {
     gla_description *a = describe(0, 0), *b = describe(1, 0);

@@ -2,6 +2,8 @@
 #include "base/diag.h"
 
 #include <criterion/criterion.h>
+#include <gla/gla.h>
+#include <gla/plugin.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +19,17 @@ Test(diag, names_place_offset_and_hint)
     gla__hint(&d, "convert again");
     cr_assert_str_eq(gla_diag_format(&d, text, sizeof(text)),
                      "w.glaw: layers.3: shape 3 (offset 4096); hint: convert again");
+}
+
+Test(diag, versions_are_numbers_too)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%u.%u.%u", gla_version_number() / 10000,
+             gla_version_number() / 100 % 100, gla_version_number() % 100);
+    cr_expect_str_eq(text, gla_version());
+    cr_expect_eq(gla_version_number(), GLA_VERSION_NUMBER);
+    cr_expect_eq(gla_abi_version(), GLA_ABI_MAJOR * 10000 + GLA_ABI_MINOR * 100);
 }
 
 Test(diag, cuts_long_places_without_overflow)

@@ -131,6 +131,8 @@ Test(session, refuses_what_makes_no_sense_and_changes_nothing)
     cr_assert_str_eq(diag.where, "item 1");
     cr_assert_eq(gla_feed(models, 2, sizeof(*models), NULL, NULL, &diag), GLA_E_INVALID);
     cr_assert_eq(gla_feed(&more, 1, sizeof(gla_feed_item), NULL, NULL, &diag), GLA_E_INVALID);
+    cr_assert_eq(gla_session_feed(s, t.tokens, 1, GLA_FEED_LOGITS << 1, &diag), GLA_E_INVALID);
+    cr_assert_str_eq(diag.message, "flags 0x2: not known");
     cr_assert_eq(gla_feed(&missing, 1, sizeof(gla_feed_item), NULL, NULL, &diag), GLA_E_INVALID);
     cr_assert_eq(gla_session_truncate(s, 6, &diag), GLA_E_INVALID);
     cr_assert_eq(gla_session_create(t.m, &strange, &none, &diag), GLA_E_INVALID);
@@ -516,6 +518,57 @@ Test(session, keeps_the_logits_of_its_last_token_until_it_changes)
 }
 
 /* /undo after --resume: turn ends are in the file. */
+/* Asked for by a flag they are written where they stay; a buffer has the same. */
+Test(session, logits_of_a_flag_are_those_of_a_buffer)
+{
+    told t = tell(MIX_HYBRID, 32);
+    gla_session *s = mix_session(t.m, NULL), *o = mix_session(t.m, NULL);
+    float logits[2][VOCAB];
+    const gla_feed_item items[] = {
+        {.session = s, .tokens = t.tokens, .n_tokens = 70, .flags = GLA_FEED_LOGITS},
+        {.session = o,
+         .tokens = t.tokens,
+         .n_tokens = 70,
+         .logits = logits[0],
+         .n_logits = 2,
+         .flags = GLA_FEED_LOGITS}};
+    gla_diag diag;
+
+    must(gla_feed(items, 2, sizeof(*items), NULL, NULL, &diag), &diag);
+    cr_assert(gla_session_logits(s) && gla_session_logits(o));
+    cr_expect(!memcmp(gla_session_logits(o), logits[1], sizeof(logits[1])));
+    assert_close(gla_session_logits(s), logits[1], VOCAB, "by a flag");
+    must(gla_session_feed(s, t.tokens, 0, GLA_FEED_LOGITS, &diag), &diag);
+    cr_expect_not_null(gla_session_logits(s), "nothing was fed");
+    must(gla_session_feed(s, t.tokens, 1, 0, &diag), &diag);
+    cr_expect_null(gla_session_logits(s));
+    gla_session_free(s);
+    gla_session_free(o);
+    gla_model_free(t.m);
+}
+
+/* A model without fixed states stays where it is, and its logits may be half of another token's. */
+Test(session, logits_of_a_run_that_failed_are_not_kept)
+{
+    const mix flaky = {"flaky", "attn + flaky"};
+    gla_registry *registry = flaky_registry();
+    gla_model *m = mix_model_with(
+        &flaky, (gla_model_options){GLA_SIZED(gla_model_options), .registry = registry});
+    gla_session *s = mix_session(m, NULL);
+    const int32_t tokens[] = {1, 2, 3};
+    gla_diag diag;
+
+    must(gla_session_feed(s, tokens, 3, GLA_FEED_LOGITS, &diag), &diag);
+    flaky_calls = 0;
+    cr_assert_eq(gla_session_feed(s, tokens, 1, 0, &diag), GLA_E_PLUGIN);
+    cr_expect(gla_session_position(s) == 3 && gla_session_logits(s));
+    cr_assert_eq(gla_session_feed(s, tokens, 1, GLA_FEED_LOGITS, &diag), GLA_E_PLUGIN);
+    cr_expect(gla_session_position(s) == 3 && !gla_session_logits(s));
+    gla_session_free(s);
+    gla_model_free(m);
+    gla_registry_free(registry);
+}
+
 Test(session, comes_back_to_turn_ends_of_before_it_was_saved)
 {
     for (uint32_t which = 0; which < N_MIXES; which++) {

@@ -270,10 +270,8 @@ static int find_words(asked *a)
         return cli_error("out of memory");
     (void)!gla_tokenizer_open(a->x->source, &tok, &diag);
     for (int32_t id = 0; (uint32_t)id < vocab; id++) {
-        bool special = id == arch->bos_token;
+        bool special = id == arch->bos_token || gla_arch_is_eos(arch, id);
 
-        for (uint32_t i = 0; i < arch->n_eos; i++)
-            special = special || id == arch->eos_tokens[i];
         if (tok)
             special = special || gla_tokenizer_is_special(tok, id) || !gla_tokenizer_token(tok, id);
         if (!special)
