@@ -34,7 +34,6 @@ add_test(NAME abi_freeze
                  ${CMAKE_C_COMPILER})
 add_executable(abi_run_plugin abi/run_plugin.c)
 target_link_libraries(abi_run_plugin PRIVATE gla gla_flags m)
-<<<<<<< HEAD
 
 # Plugins of the versions there have been: those of 1.0 see the frozen header and nothing else of ours.
 foreach(name ema_v1_0 all_v1_0 tiny_v1_1)
@@ -70,12 +69,10 @@ add_test(NAME abi_grown
                  $<TARGET_FILE:abi_run_plugin>)
 set_tests_properties(abi_freeze abi_tiny_v1_1 abi_host_v1_0_takes_1_0 abi_host_v1_0_refuses_1_1 abi_grown
                      PROPERTIES LABELS abi TIMEOUT 300)
-=======
 add_executable(abi_grow abi/grow.c) # against the shared library, as a program of another version is
 target_link_libraries(abi_grow PRIVATE gla_shared gla_flags)
 target_compile_definitions(abi_grow PRIVATE _DEFAULT_SOURCE) # MAP_ANONYMOUS
 add_test(NAME abi_grow COMMAND abi_grow ${PROJECT_SOURCE_DIR})
->>>>>>> main
 add_test(NAME abi_includes
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/includes.sh ${PROJECT_SOURCE_DIR})
 add_test(NAME abi_symbols COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/symbols.sh $<TARGET_FILE:gla>)

@@ -2,16 +2,10 @@
  *
  * check_layout.c - the plugin ABI of version 1.0 stays as it is
  *
-<<<<<<< HEAD
  * Compiled, never run: today's header must have the sizes, offsets and values of the frozen one.
  * "moved": append to the end instead (docs/abi.md).
-=======
- * Compiled, never run: today's header must have the sizes and offsets of plugin_v1_0.h, which is a
- * copy of the header as it was released.  "moved": append to the end instead.  (Until 1.0 is
- * released: copy the header and run make_layout.py again.)
  *
  * The same for the library's structs that programs fill in or have filled in.
->>>>>>> main
  */
 #include <gla/gla.h>
 #include <gla/plugin.h>

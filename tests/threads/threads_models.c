@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "runtime/registry.h"
+#include "../support/blocks_v1_0.h"
 
 enum { MODELS = 2, TOKENS = 40, FEEDS = 50, VOCABULARY = 32 };
 
