@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <gla/gla.h>
+#include <gla/measure.h>
 #include <string.h>
 
 #include "base/alloc.h"

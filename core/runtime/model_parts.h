@@ -5,7 +5,7 @@
 #ifndef GLA_RUNTIME_MODEL_PARTS_H
 #define GLA_RUNTIME_MODEL_PARTS_H
 
-#include <gla/gla.h>
+#include <gla/session.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
