@@ -75,6 +75,8 @@ target_compile_definitions(abi_grow PRIVATE _DEFAULT_SOURCE) # MAP_ANONYMOUS
 add_test(NAME abi_grow COMMAND abi_grow ${PROJECT_SOURCE_DIR})
 add_test(NAME abi_includes
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/includes.sh ${PROJECT_SOURCE_DIR})
+add_test(NAME abi_linker
+         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/linker.sh ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 add_test(NAME abi_symbols COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/symbols.sh $<TARGET_FILE:gla>)
 add_test(NAME abi_header_alone
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/header_alone.sh ${PROJECT_SOURCE_DIR}/core/include
@@ -83,7 +85,7 @@ add_test(NAME abi_template
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/template.sh ${PROJECT_SOURCE_DIR}
                  ${CMAKE_C_COMPILER} ${CMAKE_COMMAND} $<TARGET_FILE:abi_run_plugin>)
 add_test(NAME abi_words COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/words.sh ${PROJECT_SOURCE_DIR})
-set_tests_properties(abi_grow abi_includes abi_words abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
+set_tests_properties(abi_grow abi_includes abi_linker abi_words abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
                      TIMEOUT 120)
 # sanitizers bring functions of their own, and a plugin built without them
 set_tests_properties(abi_symbols abi_template PROPERTIES LABELS "abi;nosan")
