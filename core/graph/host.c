@@ -10,6 +10,7 @@
 #include "base/diag.h"
 #include "base/parallel.h"
 #include "graph/explain.h"
+#include "graph/held.h"
 #include "graph/validate.h"
 #include "math/math.h"
 
@@ -30,14 +31,14 @@ static void *host_alloc(const gla_host *h, size_t bytes)
 {
     (void)h;
     gla__validate_memory_asked("gla.host.alloc alloc()");
-    return gla__alloc_zero(bytes);
+    return gla__held_alloc(bytes, gla__validate_caller());
 }
 
 static void host_free(const gla_host *h, void *p)
 {
     (void)h;
     gla__validate_memory_asked("gla.host.alloc free()");
-    gla__free(p);
+    gla__held_free(p);
 }
 
 static void host_for_range(const gla_host *h, uint32_t n, void (*fn)(void *arg, uint32_t i),

@@ -39,6 +39,7 @@ bool gla__validating(void)
 
 /* One at a time: calls of plugins hold the lock. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic(const char *) caller;
 static char now[256];          /* "layers.0.mixer (org.example.ema/1): forward()" */
 static atomic_bool in_call;    /* now[] is true */
 static atomic_bool in_forward; /* memory may not be asked for */
@@ -59,6 +60,7 @@ void gla__validate_enter(const char *name, const char *type_id, const char *func
         return;
     pthread_mutex_lock(&lock);
     snprintf(now, sizeof(now), "%s (%s): %s()", name, type_id, function);
+    atomic_store(&caller, name);
     atomic_store(&was_breach, false);
     atomic_store(&in_forward, !strcmp(function, "forward"));
     atomic_store(&in_call, true);
@@ -70,6 +72,7 @@ gla_status gla__validate_leave(gla_status returned)
         return returned;
     atomic_store(&in_call, false);
     atomic_store(&in_forward, false);
+    atomic_store(&caller, NULL);
     no_weights = NULL;
     if (atomic_load(&was_breach)) {
         gla__host_explain("%s", breach);
@@ -77,6 +80,11 @@ gla_status gla__validate_leave(gla_status returned)
     }
     pthread_mutex_unlock(&lock);
     return returned;
+}
+
+const char *gla__validate_caller(void)
+{
+    return atomic_load(&caller);
 }
 
 void gla__validate_memory_asked(const char *service)

@@ -25,6 +25,9 @@ bool gla__validating(void);
 void gla__validate_enter(const char *name, const char *type_id, const char *function);
 gla_status gla__validate_leave(gla_status returned);
 
+/* The name of the call that runs, as it was given; NULL if there is none, or not validating. */
+const char *gla__validate_caller(void);
+
 /* The host's services say what they are asked for: not everything is allowed everywhere. */
 void gla__validate_memory_asked(const char *service);
 /* bind() was given tensors up to here, n of them declared; those behind it must not be used.  Until

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/tensor.h"
 #include "graph/explain.h"
+#include "graph/held.h"
 #include "graph/validate.h"
 
 static uint64_t weights_hash(const gla__instance *in)
@@ -23,10 +24,10 @@ static uint64_t weights_hash(const gla__instance *in)
     return hash | 1; /* 0: not known */
 }
 
-/* The object, and the numbers made for it. */
+/* The object and the numbers made for it, or what the layer has made of these. */
 static uint64_t object_hash(const gla__instance *in)
 {
-    uint64_t hash = XXH3_64bits(in->layer, in->desc->layer_bytes);
+    uint64_t hash = gla__held_hash(in->name, XXH3_64bits(in->layer, in->desc->layer_bytes));
 
     for (uint32_t i = 0; i < in->n_made; i++)
         if (in->made[i].numbers)
@@ -47,7 +48,7 @@ void gla__validate_weights(gla__instance *in, const gla_tensor *weights)
 
 void gla__validate_bound(gla__instance *in)
 {
-    in->object_hash = gla__validating() && in->desc->layer_bytes ? object_hash(in) : 0;
+    in->object_hash = gla__validating() ? object_hash(in) : 0;
 }
 
 const char *gla__validate_written(const gla__instance *in)
@@ -55,7 +56,7 @@ const char *gla__validate_written(const gla__instance *in)
     if (in->weights_hash && in->weights_hash != weights_hash(in))
         return "the weights";
     if (in->object_hash && in->object_hash != object_hash(in))
-        return "the layer object or its numbers";
+        return "the layer's own memory";
     return NULL;
 }
 

@@ -16,7 +16,7 @@ void gla__validate_bound(gla__instance *in);
  * they get to. */
 gla_status gla__validate_bind(gla__instance *in, const gla_tensor *weights);
 
-/* What somebody wrote to since: "the weights", "the layer object or its numbers", NULL: nothing. */
+/* What somebody wrote to since: "the weights", "the layer's own memory", NULL: nothing. */
 const char *gla__validate_written(const gla__instance *in);
 
 /* forward(), again and again (validate.h). */

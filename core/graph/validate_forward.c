@@ -38,7 +38,8 @@ typedef struct guarded {
     uint32_t *block;
     float *data;
     size_t capacity, n, guard; /* numbers */
-    uint32_t fence;            /* bits of the guard bands */
+    uint32_t id;               /* makes its guard bands unlike the others' */
+    uint32_t fence;            /* their bits */
 } guarded;
 
 /* What a run leaves: y, the states, the shared rows, one after the other. */
@@ -54,6 +55,7 @@ typedef struct check {
     guarded x, y, *scratch, *shared, *states; /* states: [n_sequences * n_states] */
     float **scratch_at, **shared_at;
     void **states_at;
+    uint32_t n_guarded;
     size_t n_y, n_states, n_shared; /* numbers of an outcome */
     outcome before, result, again;
 } check;
@@ -79,7 +81,7 @@ __attribute__((format(printf, 1, 2))) static gla_status broke(const char *format
 
 /* ---- memory with guard bands ---- */
 
-static gla_status guarded_init(guarded *g, size_t capacity)
+static gla_status guarded_init(check *c, guarded *g, size_t capacity)
 {
     size_t guard = capacity < GUARD ? GUARD : capacity > MOST_GUARD ? MOST_GUARD : capacity;
 
@@ -90,6 +92,7 @@ static gla_status guarded_init(guarded *g, size_t capacity)
     g->data = (float *)(void *)(g->block + guard);
     g->capacity = capacity;
     g->guard = guard;
+    g->id = c->n_guarded++ & 0xfff;
     return GLA_OK;
 }
 
@@ -103,10 +106,10 @@ static void fill(uint32_t *p, size_t n, uint32_t bits)
 static void guarded_arm(guarded *g, size_t n, uint32_t bits, uint32_t fence)
 {
     g->n = n;
-    g->fence = fence;
-    fill(g->block, g->guard, fence);
+    g->fence = fence ^ g->id;
+    fill(g->block, g->guard, g->fence);
     fill(g->block + g->guard, n, bits);
-    fill(g->block + g->guard + n, g->capacity - n + g->guard, fence);
+    fill(g->block + g->guard + n, g->capacity - n + g->guard, g->fence);
 }
 
 static gla_status guarded_check(const guarded *g, const char *what)
@@ -202,21 +205,21 @@ static gla_status take_memory(check *c, const span *whole)
         return GLA_E_NOMEM;
     c->n_y = rows * in->d_out;
     for (uint32_t i = 0; i < in->n_scratch && !st; i++)
-        st = guarded_init(&c->scratch[i], scratch_numbers(c, i, whole));
+        st = guarded_init(c, &c->scratch[i], scratch_numbers(c, i, whole));
     for (uint32_t i = 0; i < in->n_shared && !st; i++) {
-        st = guarded_init(&c->shared[i], in->shared[i].per_row * rows);
+        st = guarded_init(c, &c->shared[i], in->shared[i].per_row * rows);
         c->n_shared += in->shared[i].per_row * rows;
     }
     for (uint32_t i = 0; i < fixed_states(c) && !st; i++) {
         const size_t n = state_numbers(c, i % in->n_states);
 
-        st = n ? guarded_init(&c->states[i], n) : GLA_OK;
+        st = n ? guarded_init(c, &c->states[i], n) : GLA_OK;
         c->n_states += n;
     }
     if (!st)
-        st = guarded_init(&c->x, rows * in->d_in);
+        st = guarded_init(c, &c->x, rows * in->d_in);
     if (!st)
-        st = guarded_init(&c->y, c->n_y);
+        st = guarded_init(c, &c->y, c->n_y);
     if (!st)
         st = outcome_init(c, &c->before);
     if (!st)

@@ -839,7 +839,7 @@ Test(declare, the_checking_proxy_sees_forward_write_to_what_the_host_owns)
     cr_expect_eq(feed_writing(&diag), GLA_OK, "%s", diag.message);
     for (write_to = OBJECT; write_to <= NUMBERS; write_to++) {
         cr_expect_eq(feed_writing(&diag), GLA_E_PLUGIN);
-        cr_expect(strstr(diag.message, "forward() writes to the layer object or its numbers"), "%s",
+        cr_expect(strstr(diag.message, "forward() writes to the layer's own memory"), "%s",
                   diag.message);
         cr_expect(strstr(diag.message, "layers.0.mixer (test.writing/1)") ||
                       strstr(diag.where, "layers.0.mixer (test.writing/1)"),

@@ -54,7 +54,7 @@
 
 struct gla_layer {
     const gla_host *host;
-    uint32_t d;
+    uint32_t d, rows;
     const float *w;
     float *own;
     gla_linear *linear;
