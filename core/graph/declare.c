@@ -408,6 +408,9 @@ static void add_parts(gla__declaring *c, gla__made *m, const gla_part *parts, ui
     m->parts = gla__alloc_array(GLA_MAX_PARTS, sizeof(*m->parts));
     if (!m->parts)
         c->status = gla__fail_nomem(&c->diag, "a map");
+    else if (n && !parts)
+        c->status = gla__fail(&c->diag, GLA_E_PLUGIN, "a map of %" PRIu32 " parts, %d at most", n,
+                              GLA_MAX_PARTS);
     for (uint32_t i = 0; i < n && !c->status; i++, at += part_size) {
         gla_part p;
 
@@ -420,6 +423,9 @@ static void add_parts(gla__declaring *c, gla__made *m, const gla_part *parts, ui
             break;
         }
         c->status = add_part(c, m, &p, active);
+        for (uint32_t k = 0; k < m->n_parts && !c->status; k++)
+            if (!p.view && m->parts[k].weight == m->parts[m->n_parts].weight)
+                c->status = gla__fail(&c->diag, GLA_E_PLUGIN, "a map has part '%s' twice", p.name);
         m->n_parts++;
         if (!c->status && m->n_parts > 1 && (p.flags | m->parts[0].flags) & GLA_PART_TRANSPOSED)
             c->status =

@@ -18,6 +18,11 @@ void gla__host_explain(const char *format, ...)
     va_end(args);
 }
 
+const char *gla__host_explained(void)
+{
+    return explained;
+}
+
 void gla__host_listen(void)
 {
     explained[0] = '\0';

@@ -16,6 +16,8 @@
 
 /* What a layer's explain() does, for checks of the host. */
 __attribute__((format(printf, 1, 2))) void gla__host_explain(const char *format, ...);
+/* What was explained on this thread since gla__host_listen(); "" if nothing. */
+const char *gla__host_explained(void);
 /* Forgets what was explained on this thread. */
 void gla__host_listen(void);
 /* The diagnosis of a layer's failure: what it explained, else which function failed.  Returns the

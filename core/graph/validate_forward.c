@@ -459,7 +459,8 @@ static gla_status check_no_rows(check *c)
     const gla_status st = run_whole(c, &none, BITS_NAN, BITS_NAN, &c->again);
 
     if (st && st != GLA_E_PLUGIN)
-        return broke("forward() fails for a batch without rows: 0 rows must be tolerated");
+        return broke("forward() fails for a batch without rows, which must be tolerated: %s",
+                     gla__host_explained()[0] ? gla__host_explained() : gla_status_text(st));
     return st;
 }
 

@@ -25,6 +25,7 @@ typedef struct job {
     const void *what; /* gla__conv_job, gla_selective_scan, gla_scan */
     const gla__sequence_kernels *kernels;
     uint32_t state, channels, blocks;
+    bool stateless; /* a convolution of one tap */
 } job;
 
 /* What the i-th piece of a job is; 0 tokens when there is nothing to do. */
@@ -43,7 +44,8 @@ static piece piece_of(const job *j, uint32_t i)
                .channel = (size_t)(i % j->blocks) * CHANNELS};
 
     p.channels = j->channels - p.channel < CHANNELS ? j->channels - p.channel : CHANNELS;
-    p.state = gla_state_f32(j->batch, p.sequence, j->state) + p.channel;
+    if (!j->stateless)
+        p.state = gla_state_f32(j->batch, p.sequence, j->state) + p.channel;
     return p;
 }
 
@@ -156,11 +158,15 @@ gla_status gla__conv1d(const gla_batch *b, const gla_conv *c, uint32_t state, co
                        size_t ld_x, float *y, size_t ld_y)
 {
     const conv_job w = {c, x, y, ld_x, ld_y};
-    job j = {.batch = b, .what = &w, .state = state, .channels = c->channels};
+    job j = {.batch = b,
+             .what = &w,
+             .state = state,
+             .stateless = c->width == 1,
+             .channels = c->channels};
     gla__work work;
     gla_status st = gla__work_begin(b, GLA__WORK_CONV, &work);
 
-    if (!st)
+    if (!st && !j.stateless)
         st = gla__check_state(b, "convolution", state, GLA_STATE_FIXED,
                               (uint64_t)(c->width - 1) * c->channels);
     if (!st)

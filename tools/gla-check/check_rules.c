@@ -244,6 +244,9 @@ int check_sessions(const check *c)
     return status;
 }
 
+#define PLACES                                                                                     \
+    (GLA_LAYER_MIXER | GLA_LAYER_FFN | GLA_LAYER_NORM | GLA_LAYER_EMBEDDING | GLA_LAYER_HEAD)
+
 /* Says which layers there are: a line "type flags variants", then one "=..." per variant. */
 int check_loads(const check *c)
 {
@@ -264,6 +267,10 @@ int check_loads(const check *c)
     for (uint32_t i = built_in; i < gla_registry_count(r); i++) {
         const gla_layer_desc *d = gla_registry_get(r, i);
 
+        if (!(d->flags & PLACES))
+            return check_say("%s may stand nowhere: its flags name no place (GLA_LAYER_MIXER, "
+                             "GLA_LAYER_FFN, ...)",
+                             d->type_id);
         check_say("%s %llu %u\n", d->type_id, (unsigned long long)d->flags, check_variants(d));
         for (uint32_t v = 1; v <= check_variants(d); v++) {
             char name[160];

@@ -11,7 +11,7 @@
  *     {
  *         const gla_in_part parts[] = {{"q_proj", qc}, {"k_proj", kc}, {"v_proj", vc}};
  *         gla_in_declare(c, &l->in, parts, 3, NULL);
- *         gla_out_declare(c, &l->out, "o_proj", oc, 0, &norm, "g_norm");
+ *         gla_out_declare(c, &l->out, "o_proj", oc, 0, &norm, "g_norm.weight");
  *         ...
  *     }
  *     static gla_status forward(const gla_layer *l, const gla_batch *b)
@@ -207,11 +207,13 @@ static inline void gla_declare_conv(const gla_layer_config *c, const char *name,
     c->declare->conv(c->declare, &map, to);
 }
 
-/* The state of a convolution. */
+/* The state of a convolution; none for a width of 1.  A layer has one of this name. */
 static inline uint32_t gla_declare_conv_state(const gla_layer_config *c, uint32_t channels,
                                               uint32_t width)
 {
-    return gla_declare_fixed(c, "conv", (int64_t)width - 1, channels, 0, 2.0 * channels * width);
+    return width > 1 ? gla_declare_fixed(c, "conv", (int64_t)width - 1, channels, 0,
+                                         2.0 * channels * width)
+                     : UINT32_MAX;
 }
 
 /* A weight [d0, d1] (d1 0: [d0]) as it is, whatever the file's type.  Writes *to when it is there.
@@ -306,9 +308,18 @@ static inline gla_status gla_copy_groups(const gla_batch *b, uint32_t groups, ui
                                          const float *x, size_t ld_x, size_t stride_x, float *y,
                                          size_t ld_y, size_t stride_y)
 {
-    const gla_copy copy = {
-        (uint32_t)sizeof(copy), b->n_rows, groups, width, x, y, ld_x, ld_y, stride_x, stride_y, 1,
-        0};
+    const gla_copy copy = {(uint32_t)sizeof(copy),
+                           b->n_rows,
+                           groups,
+                           width,
+                           x,
+                           y,
+                           ld_x,
+                           ld_y,
+                           stride_x,
+                           stride_y,
+                           1,
+                           0};
 
     return b->math->copy(b, &copy);
 }
@@ -360,9 +371,13 @@ static inline void gla_in_declare(const gla_layer_config *c, gla_in *in, const g
     const uint32_t width = conv ? conv->width : 0;
     uint32_t channels = 0;
 
+    if (n > GLA_MAX_PARTS) { /* the host says so */
+        gla_declare_parts(c, NULL, n, c->d_in, &in->map);
+        return;
+    }
     in->n = n;
     in->d = c->d_in;
-    for (uint32_t i = 0; i < n && i < GLA_MAX_PARTS; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const gla_in_part *p = &parts[i];
 
         in->at[i + 1] = in->at[i] + p->out;

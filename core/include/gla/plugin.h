@@ -128,7 +128,7 @@ typedef struct gla_param_desc {
 typedef struct gla_param_value { /* same order as params[] */
     int64_t i;                   /* INT, BOOL, ENUM */
     double f;                    /* FLOAT; INT as well */
-    const double *list;          /* LIST, valid during create() */
+    const double *list;          /* LIST, valid during make() or create() */
     uint32_t n_list;
     uint32_t is_set; /* 1: the file gave it, 0: this is the default */
 } gla_param_value;
@@ -650,8 +650,8 @@ struct gla_math {
     /* y[r] = row ids[r] of W, as f32.  Ids are in range. */
     gla_status (*gather)(const gla_batch *b, const gla_linear *l, uint32_t rows, const int32_t *ids,
                          float *y, size_t ld_y);
-    /* Causal depthwise convolution; state [W - 1, C] holds the inputs before this batch.  y may be
-     * x. */
+    /* Causal depthwise convolution; state [W - 1, C] holds the inputs before this batch; with W = 1
+     * there is none, and the index is not looked at.  y may be x. */
     gla_status (*conv1d)(const gla_batch *b, const gla_conv *c, uint32_t state, const float *x,
                          size_t ld_x, float *y, size_t ld_y);
     gla_status (*recurrence)(const gla_batch *b, const gla_recurrence *r);
