@@ -21,7 +21,7 @@ install(EXPORT gla-targets NAMESPACE gla:: DESTINATION ${_package})
 install(EXPORT gla-static-targets NAMESPACE gla:: DESTINATION ${_package})
 configure_package_config_file(cmake/gla-config.cmake.in generated/gla-config.cmake
                               INSTALL_DESTINATION ${_package} PATH_VARS GLA_PLUGIN_SUBDIR)
-write_basic_package_version_file(generated/gla-config-version.cmake COMPATIBILITY SameMinorVersion)
+write_basic_package_version_file(generated/gla-config-version.cmake COMPATIBILITY ${GLA_COMPATIBLE})
 install(FILES ${PROJECT_BINARY_DIR}/generated/gla-config.cmake
         ${PROJECT_BINARY_DIR}/generated/gla-config-version.cmake DESTINATION ${_package})
 install(FILES cmake/dependencies.cmake DESTINATION ${_package} RENAME gla-dependencies.cmake)

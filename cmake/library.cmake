@@ -13,8 +13,15 @@ add_library(gla_shared SHARED ${_objects})
 add_library(gla::static ALIAS gla)
 add_library(gla::gla ALIAS gla_shared)
 set_target_properties(gla PROPERTIES EXPORT_NAME static)
+if(PROJECT_VERSION_MAJOR GREATER 0) # what a program may rely on: gla/gla.h, "Growth"
+  set(_soversion ${PROJECT_VERSION_MAJOR})
+  set(GLA_COMPATIBLE SameMajorVersion)
+else()
+  set(_soversion 0.${PROJECT_VERSION_MINOR})
+  set(GLA_COMPATIBLE SameMinorVersion)
+endif()
 set_target_properties(gla_shared PROPERTIES OUTPUT_NAME gla EXPORT_NAME gla VERSION ${PROJECT_VERSION}
-                      SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+                      SOVERSION ${_soversion})
 target_link_options(gla_shared PRIVATE LINKER:-z,nodelete) # its threads live as long as the process
 foreach(t gla gla_shared)
   set_target_properties(${t} PROPERTIES LINKER_LANGUAGE C)

@@ -294,7 +294,8 @@ gla_status gla__gather(const gla_batch *b, const gla_linear *l, uint32_t rows, c
 
 const gla__linear_kernels *gla__linear_kernels_for(const gla__cpu *cpu)
 {
-    const gla__isa isa = cpu->isa == GLA_ISA_AVX512 && !cpu->avx512_vnni ? GLA_ISA_AVX2 : cpu->isa;
+    const gla__isa isa =
+        cpu->isa == GLA__ISA_AVX512 && !cpu->avx512_vnni ? GLA__ISA_AVX2 : cpu->isa;
 
     return GLA__FOR_ISA(isa, &gla_k_linear__c, &gla_k_linear__avx2, &gla_k_linear__avx512);
 }

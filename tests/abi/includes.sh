@@ -28,7 +28,7 @@ find core formats layers plugins tools -name '*.[ch]' | sort | xargs awk "$(cat 
         }
     }
     !public { lines[room]++ }
-    !public && FILENAME ~ /\.h$/ && /^#[ \t]*define[ \t]+GLA_[A-Z]/ && !/_H$/ && FILENAME !~ /kernels/ {
+    !public && FILENAME ~ /\.h$/ && /^#[ \t]*define[ \t]+GLA_[A-Z]/ && !/_H$/ {
         wrong("names between files begin with GLA__")
     }
     /^[ \t]*#[ \t]*include[ \t]*[<"]/ {

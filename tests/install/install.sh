@@ -35,7 +35,7 @@ done
 
 # ---- the library: its name carries the version, and it exports the public functions, no others ----
 readelf -d "$lib/libgla.so" >"$work/dynamic"
-grep -q 'SONAME.*\[libgla\.so\.[0-9]*\.[0-9]*\]' "$work/dynamic" || fail "no SONAME"
+grep -q 'SONAME.*\[libgla\.so\.[0-9.]*\]' "$work/dynamic" || fail "no SONAME"
 nm -D --defined-only "$lib/libgla.so" | awk '{ print $NF }' | sort >"$work/exported"
 ! grep -v '^gla_[a-z]' "$work/exported" || fail "exports names that are not ours"
 ! grep '^gla__\|^gla_k_\|^gla_plugin_entry' "$work/exported" || fail "exports names of the inside"

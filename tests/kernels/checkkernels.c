@@ -29,8 +29,8 @@ typedef struct kernel {
 } kernel;
 
 static const kernel kernels[] = {
-#define GLA_KERNEL(op, dtype, isa, function)     {#op, #dtype, GLA_ISA_##isa, (ck_any)function, NULL},
-#define GLA_KERNEL_TABLE(op, dtype, isa, table_) {#op, #dtype, GLA_ISA_##isa, NULL, &table_},
+#define GLA_KERNEL(op, dtype, isa, function)     {#op, #dtype, GLA__ISA_##isa, (ck_any)function, NULL},
+#define GLA_KERNEL_TABLE(op, dtype, isa, table_) {#op, #dtype, GLA__ISA_##isa, NULL, &table_},
 #include "kernels.def"
 #undef GLA_KERNEL
 #undef GLA_KERNEL_TABLE
@@ -278,7 +278,7 @@ static bool near_plain_c(ck *c, const char *what, double worst, size_t n, double
     error *e = error_of(c, what);
     char text[128];
 
-    if (c->isa == GLA_ISA_C)
+    if (c->isa == GLA__ISA_C)
         e->worst = worst;
     if (e->worst < 0 || worst <= 4 * (e->worst + luck))
         return true;
@@ -389,7 +389,7 @@ void ck_end(ck *c)
 static double slowest(const ck *c, const char *name) /* plain C, when it was measured */
 {
     for (unsigned i = 0; i < c->n_results; i++)
-        if (c->results[i].isa == GLA_ISA_C && strcmp(c->results[i].name, name) == 0)
+        if (c->results[i].isa == GLA__ISA_C && strcmp(c->results[i].name, name) == 0)
             return c->results[i].ns;
     return 0;
 }
@@ -458,7 +458,7 @@ int main(int argc, char **argv)
         else
             return usage(strcmp(argv[i], "--help") == 0 ? stdout : stderr);
     }
-    for (int isa = GLA_ISA_C; isa <= (int)gla__cpu_get()->isa; isa++)
+    for (int isa = GLA__ISA_C; isa <= (int)gla__cpu_get()->isa; isa++)
         for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
             c.isa = (gla__isa)isa;
             checks[i](&c);

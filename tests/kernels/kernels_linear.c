@@ -135,7 +135,7 @@ static void set_inputs(ck *c, call *x, bool poison)
 /* The widest kernels need AVX-512 VNNI besides. */
 static bool missing(const ck *c)
 {
-    return ck_isa(c) == GLA_ISA_AVX512 && !gla__cpu_get()->avx512_vnni;
+    return ck_isa(c) == GLA__ISA_AVX512 && !gla__cpu_get()->avx512_vnni;
 }
 
 /* ---- dot ---- */

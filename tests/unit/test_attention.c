@@ -331,7 +331,7 @@ static void compare(const bench *b, const char *what)
     free(r);
 }
 
-static const gla__isa isas[] = {GLA_ISA_C, GLA_ISA_AVX2, GLA_ISA_AVX512};
+static const gla__isa isas[] = {GLA__ISA_C, GLA__ISA_AVX2, GLA__ISA_AVX512};
 
 static void check(const setup *s)
 {

@@ -204,7 +204,7 @@ Test(quantise, every_instruction_set_finds_the_same_to_the_bit)
         x[i] = i % 2 ? 7.5f : 7.5f + 1e-6f; /* hardly a range */
     for (uint32_t t = 0; t < GLA__QUANTISE_TRIALS; t++)
         inverse[t] = 127.0f / (1.0f - 0.02f * (float)t);
-    for (gla__isa isa = GLA_ISA_AVX2; isa <= gla__cpu_get()->isa; isa++) {
+    for (gla__isa isa = GLA__ISA_AVX2; isa <= gla__cpu_get()->isa; isa++) {
         const gla__quantise_kernels *c = &gla_k_quantise__c, *k = gla__quantise_kernels_for(isa);
         double want[2][GLA__QUANTISE_TRIALS], got[2][GLA__QUANTISE_TRIALS];
 

@@ -22,16 +22,17 @@
  * other NULL, and an object that was released, is a mistake that nobody looks for.  Numbers, token
  * ids and texts may be anything: what does not fit is GLA_E_INVALID, and changes nothing.
  *
- * Life: whatever the library gives out is released by gla_<object>_free(), which takes NULL. Models
- * and registries are counted: sessions keep their model alive, models their registry.  A
+ * Life: whatever the library gives out is released by gla_<object>_free(), which takes NULL.
+ * Models and registries are counted: sessions keep their model alive, models their registry.  A
  * detokenizer needs its tokenizer.
  *
- * Growth: a program works with every later library of its SONAME.  What a program fills in begins
- * with struct_size (GLA_SIZED), what the library fills in comes with its size, and arrays with the
- * size of an element.  A struct from an older program has zeros in what it does not know; of a
- * newer one, fields that this library does not know must be zero (GLA_E_UNSUPPORTED).  What the
- * library makes (views) grows at the end; arrays of them are reached through functions.  gla_diag
- * alone is of a fixed size, with room in it: it is everywhere, and nobody prepares it.
+ * Growth: a program works with every later library of its SONAME: the same major version, before
+ * 1.0 the same minor one.  What a program fills in begins with struct_size (GLA_SIZED), what the
+ * library fills in comes with its size, and arrays with the size of an element.  A struct from an
+ * older program has zeros in what it does not know; of a newer one, fields that this library does
+ * not know must be zero (GLA_E_UNSUPPORTED).  What the library makes (views) grows at the end;
+ * arrays of them are reached through functions.  gla_diag alone is of a fixed size, with room in
+ * it: it is everywhere, and nobody prepares it.
  *
  * Threads: models, tokenizers, chat templates and files of weights may be used by any number at
  * once; a session, sampler or detokenizer by one at a time.  [control]: while no other thread is in

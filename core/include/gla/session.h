@@ -84,7 +84,7 @@ typedef struct gla_feed_item {
  * After a failure each session is at a position it reports, never in between: batches that ran
  * before it count.  Out of memory, over the budget or cancelled, no session goes back behind where
  * it was.  When computing itself fails (a plugin's layer, say), the sessions of that batch are back
- * at their nearest snapshot, or at 0.
+ * at their nearest snapshot, or at 0; logits that were to stay with one are not there then.
  *
  * A session at position 0 that uses the prefix cache looks its tokens up when its turn comes, and
  * begins where the cache ends; tokens whose logits are wanted are always computed. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * activations.h - gla_activation of a vector, for the width that GLA_SIMD says
+ * activations.h - gla_activation of a vector, for the width that GLA__SIMD says
  */
 #ifndef GLA_MATH_KERNELS_ACTIVATIONS_H
 #define GLA_MATH_KERNELS_ACTIVATIONS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
 
-#define GLA_SIMD 16
+#define GLA__SIMD 16
 #include "math/kernels/k_attention_simd.h"
 
 const gla__attention_kernels gla__k_attention__avx512 = {store, scores, softmax, values};

@@ -11,12 +11,12 @@
 
 #define PAGE         GLA__KV_PAGE_TOKENS
 #define TILE_ROWS    6u
-#define TILE_VECTORS (GLA_SIMD == 16 ? 4u : 2u) /* so that sums and operands fit the registers */
-#define DIRECT_ROWS  8u                         /* up to so many, no panel */
+#define TILE_VECTORS (GLA__SIMD == 16 ? 4u : 2u) /* so that sums and operands fit the registers */
+#define DIRECT_ROWS  8u                          /* up to so many, no panel */
 #define DIRECT_KEYS  4u
 /* Steps of a tile between two times that what is read next is asked for: with numbers of so many
  * bytes read in place, and with a panel, whose tiles are many. */
-#define DIRECT_EVERY(bytes) (256u / (TILE_VECTORS * GLA_SIMD * (bytes)))
+#define DIRECT_EVERY(bytes) (256u / (TILE_VECTORS * GLA__SIMD * (bytes)))
 #define PANEL_EVERY         32u
 
 /* dtype, rows and vectors are constants where these are called. */
@@ -70,7 +70,7 @@ ALWAYS_INLINE void fetch(gla__soon *soon)
 static void store_bf16(uint16_t *p, vf a, size_t n)
 {
     uint16_t y[16];
-#if GLA_SIMD == 16
+#if GLA__SIMD == 16
     const __m512i u = _mm512_castps_si512(a), last = _mm512_srli_epi32(u, 16);
     const __m512i round =
         _mm512_add_epi32(_mm512_and_si512(last, _mm512_set1_epi32(1)), _mm512_set1_epi32(0x7fff));
@@ -99,7 +99,7 @@ static void store_bf16(uint16_t *p, vf a, size_t n)
 static void store_i8(int8_t *p, vf a, size_t n)
 {
     int8_t y[16];
-#if GLA_SIMD == 16
+#if GLA__SIMD == 16
     _mm_storeu_si128((__m128i *)(void *)y, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
 #else
     const __m256i z = _mm256_cvtps_epi32(a);
@@ -155,7 +155,7 @@ static void store(const gla__kv_rows *rows, uint32_t token, const float *x)
 /* x[i] becomes column i. */
 ALWAYS_INLINE void transpose(vf x[V_WIDTH])
 {
-#if GLA_SIMD == 16
+#if GLA__SIMD == 16
     __m512 y[16];
 
     UNROLL
@@ -323,7 +323,7 @@ ALWAYS_INLINE void column(uint32_t dtype, uint32_t rows, uint32_t vectors, const
 /* y[t] = the sum of the numbers of x[t], for four of them */
 ALWAYS_INLINE void store_sums(float *y, const vf x[4])
 {
-#if GLA_SIMD == 16
+#if GLA__SIMD == 16
     const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
     const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
     const __m512 all =

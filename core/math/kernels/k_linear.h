@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * k_linear.h - kernels of linear maps, for the width that GLA_SIMD says
+ * k_linear.h - kernels of linear maps, for the width that GLA__SIMD says
  *
  * Floating-point dtypes share one shape: a load that gives V_WIDTH weights as f32, and
  * multiply-adds.  Decoding is bound by memory, so the conversions cost nothing.  Dot products of
@@ -36,7 +36,7 @@ V_INLINE vf load_weights_n(const uint32_t dtype, const gla__weight_rows *w, size
                            size_t n)
 {
     const size_t size = dtype == GLA_DTYPE_I8 ? 1 : 2;
-    char part[2 * GLA_SIMD] = {0};
+    char part[2 * GLA__SIMD] = {0};
     const gla__weight_rows one = {part, NULL, 0, 0};
 
     if (dtype == GLA_DTYPE_I4)
@@ -120,9 +120,9 @@ V_INLINE void dot_block_f32(const uint32_t dtype, const size_t R, const size_t M
 
 /* Rows of w at a time, as registers allow.  One row of x has the most to gain from memory being
  * read in order, and too little work for fetch_ahead() unless weights are small. */
-#if GLA_SIMD == 16
+#if GLA__SIMD == 16
 #define DOT_ROWS(dtype, m) ((m) > 1 || (dtype) >= GLA_DTYPE_I8 ? 4 : 1)
-#elif GLA_SIMD == 8
+#elif GLA__SIMD == 8
 #define DOT_ROWS(dtype, m) ((m) > 2 ? 2 : (m) > 1 ? 3 : (dtype) >= GLA_DTYPE_I8 ? 4 : 1)
 #else
 #define DOT_ROWS(dtype, m) 1
@@ -184,7 +184,7 @@ V_INLINE void expand_all(const uint32_t dtype, const gla__weight_rows *w, size_t
         const size_t columns = in - i < V_WIDTH ? in - i : V_WIDTH;
 
         for (size_t o = 0; o < GLA__PANEL_COLUMNS; o += V_WIDTH) {
-            vf t[GLA_SIMD];
+            vf t[GLA__SIMD];
 
             V_UNROLL
             for (size_t r = 0; r < V_WIDTH; r++) {
@@ -246,12 +246,12 @@ EXPAND(f16, GLA_DTYPE_F16)
 #undef DOT_AND_ROW
 #undef EXPAND
 
-const gla__linear_kernels GLA_KERNELS = {
+const gla__linear_kernels GLA__KERNELS = {
     {NULL, dot_f32, dot_bf16, dot_f16, dot_i8, dot_i4},
     {NULL, NULL, NULL, NULL, quantise_i8, quantise_i4},
     {NULL, expand_f32, expand_bf16, expand_f16, NULL, NULL},
     {NULL, row_f32, row_bf16, row_f16, row_i8, row_i4},
     zero_sums,
     dequantise,
-    GLA_SIMD == 16,
+    GLA__SIMD == 16,
 };

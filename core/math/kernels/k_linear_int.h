@@ -12,7 +12,7 @@
 
 static inline float fma_f32(float a, float b, float c)
 {
-#if GLA_SIMD == 1
+#if GLA__SIMD == 1
     return a * b + c;
 #else
     return __builtin_fmaf(a, b, c);
@@ -64,7 +64,7 @@ static void quantise_some(const float *x, size_t n, float scale, uint8_t *q)
     for (; i + V_WIDTH <= n; i += V_WIDTH)
         v_store_u8(q + i, v_round(v_fma(v_load(x + i), inverse, offset)));
     if (i < n) {
-        uint8_t last[GLA_SIMD];
+        uint8_t last[GLA__SIMD];
 
         v_store_u8(last, v_round(v_fma(v_load_n(x + i, n - i), inverse, offset)));
         memcpy(q + i, last, n - i);

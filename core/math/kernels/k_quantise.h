@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * k_quantise.h - the search for scales, for the width that GLA_SIMD says
+ * k_quantise.h - the search for scales, for the width that GLA__SIMD says
  *
  * Multiplications and additions stay apart (no v_fma), or widths would differ in the last bit.
  */
@@ -25,7 +25,7 @@ static void quantise_i8(const float *x, size_t n, const float *inverse, double *
         for (size_t t = 0; t < TRIALS; t += V_WIDTH) {
             const vf by = v_load(inverse + t);
             vf a = v_zero(), b = v_zero();
-            float sum[GLA_SIMD];
+            float sum[GLA__SIMD];
 
             for (size_t i = first; i < end; i++) {
                 const vf v = v_set1(x[i]), q = v_min(high, v_max(low, v_round(v_mul(v, by))));
@@ -91,4 +91,4 @@ static void quantise_i4(const float *x, float *scale_, float *min_, float *error
     }
 }
 
-const gla__quantise_kernels GLA_KERNELS = {quantise_i8, quantise_i4};
+const gla__quantise_kernels GLA__KERNELS = {quantise_i8, quantise_i4};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
-#define GLA_SIMD 8
+#define GLA__SIMD 8
 #include "math/kernels/k_recurrence_chunk.h"
 
 void gla_k_recurrence_f32__avx2(const gla__rec *r, uint32_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
-#define GLA_SIMD 16
+#define GLA__SIMD 16
 #include "math/kernels/k_recurrence_chunk.h"
 
 void gla_k_recurrence_f32__avx512(const gla__rec *r, uint32_t size)

@@ -32,7 +32,7 @@
 
 #include "math/kernels/k_recurrence_step.h"
 
-#if GLA_SIMD == 16
+#if GLA__SIMD == 16
 #define TILE 8 /* rows of a tile of the products */
 #define DOTS 4 /* columns of a tile of A; its rows are 4 */
 #else

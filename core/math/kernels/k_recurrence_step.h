@@ -44,7 +44,7 @@ static inline float beta_of(const gla__rec *r, size_t t)
 /* e^x of one number, with the bits v_exp gives in a vector */
 static inline float exp_one(float x)
 {
-    float e[GLA_SIMD];
+    float e[GLA__SIMD];
 
     v_store(e, v_exp(v_set1(x)));
     return e[0];

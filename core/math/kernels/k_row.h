@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * k_row.h - norms and activations for the width that GLA_SIMD says
+ * k_row.h - norms and activations for the width that GLA__SIMD says
  */
 #include "math/kernels/activations.h"
 #include "math/kernels/row_kernels.h"
@@ -127,7 +127,7 @@ V_INLINE float sum_of(const float *x, size_t n, float mean_, const term what)
     for (; i + V_WIDTH <= n; i += V_WIDTH)
         s[0] = v_add(s[0], term_of(v_load(x + i), mean, what));
     if (i < n) {
-        float last[GLA_SIMD] = {0};
+        float last[GLA__SIMD] = {0};
 
         v_store_n(last, term_of(v_load_n(x + i, n - i), mean, what), n - i);
         s[1] = v_add(s[1], v_load(last));
@@ -218,7 +218,7 @@ static void norm_softmax(const gla_norm *n, const float *weight, const float *bi
 
 #define RUN(name, NAME) run_##name,
 #define GLU(name, NAME) glu_##name,
-const gla__row_kernels GLA_KERNELS = {
+const gla__row_kernels GLA__KERNELS = {
     {ACTIVATIONS(RUN)},
     {ACTIVATIONS(GLU)},
     clamp,

@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define GLA_SIMD    1
-#define GLA_KERNELS gla_k_row__c
+#define GLA__SIMD    1
+#define GLA__KERNELS gla_k_row__c
 #include "math/kernels/k_row.h"

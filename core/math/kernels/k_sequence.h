@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * k_sequence.h - convolution and elementwise scans for the width that GLA_SIMD says
+ * k_sequence.h - convolution and elementwise scans for the width that GLA__SIMD says
  *
  * All three walk over the tokens with a few channels at a time, whose history stays in registers or
  * in the first-level cache.
@@ -9,7 +9,7 @@
 #include "math/kernels/sequence_kernels.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define WIDE          (GLA_SIMD == 16 ? 4 : 2) /* vectors of channels at a time */
+#define WIDE          (GLA__SIMD == 16 ? 4 : 2) /* vectors of channels at a time */
 
 ALWAYS_INLINE vf load_upto(const float *p, size_t n)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
-#define GLA_SIMD 8
+#define GLA__SIMD 8
 #include "math/kernels/k_sequence.h"
 
 const gla__sequence_kernels gla_k_sequence__avx2 = {conv, selective, scan};

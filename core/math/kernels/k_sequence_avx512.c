@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #if defined(__x86_64__)
-#define GLA_SIMD 16
+#define GLA__SIMD 16
 #include "math/kernels/k_sequence.h"
 
 const gla__sequence_kernels gla_k_sequence__avx512 = {conv, selective, scan};

@@ -4,9 +4,9 @@
  *
  * A kernel is written once, in a header k_NAME.h, and compiled three times:
  *
- *     k_NAME_c.c        #define GLA_SIMD 1       plain C, what the others are tested against
- *     k_NAME_avx2.c     #define GLA_SIMD 8
- *     k_NAME_avx512.c   #define GLA_SIMD 16
+ *     k_NAME_c.c        #define GLA__SIMD 1      plain C, what the others are tested against
+ *     k_NAME_avx2.c     #define GLA__SIMD 8
+ *     k_NAME_avx512.c   #define GLA__SIMD 16
  *
  * vf is V_WIDTH floats, vm one truth value for each.  Loads and stores are unaligned; those ending
  * in _n touch the first n < V_WIDTH numbers only (the rest reads as 0), so that
@@ -27,10 +27,10 @@
 
 #include "base/half.h"
 
-#ifndef GLA_SIMD
-#error "define GLA_SIMD as 1, 8 or 16 before including simd.h"
+#ifndef GLA__SIMD
+#error "define GLA__SIMD as 1, 8 or 16 before including simd.h"
 #endif
-#define V_WIDTH ((size_t)GLA_SIMD)
+#define V_WIDTH ((size_t)GLA__SIMD)
 
 /* Kernels written as a function of constants (rows, columns, dtype): inline it, V_UNROLL the loops
  * over the constants, and arrays of vf live in registers. */
@@ -41,7 +41,7 @@
 #define V_UNROLL _Pragma("GCC unroll 32")
 #endif
 
-#if GLA_SIMD == 1
+#if GLA__SIMD == 1
 
 typedef float vf;
 typedef int vm;
@@ -192,7 +192,7 @@ static inline void v_transpose(vf *r)
     (void)r;
 }
 
-#elif GLA_SIMD == 8
+#elif GLA__SIMD == 8
 
 #include <immintrin.h>
 
@@ -377,7 +377,7 @@ V_INLINE void v_transpose(vf *r)
     }
 }
 
-#elif GLA_SIMD == 16
+#elif GLA__SIMD == 16
 
 #include <immintrin.h>
 
@@ -553,7 +553,7 @@ V_INLINE void v_transpose(vf *r)
 }
 
 #else
-#error "GLA_SIMD must be 1, 8 or 16"
+#error "GLA__SIMD must be 1, 8 or 16"
 #endif
 
 static inline vf v_zero(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * simd_bytes.h - products of 8-bit numbers, for the width that GLA_SIMD says (see simd.h)
+ * simd_bytes.h - products of 8-bit numbers, for the width that GLA__SIMD says (see simd.h)
  *
  * vb is V_BYTES = 4 * V_WIDTH bytes, vi V_WIDTH 32-bit integers: one for each 4 bytes.  All sums
  * are exact.  The widest kind needs AVX-512 VNNI.  vb_load_n() touches the first n < V_BYTES bytes
@@ -13,7 +13,7 @@
 
 #define V_BYTES (4 * V_WIDTH)
 
-#if GLA_SIMD == 1
+#if GLA__SIMD == 1
 
 typedef struct vb {
     uint8_t at[4];
@@ -94,7 +94,7 @@ static inline vf v_i4_scales(const uint16_t *aux, size_t j)
     return gla__f16_f32(aux[2 * (j / 4)]);
 }
 
-#elif GLA_SIMD == 8
+#elif GLA__SIMD == 8
 
 typedef __m256i vb, vi;
 
@@ -167,7 +167,7 @@ static inline vf v_i4_scales(const uint16_t *aux, size_t j)
                  : _mm256_permutevar8x32_ps(pairs, _mm256_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2));
 }
 
-#elif GLA_SIMD == 16
+#elif GLA__SIMD == 16
 
 typedef __m512i vb, vi;
 
