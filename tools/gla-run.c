@@ -132,21 +132,19 @@ static const char *contradiction(void)
 /* For scripts of the time when this program did it: becomes the gla-check that lies beside it. */
 static int become_gla_check(void)
 {
-    char path[4096];
-    const ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/gla-check"));
     const char *args[6] = {"gla-check"};
+    char here[4096] = "", path[sizeof(here) + sizeof("gla-check")];
+    const ssize_t n = readlink("/proc/self/exe", here, sizeof(here) - 1);
+    const char *slash = n > 0 ? strrchr(here, '/') : NULL;
     int n_args = 1;
-    char *slash;
 
+    snprintf(path, sizeof(path), "%.*sgla-check", slash ? (int)(slash + 1 - here) : 0, here);
     if (cli.json)
         args[n_args++] = "--json";
     if (cli.quiet)
         args[n_args++] = "--quiet";
     args[n_args++] = "--";
     args[n_args] = run_arg.check_plugin;
-    path[n > 0 ? n : 0] = '\0';
-    slash = strrchr(path, '/');
-    strcpy(slash ? slash + 1 : path, "gla-check");
     cli_note("--check-plugin is a program of its own: gla-check %s", run_arg.check_plugin);
     execvp(path, (char *const *)(uintptr_t)args);
     return cli_error("cannot run %s: %s", path, strerror(errno));

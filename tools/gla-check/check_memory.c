@@ -94,11 +94,6 @@ static int find_range(struct dl_phdr_info *object, size_t size, void *arg)
     return 1;
 }
 
-static bool within(const range *r, const void *address)
-{
-    return (uintptr_t)address >= r->begin && (uintptr_t)address < r->end;
-}
-
 void check_watch_malloc(const gla_layer_desc *d)
 {
     void *frame;
@@ -127,6 +122,11 @@ const char *check_malloc_seen(void)
 
 #ifndef SANITIZED
 enum { FRAMES = 48 };
+
+static bool within(const range *r, const void *address)
+{
+    return (uintptr_t)address >= r->begin && (uintptr_t)address < r->end;
+}
 
 static bool plugin_called(void)
 {
