@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "base/struct.h"
 
 enum { MOST_BYTES = 4096 }; /* larger is no struct, but a size that nobody set */
 
@@ -12,7 +13,7 @@ gla_status gla__read_given(void *to, size_t size, size_t first, const void *from
 {
     const unsigned char *bytes = from;
 
-    memset(to, 0, size);
+    memset(to, 0, size); /* whatever comes of it */
     if (given < first || given > MOST_BYTES)
         return gla__fail(diag, GLA_E_INVALID,
                          "%s: its size is said to be %zu, at least %zu expected", type, given,
@@ -22,7 +23,7 @@ gla_status gla__read_given(void *to, size_t size, size_t first, const void *from
             return gla__fail(diag, GLA_E_UNSUPPORTED,
                              "%s: byte %zu is set, this version of the library knows %zu", type, i,
                              size);
-    memcpy(to, from, given < size ? given : size);
+    gla__take(to, size, from, given);
     return GLA_OK;
 }
 

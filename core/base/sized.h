@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sized.h - structs between a program and a library that are not of one version
+ * sized.h - structs between a program and a library that are not of one version (struct.h has what
+ * plugins and the library exchange)
  *
  * What a program fills in begins with its struct_size; the library reads that much of it and no
  * more, into a struct of today's size:
