@@ -175,7 +175,7 @@ int compare_speed(comparison *c);
 
 /* ---- statistics ---------------------------------------------------------- */
 
-/* splitmix64 */
+/* splitmix64; core/base has the library's, which programs do not see */
 uint64_t compare_random(uint64_t *state);
 int compare_by_value(const void *a, const void *b); /* doubles, for qsort */
 /* 95 % interval of sum(a - b) / sum(weight), resampling the n parts with a fixed seed: the same
