@@ -29,7 +29,7 @@ static const gla_plugin_entry *const builtin[] = {
 struct gla_registry {
     atomic_uint refs;
     gla__logger logger;
-    gla_host host; /* says things to the logger */
+    gla_host host;           /* says things to the logger */
     gla_layer_desc **layers; /* ours: copies of those of the plugins */
     uint32_t n_layers;
     size_t capacity;
@@ -209,8 +209,8 @@ static gla_status add_layer(gla_registry *r, const gla_plugin_entry *entry, uint
     if (st)
         return st;
     if (has_type(r, desc.type_id)) {
-        gla__log_to(&r->logger, GLA_LOG_WARN, "%s: layer type %s exists already; the first stays", entry->name,
-                 desc.type_id);
+        gla__log_to(&r->logger, GLA_LOG_WARN, "%s: layer type %s exists already; the first stays",
+                    entry->name, desc.type_id);
         gla__entry_free_layer(&desc);
         return GLA_OK;
     }
