@@ -98,12 +98,11 @@ static gla_status declare_rope(gla_layer *l, const gla_layer_config *c)
                                 .long_factor = p[P_LONG].list};
 
     if (spec.dims > l->h.k || spec.dims % 2)
-        return gla_host_fail(c->host, GLA_E_INVALID, "rope.dims must be even and at most head_dim");
+        return gla_refuse(c, "rope.dims must be even and at most head_dim");
     if (spec.scaling == GLA_ROPE_LONGROPE &&
         (p[P_SHORT].n_list != spec.dims / 2 || p[P_LONG].n_list != spec.dims / 2))
-        return gla_host_fail(
-            c->host, GLA_E_INVALID,
-            "rope.short_factor and rope.long_factor need rope.dims / 2 numbers each");
+        return gla_refuse(c,
+                          "rope.short_factor and rope.long_factor need rope.dims / 2 numbers each");
     c->declare->rope(c->declare, &spec, &l->rope);
     return GLA_OK;
 }
@@ -132,15 +131,13 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
     gla_status st;
 
     if (!p[P_HEAD_DIM].i && d % heads)
-        return gla_host_fail(c->host, GLA_E_INVALID,
-                             "d_model is no multiple of heads: give head_dim");
+        return gla_refuse(c, "d_model is no multiple of heads: give head_dim");
     st = gla_heads_of(c, heads, gla_u32(&p[P_KV_HEADS]), heads * k, heads * v, &l->h);
     if (st)
         return st;
     l->gate = gla_u32(&p[P_OUTPUT_GATE]);
     if (l->gate == GATE_HEAD && v != k)
-        return gla_host_fail(c->host, GLA_E_INVALID,
-                             "output_gate: head needs v_head_dim = head_dim");
+        return gla_refuse(c, "output_gate: head needs v_head_dim = head_dim");
     l->scale = p[P_SCALE].f > 0 ? (float)p[P_SCALE].f : 1.0f / sqrtf((float)k);
     l->soft_cap = (float)p[P_SOFT_CAP].f;
     l->key_multiplier = (float)p[P_KEY_MULTIPLIER].f;
@@ -197,20 +194,11 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     place(l, b, &l->q_norm, h->heads, x[Q], ld_q);
     place(l, b, &l->k_norm, h->kv_heads, x[K], ld);
 
-    const gla_attention a = {.struct_size = (uint32_t)sizeof(a),
-                             .state = l->s_kv,
-                             .heads = h->heads,
-                             .scale = l->scale,
-                             .soft_cap = l->soft_cap,
-                             .sinks = l->sinks,
-                             .q = x[Q],
-                             .k = x[K],
-                             .v = x[V],
-                             .o = o,
-                             .ld_q = ld_q,
-                             .ld_k = ld,
-                             .ld_v = ld,
-                             .ld_o = h->oc};
+    gla_attention a =
+        gla_attention_of(l->s_kv, h->heads, l->scale, x[Q], ld_q, x[K], x[V], ld, o, h->oc);
+
+    a.soft_cap = l->soft_cap;
+    a.sinks = l->sinks;
     m->attention(b, &a);
     return gla_out_run(m, b, &l->out, o, x[G], l->gate == GATE_HEAD ? ld_q : ld);
 }

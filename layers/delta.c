@@ -35,13 +35,11 @@ static const gla_param_desc params[] = {
     [P_CONV] = GLA_P_INT("conv", 4, 0, 64, "width of the short convolution of q, k, v; 0 = none"),
     [P_CONV_BIAS] = GLA_P_BOOL("conv_bias", 0, "biases of the convolution"),
     [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "gate the normed output"),
-    [P_GATE_ACTIVATION] = GLA_P_ENUM("gate_activation", GLA_ACT_SILU, gla_activation_names,
-                                     "of the output gate (kda: sigmoid)"),
+    [P_GATE_ACTIVATION] = GLA_P_ACT("gate_activation", GLA_ACT_SILU, "of the gate (kda: sigmoid)"),
     [P_GATE_BIAS] = GLA_P_BOOL("gate_bias", 0, "kda: bias of the output gate's second map"),
     [P_BETA] = GLA_P_BOOL("beta", 1, "learned write strength; otherwise 1"),
     [P_NEG_EIGVAL] = GLA_P_BOOL("neg_eigval", 0, "beta in (0, 2): negative eigenvalues"),
-    [P_QK_ACTIVATION] =
-        GLA_P_ENUM("qk_activation", GLA_ACT_SILU, gla_activation_names, "of q and k"),
+    [P_QK_ACTIVATION] = GLA_P_ACT("qk_activation", GLA_ACT_SILU, "of q and k"),
     [P_QK_NORM] = GLA_P_ENUM("qk_norm", 1, qk_norms, "of q and k, per head"),
     [P_LOWER_BOUND] = GLA_P_FLOAT("decay_lower_bound", 0, -1e6, 0,
                                   "kda: a = bound * sigmoid(exp(A_log) (Wa x + dt)); 0 = off")};
@@ -90,8 +88,7 @@ static gla_status make(gla_layer *l, const gla_layer_config *c, family f)
     const uint32_t phi = gla_u32(&p[P_QK_ACTIVATION]), kda = f == KDA;
     const uint32_t gate = p[P_OUTPUT_GATE].i ? heads * v : 0, a = kda ? v : f ? heads : 0;
     const gla_heads *h = &l->h;
-    const gla_status st = heads % keys ? gla_host_fail(c->host, GLA_E_INVALID,
-                                                       "heads must be a multiple of key_heads")
+    const gla_status st = heads % keys ? gla_refuse(c, "heads must be a multiple of key_heads")
                                        : gla_heads_of(c, heads, keys, heads * k, heads * v, &l->h);
 
     if (st)
@@ -129,20 +126,9 @@ static gla_status make(gla_layer *l, const gla_layer_config *c, family f)
     return GLA_OK;
 }
 
-static gla_status make_deltanet(gla_layer *l, const gla_layer_config *c)
-{
-    return make(l, c, DELTANET);
-}
-
-static gla_status make_gated(gla_layer *l, const gla_layer_config *c)
-{
-    return make(l, c, GATED_DELTANET);
-}
-
-static gla_status make_kda(gla_layer *l, const gla_layer_config *c)
-{
-    return make(l, c, KDA);
-}
+GLA_LAYER_MAKE(make_deltanet, DELTANET);
+GLA_LAYER_MAKE(make_gated, GATED_DELTANET);
+GLA_LAYER_MAKE(make_kda, KDA);
 
 /* What a, the sum of Wa x and dt, says: the log decay. */
 static void decay(const gla_layer *l, const gla_batch *b, float *a, size_t ld)
@@ -169,7 +155,6 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     float *x[N_IN], *o = b->scratch[l->t_o];
     const size_t ld = gla_in_run(m, b, &l->in, x);
     size_t ld_a = ld, ld_gate = ld;
-    gla_recurrence r = gla_heads_recurrence(h, l->s_state);
 
     if (l->qk_norm.kind)
         m->norm(b, &l->qk_norm, n, x[Q], ld, x[Q], ld);
@@ -181,18 +166,16 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     }
     if (x[A])
         decay(l, b, x[A], ld_a);
-    r.decay = decays[l->family];
+
+    gla_recurrence r =
+        gla_heads_recurrence(h, l->s_state, decays[l->family], x[Q], x[K], x[V], ld, o);
+
     r.write = GLA_WRITE_DELTA;
     r.q_heads = h->kv_heads;
     r.v_heads = r.decay_heads = h->heads;
     r.scale = 1.0f / sqrtf((float)h->k);
-    r.q = x[Q];
-    r.k = x[K];
-    r.v = x[V];
     r.log_decay = x[A];
     r.beta = x[B];
-    r.o = o;
-    r.ld_q = r.ld_k = r.ld_v = r.ld_beta = ld;
     r.ld_decay = ld_a;
     m->recurrence(b, &r);
     if (l->gate_up) {

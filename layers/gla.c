@@ -33,27 +33,21 @@ static const gla_param_desc params[] = {
     [P_EXPAND_K] = GLA_P_FLOAT("expand_k", 0.5, 0, 64, "query channels per model channel"),
     [P_EXPAND_V] = GLA_P_FLOAT("expand_v", 1.0, 0, 64, "output channels per model channel"),
     [P_SCALE] = GLA_P_FLOAT("scale", 0, 0, 1e6, "of the queries; 0 = 1 / sqrt(K)"),
-    [P_FEATURE_MAP] =
-        GLA_P_ENUM("feature_map", GLA_ACT_NONE, gla_activation_names, "applied to q and k"),
+    [P_FEATURE_MAP] = GLA_P_ACT("feature_map", GLA_ACT_NONE, "applied to q and k"),
     [P_BIAS] = GLA_P_BOOL("bias", 0, "biases of q, k, v, the output gate and the output"),
     [P_FORGET] = GLA_P_ENUM("forget", FORGET_DEFAULT, forgets,
                             "forget gate: W1 W0 x per channel, W x per channel or head, none"),
-    [P_GATE_LOW_RANK] =
-        GLA_P_INT("gate_low_rank", 16, 1, 65536, "inner width of the decay's projection"),
+    [P_GATE_LOW_RANK] = GLA_P_INT("gate_low_rank", 16, 1, 65536, "inner width of the decay's map"),
     [P_GATE_NORMALIZER] = GLA_P_FLOAT("gate_normalizer", 16, 1e-6, 1e6, "divides the log decay"),
-    [P_CLAMP_MIN] =
-        GLA_P_FLOAT("clamp_min", -INFINITY, -INFINITY, 0, "lower bound of the log decay"),
-    [P_FORGET_OVER_HEADS] =
-        GLA_P_BOOL("forget_over_heads", 0, "forget gates sum to 1 over the heads"),
+    [P_CLAMP_MIN] = GLA_P_FLOAT("clamp_min", -INFINITY, -INFINITY, 0, "least log decay"),
+    [P_FORGET_OVER_HEADS] = GLA_P_BOOL("forget_over_heads", 0, "gates sum to 1 over the heads"),
     [P_INPUT_GATE] = GLA_P_BOOL("input_gate", 0, "k times 1 - forget gate"),
     [P_NORMALISER] = GLA_P_ENUM("normaliser", GLA_NORMALISER_NONE, normalisers,
                                 "divide by z.q, or by max(|z.q|, eps)"),
     [P_NORMALISER_EPS] = GLA_P_FLOAT("normaliser_eps", 1e-10, 0, 1e6, "of the normaliser"),
     [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "multiply by silu(Wg x)"),
-    [P_GATE_ACTIVATION] =
-        GLA_P_ENUM("gate_activation", GLA_ACT_SILU, gla_activation_names, "of the output gate"),
-    [P_GATE_OVER_HEADS] =
-        GLA_P_BOOL("gate_over_heads", 0, "output gates, sigmoids, sum to 1 over the heads"),
+    [P_GATE_ACTIVATION] = GLA_P_ACT("gate_activation", GLA_ACT_SILU, "of the output gate"),
+    [P_GATE_OVER_HEADS] = GLA_P_BOOL("gate_over_heads", 0, "sigmoids that sum to 1 over the heads"),
     [P_OUTPUT_NORM] = GLA_P_BOOL("output_norm", 1, "rmsnorm of the output, per head")};
 
 enum { Q, K, V, G, F, N_IN };
@@ -103,7 +97,7 @@ static void declare(gla_layer *l, const gla_layer_config *c)
     l->t_o = gla_declare_rows(c, h->oc);
 }
 
-static gla_status make_gla(gla_layer *l, const gla_layer_config *c, uint32_t forget)
+static gla_status make(gla_layer *l, const gla_layer_config *c, uint32_t forget)
 {
     const gla_param_value *p = c->params;
     const gla_status st = gla_heads_read(c, gla_u32(&p[P_HEADS]), p + P_MORE, p[P_EXPAND_K].f,
@@ -122,32 +116,19 @@ static gla_status make_gla(gla_layer *l, const gla_layer_config *c, uint32_t for
     l->scale = p[P_SCALE].f > 0 ? (float)p[P_SCALE].f : 1.0f / sqrtf((float)l->h.k);
     l->ac = l->forget == FORGET_NONE ? 0 : l->forget == FORGET_HEAD ? l->h.kv_heads : l->h.kc;
     if (!l->ac && (l->input_gate || l->forget_over_heads))
-        return gla_host_fail(c->host, GLA_E_INVALID,
-                             "input_gate and forget_over_heads need a forget gate");
+        return gla_refuse(c, "input_gate and forget_over_heads need a forget gate");
     declare(l, c);
     return GLA_OK;
 }
 
-static gla_status make(gla_layer *l, const gla_layer_config *c)
-{
-    return make_gla(l, c, FORGET_LOW_RANK);
-}
-
-static gla_status make_simple(gla_layer *l, const gla_layer_config *c)
-{
-    return make_gla(l, c, FORGET_HEAD);
-}
+GLA_LAYER_MAKE(make_gla, FORGET_LOW_RANK);
+GLA_LAYER_MAKE(make_simple, FORGET_HEAD);
 
 /* y = sigmoid(x) / (sum over the heads of sigmoid(x) + 1e-8), or its log, for each channel. */
 typedef struct share {
     uint32_t heads, width, log;
     size_t ld;
 } share;
-
-static float sigmoid(float x)
-{
-    return 1.0f / (1.0f + expf(-x));
-}
 
 static void share_rows(const void *arg, float *const *at, uint32_t first, uint32_t last)
 {
@@ -158,7 +139,7 @@ static void share_rows(const void *arg, float *const *at, uint32_t first, uint32
             float *x = at[0] + r * s->ld + c, sum = 1e-8f;
 
             for (uint32_t h = 0; h < s->heads; h++)
-                sum += x[h * s->width] = sigmoid(x[h * s->width]);
+                sum += x[h * s->width] = gla_sigmoid(x[h * s->width]);
             for (uint32_t h = 0; h < s->heads; h++) {
                 x[h * s->width] /= sum;
                 if (s->log)
@@ -180,11 +161,11 @@ static void share_vjp(const void *arg, const float *const *saved, const float *c
             float *g = grad[0] + at, sum = 1e-8f, dot = 0;
 
             for (uint32_t h = 0, i = 0; h < s->heads; h++, i += s->width) {
-                sum += sigmoid(x[i]);
+                sum += gla_sigmoid(x[i]);
                 dot += s->log ? g[i] : g[i] * y[i];
             }
             for (uint32_t h = 0, i = 0; h < s->heads; h++, i += s->width) {
-                const float z = sigmoid(x[i]), dy = s->log ? g[i] * sum / z : g[i];
+                const float z = gla_sigmoid(x[i]), dy = s->log ? g[i] * sum / z : g[i];
 
                 g[i] = z * (1 - z) * (dy - dot) / sum;
             }
@@ -227,7 +208,8 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     float *x[N_IN], *a = b->scratch[l->t_decay], *o = b->scratch[l->t_o],
                     *write = b->scratch[l->t_write];
     const size_t ld = gla_in_run(m, b, &l->in, x);
-    gla_recurrence r = gla_heads_recurrence(&l->h, l->s_state);
+    gla_recurrence r =
+        gla_heads_recurrence(&l->h, l->s_state, decays[l->forget], x[Q], x[K], x[V], ld, o);
 
     if (l->ac)
         decay(l, b, x[F], ld, a);
@@ -235,25 +217,19 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
         m->activation(b, GLA_ACT_ONE_MINUS_EXP, b->n_rows, l->ac, a, l->ac, write, l->ac);
         gla_mul_groups(b, l->ac, l->h.kc / l->ac, x[K], ld, write, l->ac);
     }
-    r.decay = decays[l->forget];
     r.normaliser = l->normaliser;
     r.z_state = l->s_z;
     r.scale = l->scale;
     r.eps = l->normaliser_eps;
-    r.q = x[Q];
-    r.k = x[K];
-    r.v = x[V];
     r.log_decay = a;
-    r.ld_q = r.ld_k = r.ld_v = ld;
     r.ld_decay = l->ac;
-    r.o = o;
     m->recurrence(b, &r);
     if (x[G] && l->gate_over_heads)
         share_over_heads(b, x[G], ld, l->h.heads, l->h.v, 0);
     return gla_out_run(m, b, &l->out, o, x[G], ld);
 }
 
-GLA_LAYER_DESC(gla, "gla.gla/1", 1, "gated linear attention (arXiv 2312.06635)", make,
+GLA_LAYER_DESC(gla, "gla.gla/1", 1, "gated linear attention (arXiv 2312.06635)", make_gla,
                .flags = GLA_LAYER_MIXER, GLA_MORE(gla_params_heads));
 GLA_LAYER_DESC(simple_gla, "gla.simple_gla/1", 1,
                "gated linear attention, one gate a head (arXiv 2312.06635)", make_simple,

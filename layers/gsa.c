@@ -13,7 +13,7 @@ enum { P_HEADS, P_SLOTS, P_FEATURE_MAP, P_GATE_NORMALIZER, P_SCALE, P_MORE };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
     [P_SLOTS] = GLA_P_INT("slots", 64, 1, 4096, "slots of a head"),
-    [P_FEATURE_MAP] = GLA_P_ENUM("feature_map", GLA_ACT_SILU, gla_activation_names, "of q and k"),
+    [P_FEATURE_MAP] = GLA_P_ACT("feature_map", GLA_ACT_SILU, "of q and k"),
     [P_GATE_NORMALIZER] = GLA_P_FLOAT("gate_normalizer", 8, 1e-6, 1e6, "divides the log decay"),
     [P_SCALE] = GLA_P_FLOAT("scale", 1, 0, 1e6, "of the slot scores")};
 
@@ -70,37 +70,27 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     float *x[N_IN], *write = b->scratch[l->t_write], *p = b->scratch[l->t_p],
                     *o = b->scratch[l->t_o];
     const size_t ld = gla_in_run(m, b, &l->in, x);
-    gla_recurrence keys = gla_heads_recurrence(h, l->s_keys), values;
+    gla_recurrence keys =
+        gla_heads_recurrence(h, l->s_keys, GLA_DECAY_VALUE, x[Q], x[K], write, ld, p);
+    gla_recurrence values =
+        gla_heads_recurrence(h, l->s_values, GLA_DECAY_CHANNEL, p, write, x[V], ld, o);
 
     m->scale(b, l->gate_scale, n, f, x[F], ld);
     m->activation(b, GLA_ACT_ONE_MINUS_EXP, n, f, x[F], ld, write, f);
 
-    keys.decay = GLA_DECAY_VALUE;
     keys.v_dim = l->slots;
     keys.scale = l->scale;
     keys.log_decay = x[F];
-    keys.q = x[Q];
-    keys.k = x[K];
-    keys.v = write;
-    keys.o = p;
-    keys.ld_q = keys.ld_k = keys.ld_decay = ld;
     keys.ld_v = f;
     keys.ld_o = ld_p;
     m->recurrence(b, &keys);
     m->norm(b, &softmax, n, p, ld_p, p, ld_p);
 
-    values = gla_heads_recurrence(h, l->s_values);
-    values.decay = GLA_DECAY_CHANNEL;
     values.k_dim = l->slots;
     values.scale = 1;
     values.log_decay = x[F];
-    values.q = p;
-    values.k = write;
-    values.v = x[V];
-    values.o = o;
     values.ld_q = ld_p;
     values.ld_k = f;
-    values.ld_v = values.ld_decay = ld;
     m->recurrence(b, &values);
     m->activation(b, GLA_ACT_SILU, n, h->oc, o, h->oc, o, h->oc);
     return gla_out_run(m, b, &l->out, o, NULL, 0);

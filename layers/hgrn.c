@@ -40,10 +40,9 @@ static gla_status make(gla_layer *l, const gla_layer_config *c, int hgrn2)
     const uint32_t fc = gla_u32_or(&p[P_F_DIM], c->d_in);
     const uint32_t ic = hgrn2 ? gla_u32_or(&p[P_I_DIM], c->d_in) : fc;
     const uint32_t heads = hgrn2 ? gla_u32(&p[P_HEADS]) : 1;
-    const gla_status st =
-        fc % heads || ic % heads
-            ? gla_host_fail(c->host, GLA_E_INVALID, "f_dim and i_dim must be multiples of heads")
-            : gla_heads_of(c, heads, heads, fc, ic, &l->h);
+    const gla_status st = fc % heads || ic % heads
+                              ? gla_refuse(c, "f_dim and i_dim must be multiples of heads")
+                              : gla_heads_of(c, heads, heads, fc, ic, &l->h);
     const gla_in_part parts[] = {[Q] = {"q_proj", hgrn2 ? fc : 0, GLA_ACT_SILU, GLA_IN_CONV},
                                  [F] = {"f_proj", fc, GLA_ACT_NONE, GLA_IN_CONV},
                                  [I] = {"i_proj", ic, GLA_ACT_NONE, GLA_IN_CONV},
@@ -69,15 +68,8 @@ static gla_status make(gla_layer *l, const gla_layer_config *c, int hgrn2)
     return GLA_OK;
 }
 
-static gla_status make_hgrn(gla_layer *l, const gla_layer_config *c)
-{
-    return make(l, c, 0);
-}
-
-static gla_status make_hgrn2(gla_layer *l, const gla_layer_config *c)
-{
-    return make(l, c, 1);
-}
+GLA_LAYER_MAKE(make_hgrn, 0);
+GLA_LAYER_MAKE(make_hgrn2, 1);
 
 /* bound = sum of softmax over the blocks 1 .. n, per channel */
 static gla_status bound(gla_layer *l)
@@ -161,7 +153,8 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const size_t ld = gla_in_run(m, b, &l->in, x);
     const gates g = {ld, fc};
     const gla_scan scan = {sizeof(scan), l->s_state, fc, 0, a, x[I], fc, ld, ic, o};
-    gla_recurrence r = gla_heads_recurrence(&l->h, l->s_state);
+    gla_recurrence r =
+        gla_heads_recurrence(&l->h, l->s_state, GLA_DECAY_CHANNEL, x[Q], x[F], x[I], ld, o);
 
     GLA_ROWS(b, g, gate_rows, gate_vjp, {x[F], ld, fc, GLA_USE_READ_WRITE},
              {a, fc, fc, GLA_USE_WRITE}, {l->bound, 0, fc, GLA_USE_READ});
@@ -170,15 +163,9 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
         m->scan(b, &scan);
         return gla_out_run(m, b, &l->out, o, x[G], ld);
     }
-    r.decay = GLA_DECAY_CHANNEL;
     r.scale = 1.0f / sqrtf((float)l->h.k);
-    r.q = x[Q];
-    r.k = x[F];
-    r.v = x[I];
     r.log_decay = a;
-    r.ld_q = r.ld_k = r.ld_v = ld;
     r.ld_decay = fc;
-    r.o = o;
     m->recurrence(b, &r);
     return gla_out_run(m, b, &l->out, o, NULL, 0);
 }

@@ -25,10 +25,8 @@ static const gla_param_desc params[] = {
     [P_INNER] = GLA_P_INT("inner", 0, 0, 1 << 20, "channels M; 0 = 2 d_model"),
     [P_STATE] = GLA_P_INT("state", 16, 1, 4096, "states S of a channel"),
     [P_CONV] = GLA_P_INT("conv", 4, 1, 64, "width of the short convolution"),
-    [P_V_RANK] = GLA_P_INT("value_rank", 0, 0, 1 << 20,
-                           "0: v = z; M: v as sensed; else expanded from so many"),
-    [P_VAR_RANK] =
-        GLA_P_INT("var_rank", 0, 0, 1 << 20, "0 or M: c as sensed; else expanded from so many"),
+    [P_V_RANK] = GLA_P_INT("value_rank", 0, 0, 1 << 20, "0: z; M: v as sensed; else of so many"),
+    [P_VAR_RANK] = GLA_P_INT("var_rank", 0, 0, 1 << 20, "0 or M: c as sensed; else of so many"),
     [P_VAR_MIN] = GLA_P_FLOAT("obs_var_min", 1e-4, 0, 1e6, "smallest variance of an observation"),
     [P_DISCRETIZATION] = GLA_P_ENUM("discretization", OU, discretizations, "of the process noise")};
 
@@ -112,36 +110,33 @@ static gla_status bound(gla_layer *l)
 /* Work i: one block of channels of one sequence.  var is softplus(c).  Each block has its own k and
  * q, so that their gradients do not meet. */
 typedef struct filter {
-    uint32_t m, s, blocks, s_lam, s_eta, n_states;
-    float var_min;
-    size_t ld_v;
-    const uint32_t *row_offset; /* the batch's */
-    const uint64_t *position;
-    void *const *states;
+    const gla_layer *l;
+    gla_batch b;
+    size_t m, ld_k, ld_v; /* channels; between the rows of k and q, and of v */
 } filter;
-enum { V, VAR, KQ, A, P, KEPT, Y, N_OPERANDS };
+enum { V, VAR, KQ, A, P, KEPT, Y };
 
 /* lam and eta [2, S, M] before row r, a multiple of KEEP inside of a sequence */
 static size_t kept_at(const filter *f, uint32_t r)
 {
-    return (size_t)(r / KEEP - 1) * 2 * f->s * f->m;
+    return 2 * f->m * f->l->s * (r / KEEP - 1);
 }
 
 /* One token: channels [first, last) of the filters. */
 static void filter_token(const filter *f, float *const *at, uint32_t row, uint32_t first,
                          uint32_t last, float *lam, float *eta)
 {
-    const float *k = at[KQ] + ((size_t)row * f->blocks + first / BLOCK) * 2 * f->s, *q = k + f->s;
-    const float *v = at[V] + row * f->ld_v, *var = at[VAR] + (size_t)row * f->m;
-    float *y = at[Y] + (size_t)row * f->m, precision[BLOCK];
+    const float *k = at[KQ] + row * f->ld_k + first / BLOCK * 2 * f->l->s, *q = k + f->l->s;
+    const float *v = at[V] + row * f->ld_v, *var = at[VAR] + row * f->m;
+    float *y = at[Y] + row * f->m, precision[BLOCK];
 
     for (uint32_t i = first; i < last; i++) {
-        precision[i - first] = 1.0f / (var[i] + f->var_min);
+        precision[i - first] = 1.0f / (var[i] + f->l->var_min);
         y[i] = 0;
     }
-    for (uint32_t s = 0; s < f->s; s++) {
-        const float *a = at[A] + (size_t)s * f->m, *p = at[P] + (size_t)s * f->m;
-        float *lam_s = lam + (size_t)s * f->m, *eta_s = eta + (size_t)s * f->m;
+    for (uint32_t s = 0; s < f->l->s; s++) {
+        const float *a = at[A] + s * f->m, *p = at[P] + s * f->m;
+        float *lam_s = lam + s * f->m, *eta_s = eta + s * f->m;
 
         for (uint32_t i = first; i < last; i++) {
             const float weighted = precision[i - first] * k[s];
@@ -157,23 +152,26 @@ static void filter_token(const filter *f, float *const *at, uint32_t row, uint32
 static void filter_blocks(const void *arg, float *const *at, uint32_t first, uint32_t last)
 {
     const filter *f = arg;
+    const gla_layer *l = f->l;
 
     for (uint32_t i = first; i < last; i++) {
-        const uint32_t seq = i / f->blocks, from = i % f->blocks * BLOCK;
-        const uint32_t to = from + BLOCK < f->m ? from + BLOCK : f->m, start = f->row_offset[seq];
-        float *lam = f->states[(size_t)seq * f->n_states + f->s_lam];
-        float *eta = f->states[(size_t)seq * f->n_states + f->s_eta];
+        const uint32_t seq = i / l->blocks, from = i % l->blocks * BLOCK;
+        const uint32_t to = from + BLOCK < l->m ? from + BLOCK : l->m;
+        const uint32_t start = f->b.row_offset[seq];
+        float *lam = gla_state_f32(&f->b, seq, l->s_lam),
+              *eta = gla_state_f32(&f->b, seq, l->s_eta);
 
-        if (f->position[seq] == 0) /* the prior: precision 1 */
-            for (uint32_t s = 0; s < f->s; s++)
+        if (f->b.position[seq] == 0) /* the prior: precision 1 */
+            for (uint32_t s = 0; s < l->s; s++)
                 for (uint32_t c = from; c < to; c++)
-                    lam[(size_t)s * f->m + c] = 1;
-        for (uint32_t r = start; r < f->row_offset[seq + 1]; r++) {
-            for (size_t s = 0; s < f->s && r > start && r % KEEP == 0; s++) {
+                    lam[s * f->m + c] = 1;
+        for (uint32_t r = start; r < f->b.row_offset[seq + 1]; r++) {
+            for (uint32_t s = 0; s < l->s && r > start && r % KEEP == 0; s++) {
                 const size_t c = s * f->m + from, bytes = (to - from) * sizeof(float);
+                float *kept = at[KEPT] + kept_at(f, r) + c;
 
-                memcpy(at[KEPT] + kept_at(f, r) + c, lam + c, bytes);
-                memcpy(at[KEPT] + kept_at(f, r) + (size_t)f->s * f->m + c, eta + c, bytes);
+                memcpy(kept, lam + c, bytes);
+                memcpy(kept + l->s * f->m, eta + c, bytes);
             }
             filter_token(f, at, r, from, to, lam, eta);
         }
@@ -186,16 +184,16 @@ static void filter_back(const filter *f, const float *const *saved, float *const
                         uint32_t row, uint32_t end, uint32_t s, uint32_t from, uint32_t n,
                         float (*lam)[BLOCK], float (*eta)[BLOCK], float *g_lam, float *g_eta)
 {
-    const float *a = saved[A] + (size_t)s * f->m + from, *p = saved[P] + (size_t)s * f->m + from;
-    float *g_a = grad[A] + (size_t)s * f->m + from, *g_p = grad[P] + (size_t)s * f->m + from;
-    const size_t ld_k = (size_t)f->blocks * 2 * f->s, at_k = from / BLOCK * 2 * (size_t)f->s + s;
+    const size_t at = s * f->m + from, at_k = from / BLOCK * 2 * f->l->s + s;
+    const float *a = saved[A] + at, *p = saved[P] + at;
+    float *g_a = grad[A] + at, *g_p = grad[P] + at;
 
     for (uint32_t r = row, t = 0; r < end; r++, t++) {
-        const float *v = saved[V] + r * f->ld_v + from, *var = saved[VAR] + (size_t)r * f->m + from;
-        const float k = saved[KQ][r * ld_k + at_k];
+        const float *v = saved[V] + r * f->ld_v + from, *var = saved[VAR] + r * f->m + from;
+        const float k = saved[KQ][r * f->ld_k + at_k];
 
         for (uint32_t i = 0; i < n; i++) {
-            const float weighted = k / (var[i] + f->var_min);
+            const float weighted = k / (var[i] + f->l->var_min);
             const float d = 1.0f / (a[i] * a[i] + p[i] * lam[t][i]);
 
             lam[t + 1][i] = lam[t][i] * d + weighted * k;
@@ -203,16 +201,15 @@ static void filter_back(const filter *f, const float *const *saved, float *const
         }
     }
     for (uint32_t r = end; r-- > row;) {
+        const size_t at_v = r * f->ld_v + from, at_m = r * f->m + from, at_r = r * f->ld_k + at_k;
         const float *before = lam[r - row], *after = lam[r - row + 1];
         const float *eta_before = eta[r - row], *eta_after = eta[r - row + 1];
-        const float *v = saved[V] + r * f->ld_v + from, *var = saved[VAR] + (size_t)r * f->m + from;
-        const float *g_y = grad[Y] + (size_t)r * f->m + from;
-        const float k = saved[KQ][r * ld_k + at_k], q = saved[KQ][r * ld_k + at_k + f->s];
-        float *g_v = grad[V] + r * f->ld_v + from, *g_var = grad[VAR] + (size_t)r * f->m + from;
-        float g_k = 0, g_q = 0;
+        const float *v = saved[V] + at_v, *var = saved[VAR] + at_m, *g_y = grad[Y] + at_m;
+        const float k = saved[KQ][at_r], q = saved[KQ][at_r + f->l->s];
+        float *g_v = grad[V] + at_v, *g_var = grad[VAR] + at_m, g_k = 0, g_q = 0;
 
         for (uint32_t i = 0; i < n; i++) {
-            const float precision = 1.0f / (var[i] + f->var_min);
+            const float precision = 1.0f / (var[i] + f->l->var_min);
             const float d = 1.0f / (a[i] * a[i] + p[i] * before[i]);
             const float mean = eta_after[i] / after[i];
             const float ge = g_eta[i] + g_y[i] * q / after[i];
@@ -229,8 +226,8 @@ static void filter_back(const filter *f, const float *const *saved, float *const
             g_eta[i] = ge * a[i] * d;
             g_lam[i] = gl * d - gd * p[i];
         }
-        grad[KQ][r * ld_k + at_k] += g_k;
-        grad[KQ][r * ld_k + at_k + f->s] += g_q;
+        grad[KQ][at_r] += g_k;
+        grad[KQ][at_r + f->l->s] += g_q;
     }
 }
 
@@ -239,26 +236,24 @@ static void filter_vjp(const void *arg, const float *const *saved, const float *
                        float *const *grad, uint32_t first, uint32_t last)
 {
     const filter *f = arg;
+    const gla_layer *l = f->l;
     float lam[KEEP + 1][BLOCK], eta[KEEP + 1][BLOCK];
 
-    for (uint32_t w = first * f->s; w < last * f->s; w++) {
-        const uint32_t s = w % f->s, i = w / f->s, seq = i / f->blocks;
-        const uint32_t from = i % f->blocks * BLOCK;
-        const uint32_t n = from + BLOCK < f->m ? BLOCK : f->m - from, start = f->row_offset[seq];
+    for (uint32_t w = first * l->s; w < last * l->s; w++) {
+        const uint32_t s = w % l->s, i = w / l->s, seq = i / l->blocks;
+        const uint32_t from = i % l->blocks * BLOCK, n = from + BLOCK < l->m ? BLOCK : l->m - from;
+        const uint32_t start = f->b.row_offset[seq];
         float g_lam[BLOCK] = {0}, g_eta[BLOCK] = {0};
 
-        for (uint32_t end = f->row_offset[seq + 1], row; end > start; end = row) {
-            const float *kept = NULL;
+        for (uint32_t end = f->b.row_offset[seq + 1], row; end > start; end = row) {
+            const uint32_t r = (end - 1) / KEEP * KEEP;
+            const float *kept = r > start ? out[KEPT] + kept_at(f, r) + s * f->m + from : NULL;
 
-            row = (end - 1) / KEEP * KEEP;
-            if (row > start)
-                kept = out[KEPT] + kept_at(f, row) + (size_t)s * f->m + from;
-            else
-                row = start;
             for (uint32_t c = 0; c < n; c++) {
                 lam[0][c] = kept ? kept[c] : 1;
-                eta[0][c] = kept ? kept[(size_t)f->s * f->m + c] : 0;
+                eta[0][c] = kept ? kept[l->s * f->m + c] : 0;
             }
+            row = kept ? r : start;
             filter_back(f, saved, grad, row, end, s, from, n, lam, eta, g_lam, g_eta);
         }
     }
@@ -271,48 +266,29 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const size_t ld = 2 * (size_t)w, ld_s = l->sensed, ld_kq = (size_t)l->blocks * 2 * s;
     float *z = b->scratch[l->t_in], *gate = z + w, *y = b->scratch[l->t_o];
     float *sensed = b->scratch[l->t_sensed], *c = sensed + l->v_rank, *k = c + l->var_rank;
-    float *v = z, *var = b->scratch[l->t_c], *kq = b->scratch[l->t_kq];
+    float *var = b->scratch[l->t_c], *kq = b->scratch[l->t_kq];
+    float *v = l->v_expand ? b->scratch[l->t_v] : l->v_rank ? sensed : z;
     const gla_norm l2 = gla_norm_of(GLA_NORM_L2_MAX, 2, s, 1e-12f);
-    filter f = {w,          s,  l->blocks,     l->s_lam,    l->s_eta, b->n_states,
-                l->var_min, ld, b->row_offset, b->position, b->states};
+    const filter f = {l, *b, w, ld_kq, l->v_expand ? w : l->v_rank ? ld_s : ld};
 
     m->linear(b, l->in, n, b->x, l->d, z, ld);
     m->conv1d(b, l->conv, l->s_conv, z, ld, z, ld);
     m->linear(b, l->sensor, n, z, ld, sensed, ld_s);
     m->norm(b, &l2, n, k, ld_s, k, ld_s);
     gla_copy_groups(b, l->blocks, 2 * s, k, ld_s, 0, kq, ld_kq, 2 * s);
-    if (l->v_expand) {
-        v = b->scratch[l->t_v];
-        f.ld_v = w;
+    if (l->v_expand)
         m->linear(b, l->v_expand, n, sensed, ld_s, v, w);
-    } else if (l->v_rank) {
-        v = sensed;
-        f.ld_v = ld_s;
-    }
     if (l->c_expand)
         m->linear(b, l->c_expand, n, c, ld_s, var, w);
     m->activation(b, GLA_ACT_SOFTPLUS, n, w, l->c_expand ? var : c, l->c_expand ? w : ld_s, var, w);
-
-    const gla_operand operands[N_OPERANDS] = {
-        [V] = {v, f.ld_v, w, GLA_USE_READ},
-        [VAR] = {var, w, w, GLA_USE_READ},
-        [KQ] = {kq, ld_kq, (uint32_t)ld_kq, GLA_USE_READ},
-        [A] = {l->a, 0, s * w, GLA_USE_READ},
-        [P] = {l->p, 0, s * w, GLA_USE_READ},
-        [KEPT] = {b->scratch[l->t_kept], l->kept, (uint32_t)l->kept, GLA_USE_WRITE},
-        [Y] = {y, w, w, GLA_USE_WRITE}};
-    const gla_rows rows = {.struct_size = (uint32_t)sizeof(rows),
-                           .operand_size = (uint32_t)sizeof(gla_operand),
-                           .operands = operands,
-                           .n_operands = N_OPERANDS,
-                           .rows = b->n_sequences * l->blocks,
-                           .arg = &f,
-                           .arg_bytes = (uint32_t)sizeof(f),
-                           .whole = 1,
-                           .fn = filter_blocks,
-                           .vjp = filter_vjp};
-
-    m->rows(b, &rows);
+    /* clang-format off */
+    GLA_PIECES(b, b->n_sequences * l->blocks, f, filter_blocks, filter_vjp,
+               [V] = {v, f.ld_v, w, GLA_USE_READ}, [VAR] = {var, w, w, GLA_USE_READ},
+               [KQ] = {kq, ld_kq, (uint32_t)ld_kq, GLA_USE_READ},
+               [A] = {l->a, 0, s * w, GLA_USE_READ}, [P] = {l->p, 0, s * w, GLA_USE_READ},
+               [KEPT] = {b->scratch[l->t_kept], l->kept, (uint32_t)l->kept, GLA_USE_WRITE},
+               [Y] = {y, w, w, GLA_USE_WRITE});
+    /* clang-format on */
     gla_add_groups(b, 1, w, z, ld, l->skip, 0, y, w);
     m->glu(b, GLA_ACT_SILU, n, w, gate, ld, y, w, y, w);
     return m->linear(b, l->out, n, y, w, b->y, l->d);

@@ -219,7 +219,8 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const gla_math *m = b->math;
     const gla_heads *h = &l->h;
     float *v = b->scratch[l->t_v], *o = b->scratch[l->t_o];
-    gla_recurrence r = gla_heads_recurrence(h, l->s_state);
+    const float *q = mapped(l, b, &l->q), *k = mapped(l, b, &l->k);
+    gla_recurrence r = gla_heads_recurrence(h, l->s_state, GLA_DECAY_NONE, q, k, v, h->vc, o);
 
     m->linear(b, l->v, b->n_rows, b->x, l->d, v, h->vc);
     r.normaliser = l->normaliser;
@@ -227,13 +228,8 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     r.z_state = l->s_z;
     r.scale = 1.0f / sqrtf((float)l->mapped);
     r.eps = 1e-10f;
-    r.q = mapped(l, b, &l->q);
-    r.k = mapped(l, b, &l->k);
-    r.v = v;
     r.ld_q = (size_t)h->heads * l->mapped;
     r.ld_k = (size_t)h->kv_heads * l->mapped;
-    r.ld_v = h->vc;
-    r.o = o;
     m->recurrence(b, &r);
     return gla_out_run(m, b, &l->out, o, NULL, 0);
 }

@@ -34,16 +34,14 @@ static const gla_param_desc params[] = {
     [P_OUT_BIAS] = GLA_P_BOOL("out_bias", 0, "bias of the output projection"),
     [P_DT_MIN] = GLA_P_FLOAT("dt_min", 0, 0, INFINITY, "lower bound of dt"),
     [P_DT_MAX] = GLA_P_FLOAT("dt_max", INFINITY, 0, INFINITY, "upper bound of dt"),
-    [P_NORM] =
-        GLA_P_ENUM("norm", NORM_WHOLE, norms, "rmsnorm of the gated output: whole, or per group"),
+    [P_NORM] = GLA_P_ENUM("norm", NORM_WHOLE, norms, "rmsnorm of the output: whole, or per group"),
     [P_NORM_BEFORE_GATE] = GLA_P_BOOL("norm_before_gate", 0, "norm first, then gate"),
     [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: the model's"),
     [P_MULTIPLIER_Z] = GLA_P_FLOAT("multiplier.z", 1, -1e6, 1e6, "multiplies z (Falcon-H1)"),
     [P_MULTIPLIER_X] = GLA_P_FLOAT("multiplier.x", 1, -1e6, 1e6, "multiplies x"),
     [P_MULTIPLIER_B] = GLA_P_FLOAT("multiplier.b", 1, -1e6, 1e6, "multiplies B"),
     [P_MULTIPLIER_C] = GLA_P_FLOAT("multiplier.c", 1, -1e6, 1e6, "multiplies C"),
-    [P_MULTIPLIER_DT] =
-        GLA_P_FLOAT("multiplier.dt", 1, -1e6, 1e6, "multiplies dt before its bias")};
+    [P_MULTIPLIER_DT] = GLA_P_FLOAT("multiplier.dt", 1, -1e6, 1e6, "of dt before its bias")};
 
 enum { Z, X, B, C, DT, N_IN }; /* of the input projection */
 
@@ -99,7 +97,7 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
     l->n = gla_u32(&p[P_STATE]);
     l->groups = gla_u32(&p[P_GROUPS]);
     if (l->heads % l->groups)
-        return gla_host_fail(c->host, GLA_E_INVALID, "heads must be a multiple of groups");
+        return gla_refuse(c, "heads must be a multiple of groups");
     l->inner = l->heads * l->p;
     l->dt_min = (float)p[P_DT_MIN].f;
     l->dt_max = (float)p[P_DT_MAX].f;
@@ -126,28 +124,11 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const size_t ld = l->at[N_IN];
     float *z = b->scratch[l->t_in], *x = z + l->at[X], *dt = z + l->at[DT];
     float *decay = b->scratch[l->t_decay], *o = b->scratch[l->t_o];
-    const gla_factor rate = {(uint32_t)sizeof(rate), n, heads, 1, dt, l->rate, decay, ld, 0, heads};
-    const gla_recurrence r = {.struct_size = (uint32_t)sizeof(r),
-                              .decay = GLA_DECAY_HEAD,
-                              .heads = heads,
-                              .k_dim = l->n,
-                              .v_dim = l->p,
-                              .q_heads = l->groups,
-                              .k_heads = l->groups,
-                              .state = l->s_state,
-                              .scale = 1,
-                              .q = z + l->at[C],
-                              .k = z + l->at[B],
-                              .v = x,
-                              .log_decay = decay,
-                              .beta = dt,
-                              .ld_q = ld,
-                              .ld_k = ld,
-                              .ld_v = ld,
-                              .ld_decay = heads,
-                              .ld_beta = ld,
-                              .o = o,
-                              .ld_o = l->inner};
+    const gla_factor rate = {sizeof(rate), n, heads, 1, dt, l->rate, decay, ld, 0, heads};
+    const gla_heads h = {
+        .heads = heads, .kv_heads = l->groups, .k = l->n, .v = l->p, .oc = l->inner};
+    gla_recurrence r =
+        gla_heads_recurrence(&h, l->s_state, GLA_DECAY_HEAD, z + l->at[C], z + l->at[B], x, ld, o);
 
     m->linear(b, l->in, n, b->x, l->d, z, ld);
     if (l->factors)
@@ -158,6 +139,12 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     if (l->dt_min > 0 || l->dt_max < INFINITY)
         m->clamp(b, l->dt_min, l->dt_max, n, heads, dt, ld);
     m->mul(b, &rate);
+    r.q_heads = l->groups;
+    r.v_heads = r.decay_heads = heads;
+    r.scale = 1;
+    r.log_decay = decay;
+    r.ld_decay = heads;
+    r.beta = dt;
     m->recurrence(b, &r);
     gla_add_groups(b, heads, l->p, x, ld, l->skip, 0, o, l->inner);
     return gla_out_run(m, b, &l->out, o, z, ld);

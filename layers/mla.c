@@ -23,17 +23,14 @@ enum {
 /* clang-format on */
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, MAX_HEADS, "query heads"),
-    [P_Q_RANK] =
-        GLA_P_INT("q_rank", 0, 0, 1 << 20, "rank of the compressed query; 0 = not compressed"),
+    [P_Q_RANK] = GLA_P_INT("q_rank", 0, 0, 1 << 20, "rank of the compressed query; 0 = none"),
     [P_KV_RANK] = GLA_P_INT_REQ("kv_rank", 1, 4096, "channels of the compressed keys and values"),
     [P_NOPE] = GLA_P_INT_REQ("nope_dim", 1, 4096, "key channels of a head without position"),
     [P_ROPE] = GLA_P_INT("rope_dim", 0, 0, 4096, "key channels shared by all heads, with position"),
     [P_V] = GLA_P_INT_REQ("v_head_dim", 1, 4096, "value channels of a head"),
     [P_SCALE] = GLA_P_FLOAT("scale", 0, 0, 1e6, "of the scores; 0 = 1 / sqrt(nope_dim + rope_dim)"),
-    [P_NORM_EPS] =
-        GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the compressed vectors' norms; default: the model's"),
-    [P_ROPE_TYPE] = GLA_P_ENUM("rope.type", ROPE_DEFAULT, rope_types,
-                               "none: rope_dim channels without rotation"),
+    [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the norms; default: the model's"),
+    [P_ROPE_TYPE] = GLA_P_ENUM("rope.type", ROPE_DEFAULT, rope_types, "none: without rotation"),
     [P_ROPE_THETA] = GLA_P_FLOAT("rope.theta", 10000, 1, 1e12, "base of the frequencies"),
     [P_ROPE_INTERLEAVED] = GLA_P_BOOL("rope.interleaved", 0, "pairs (2i, 2i+1), not halves")};
 
@@ -156,18 +153,10 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const size_t ld_z = (size_t)l->heads * l->rank, ld_o = (size_t)l->heads * l->v;
     float *q = b->scratch[l->t_absorbed], *k = b->scratch[l->t_k];
     float *latent = b->scratch[l->t_latent], *o = b->scratch[l->t_o];
-    const gla_attention a = {.struct_size = (uint32_t)sizeof(a),
-                             .state = l->s_kv,
-                             .heads = l->heads,
-                             .scale = l->scale,
-                             .q = q,
-                             .k = k,
-                             .o = latent,
-                             .v_out_dim = l->rank,
-                             .ld_q = (size_t)l->heads * l->k,
-                             .ld_k = l->k,
-                             .ld_o = ld_z};
+    gla_attention a = gla_attention_of(l->s_kv, l->heads, l->scale, q, (size_t)l->heads * l->k, k,
+                                       NULL, l->k, latent, ld_z);
 
+    a.v_out_dim = l->rank;
     m->linear(b, l->kv_a, n, b->x, l->d, k, l->k);
     m->norm(b, &l->kv_norm, n, k, l->k, k, l->k);
     if (l->rope)

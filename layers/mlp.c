@@ -10,18 +10,16 @@
 enum { P_D_FF, P_ACTIVATION, P_BIAS, P_GATE_MULTIPLIER };
 static const gla_param_desc params[] = {
     [P_D_FF] = GLA_P_INT_REQ("d_ff", 1, 1 << 24, "inner width"),
-    [P_ACTIVATION] = GLA_P_ENUM("activation", GLA_ACT_SILU, gla_activation_names,
-                                "of the gate, or of the inner width"),
+    [P_ACTIVATION] = GLA_P_ACT("activation", GLA_ACT_SILU, "of the gate, or of the inner width"),
     [P_BIAS] = GLA_P_BOOL("bias", 0, "whether the linear maps have biases"),
-    [P_GATE_MULTIPLIER] =
-        GLA_P_FLOAT("gate_multiplier", 1, -1e6, 1e6, "multiplies Wg x (Falcon-H1)")};
+    [P_GATE_MULTIPLIER] = GLA_P_FLOAT("gate_multiplier", 1, -1e6, 1e6, "of Wg x (Falcon-H1)")};
 
 struct gla_layer {
     uint32_t t_inner;
     gla_mlp net;
 };
 
-static gla_status make_mlp(gla_layer *l, const gla_layer_config *c, uint32_t gated)
+static gla_status make(gla_layer *l, const gla_layer_config *c, uint32_t gated)
 {
     static const char *const names[] = {"gate_proj", "up_proj", "down_proj"};
     const gla_param_value *p = c->params;
@@ -37,15 +35,8 @@ static gla_status make_mlp(gla_layer *l, const gla_layer_config *c, uint32_t gat
     return GLA_OK;
 }
 
-static gla_status make_swiglu(gla_layer *l, const gla_layer_config *c)
-{
-    return make_mlp(l, c, 1);
-}
-
-static gla_status make_plain(gla_layer *l, const gla_layer_config *c)
-{
-    return make_mlp(l, c, 0);
-}
+GLA_LAYER_MAKE(make_swiglu, 1);
+GLA_LAYER_MAKE(make_mlp, 0);
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {
@@ -54,7 +45,7 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
 
 GLA_LAYER_DESC(swiglu, "gla.swiglu/1", 1, "gated feed-forward network (arXiv 2002.05202)",
                make_swiglu, .flags = GLA_LAYER_FFN | GLA_LAYER_DETERMINISTIC);
-GLA_LAYER_DESC(mlp, "gla.mlp/1", 1, "plain feed-forward network", make_plain,
+GLA_LAYER_DESC(mlp, "gla.mlp/1", 1, "plain feed-forward network", make_mlp,
                .flags = GLA_LAYER_FFN | GLA_LAYER_DETERMINISTIC);
 static const gla_layer_desc *const layers[] = {&swiglu_desc, &mlp_desc};
 GLA_PLUGIN_DEFINE(mlp, "1.0", "Apache-2.0", NULL, NULL, layers);

@@ -24,7 +24,7 @@ static const gla_param_desc params[] = {
     [P_EXPERTS] = GLA_P_INT_REQ("experts", 1, 1024, "routed experts"),
     [P_TOP_K] = GLA_P_INT_REQ("top_k", 1, MAX_TOP_K, "experts a token uses"),
     [P_D_FF] = GLA_P_INT_REQ("d_ff", 1, 1 << 24, "inner width of an expert"),
-    [P_ACTIVATION] = GLA_P_ENUM("activation", GLA_ACT_SILU, gla_activation_names, "of the experts"),
+    [P_ACTIVATION] = GLA_P_ACT("activation", GLA_ACT_SILU, "of the experts"),
     [P_GATED] = GLA_P_BOOL("gated", 1, "experts are Wd (act(Wg x) * Wu x), else Wd act(Wu x)"),
     [P_SCORE] = GLA_P_ENUM("score", GLA_SCORE_SOFTMAX, scores, "of the router's logits"),
     [P_RENORMALISE] = GLA_P_BOOL("renormalise", 0, "the chosen scores sum to 1"),
@@ -32,8 +32,7 @@ static const gla_param_desc params[] = {
     [P_GROUPS] = GLA_P_INT("groups", 1, 1, MAX_GROUPS, "groups of experts"),
     [P_TOP_GROUPS] = GLA_P_INT("top_groups", 1, 1, MAX_GROUPS, "groups a token may choose from"),
     [P_SCALING] = GLA_P_FLOAT("scaling", 1, -1e6, 1e6, "multiplies the routed experts' sum"),
-    [P_SHARED_D_FF] =
-        GLA_P_INT("shared.d_ff", 0, 0, 1 << 24, "inner width of the shared expert; 0 = none"),
+    [P_SHARED_D_FF] = GLA_P_INT("shared.d_ff", 0, 0, 1 << 24, "its inner width; 0 = none"),
     [P_SHARED_GATE] = GLA_P_BOOL("shared.gate", 0, "times sigmoid(ws x)")};
 
 struct gla_layer {
@@ -70,9 +69,8 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
     const uint32_t d_in = c->d_in, d_out = c->d_out, d_ff = gla_u32(&p[P_D_FF]);
 
     if (experts % groups || top_groups > groups || k > experts / groups * top_groups)
-        return gla_host_fail(
-            c->host, GLA_E_INVALID,
-            "experts must be a multiple of groups, and top_k at most what top_groups hold");
+        return gla_refuse(
+            c, "experts must be a multiple of groups, and top_k at most what top_groups hold");
     l->d_in = d_in;
     l->d_out = d_out;
     l->d_ff = d_ff;

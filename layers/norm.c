@@ -20,7 +20,7 @@ struct gla_layer {
     gla_norm norm;
 };
 
-static gla_status make_norm(gla_layer *l, const gla_layer_config *c, gla_norm_kind kind)
+static gla_status make(gla_layer *l, const gla_layer_config *c, gla_norm_kind kind)
 {
     const gla_param_value *p = c->params;
 
@@ -30,15 +30,8 @@ static gla_status make_norm(gla_layer *l, const gla_layer_config *c, gla_norm_ki
     return GLA_OK;
 }
 
-static gla_status make_rms(gla_layer *l, const gla_layer_config *c)
-{
-    return make_norm(l, c, GLA_NORM_RMS);
-}
-
-static gla_status make_layer(gla_layer *l, const gla_layer_config *c)
-{
-    return make_norm(l, c, GLA_NORM_LAYER);
-}
+GLA_LAYER_MAKE(make_rms, GLA_NORM_RMS);
+GLA_LAYER_MAKE(make_layer, GLA_NORM_LAYER);
 
 static gla_status forward(const gla_layer *l, const gla_batch *b)
 {

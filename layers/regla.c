@@ -68,11 +68,6 @@ static uint32_t place_of_max(const float *x, uint32_t n)
     return at;
 }
 
-static float sigmoid(float x)
-{
-    return 1.0f / (1.0f + expf(-x));
-}
-
 /* q = phi(q) ;  r = log F */
 static void gate_rows(const void *arg, float *const *at, uint32_t first, uint32_t last)
 {
@@ -89,7 +84,7 @@ static void gate_rows(const void *arg, float *const *at, uint32_t first, uint32_
                 q[i] = expf(q[i] - max);
         }
         for (uint32_t i = 0; i < kc; i++) {
-            const float g = sigmoid(at[1][row + i]), s = sigmoid(r[i]);
+            const float g = gla_sigmoid(at[1][row + i]), s = gla_sigmoid(r[i]);
 
             r[i] = logf((1.0f - s) * g * g + s * g * (2.0f - g));
         }
@@ -116,7 +111,7 @@ static void gate_vjp(const void *arg, const float *const *saved, const float *co
             dq[h + place_of_max(saved[0] + row + h, a->k)] -= sum;
         }
         for (uint32_t i = 0; i < kc; i++) {
-            const float g = sigmoid(saved[1][row + i]), s = sigmoid(saved[2][row + i]);
+            const float g = gla_sigmoid(saved[1][row + i]), s = gla_sigmoid(saved[2][row + i]);
             const float d = 2 * (1 - g) * dr[i] / ((1 - s) * g + s * (2 - g));
 
             dg[i] += d * (g * (1 - s) + s * (1 - g));
@@ -184,31 +179,15 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const size_t ld = gla_in_run(m, b, &l->in, x);
     const gates g = {h->heads, h->k, ld};
     const follow f = {l, *b, ld};
-    const gla_operand both[] = {{x[K], ld, h->kc, GLA_USE_READ_WRITE},
-                                {x[R], ld, h->kc, GLA_USE_READ_WRITE}};
-    const gla_rows maximum = {.struct_size = sizeof(maximum),
-                              .operand_size = sizeof(both[0]),
-                              .operands = both,
-                              .n_operands = 2,
-                              .rows = b->n_sequences * h->heads,
-                              .arg = &f,
-                              .arg_bytes = sizeof(f),
-                              .whole = 1,
-                              .fn = follow_maximum,
-                              .vjp = follow_vjp};
-    gla_recurrence r = gla_heads_recurrence(h, l->s_state);
+    gla_recurrence r =
+        gla_heads_recurrence(h, l->s_state, GLA_DECAY_CHANNEL, x[Q], x[K], x[V], ld, o);
 
     GLA_ROWS(b, g, gate_rows, gate_vjp, {x[Q], ld, h->qc, GLA_USE_READ_WRITE},
              {x[G], ld, h->kc, GLA_USE_READ}, {x[R], ld, h->kc, GLA_USE_READ_WRITE});
-    m->rows(b, &maximum);
-    r.decay = GLA_DECAY_CHANNEL;
+    GLA_PIECES(b, b->n_sequences * h->heads, f, follow_maximum, follow_vjp,
+               {x[K], ld, h->kc, GLA_USE_READ_WRITE}, {x[R], ld, h->kc, GLA_USE_READ_WRITE});
     r.scale = 1.0f / (e * sqrtf((float)h->k * (e * e - 1)));
-    r.q = x[Q];
-    r.k = x[K];
-    r.v = x[V];
     r.log_decay = x[R];
-    r.ld_q = r.ld_k = r.ld_v = r.ld_decay = ld;
-    r.o = o;
     m->recurrence(b, &r);
     return gla_out_run(m, b, &l->out, o, NULL, 0);
 }

@@ -18,8 +18,7 @@
 enum { P_HEADS, P_FEATURE_MAP, P_OUTPUT_GATE, P_ROPE_THETA, P_MORE };
 static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "query heads"),
-    [P_FEATURE_MAP] = GLA_P_ENUM("feature_map", GLA_ACT_NONE, gla_activation_names,
-                                 "applied to q and k (lightning: to q, k and v, silu)"),
+    [P_FEATURE_MAP] = GLA_P_ACT("feature_map", GLA_ACT_NONE, "of q and k (lightning: and v, silu)"),
     [P_OUTPUT_GATE] = GLA_P_BOOL("output_gate", 1, "gate the normed output"),
     [P_ROPE_THETA] = GLA_P_FLOAT("rope.theta", 10000, 1, 1e12, "base of the rotary frequencies")};
 
@@ -103,19 +102,14 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const gla_math *m = b->math;
     float *x[N_IN], *o = b->scratch[l->t_o];
     const size_t ld = gla_in_run(m, b, &l->in, x);
-    gla_recurrence r = gla_heads_recurrence(&l->h, l->s_state);
+    gla_recurrence r =
+        gla_heads_recurrence(&l->h, l->s_state, GLA_DECAY_CONST, x[Q], x[K], x[V], ld, o);
 
     if (l->rope)
         m->rope(b, l->rope, l->h.heads + l->h.kv_heads, l->h.k, x[Q], ld);
-    r.decay = GLA_DECAY_CONST;
     r.scale = l->scale;
     r.log_decay = l->log_decay;
     r.decay_heads = 0;
-    r.q = x[Q];
-    r.k = x[K];
-    r.v = x[V];
-    r.ld_q = r.ld_k = r.ld_v = ld;
-    r.o = o;
     m->recurrence(b, &r);
     return gla_out_run(m, b, &l->out, o, x[G], ld);
 }

@@ -17,8 +17,7 @@ static const gla_param_desc params[] = {
     [P_WIDTH] = GLA_P_INT("width", 0, 0, 1 << 20, "recurrent channels; 0 = d_model"),
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, MAX_HEADS, "blocks of the gates' maps"),
     [P_CONV] = GLA_P_INT("conv", 4, 1, 64, "width of the short convolution"),
-    [P_ACTIVATION] =
-        GLA_P_ENUM("activation", GLA_ACT_GELU_TANH, gla_activation_names, "of the gating branch")};
+    [P_ACTIVATION] = GLA_P_ACT("activation", GLA_ACT_GELU_TANH, "of the gating branch")};
 
 enum { INPUT, RECURRENT, N_GATES };
 
@@ -70,7 +69,7 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
     l->heads = gla_u32(&p[P_HEADS]);
     l->activation = gla_u32(&p[P_ACTIVATION]);
     if (w % l->heads)
-        return gla_host_fail(c->host, GLA_E_INVALID, "width must be a multiple of heads");
+        return gla_refuse(c, "width must be a multiple of heads");
     l->block = w / l->heads;
     gla_declare_parts(c, in, 2, l->d, &l->in);
     gla_declare_conv(c, "conv1d", w, conv, GLA_PART_BIAS, GLA_ACT_NONE, &l->conv);
@@ -156,15 +155,7 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     float *gates = b->scratch[l->t_gates];      /* [rows, i | r] */
     float *log_a = b->scratch[l->t_decay];
     const gating arg = {w, b->row_offset, b->position};
-    const gla_scan scan = {.struct_size = (uint32_t)sizeof(scan),
-                           .state = l->s_state,
-                           .width = w,
-                           .log_decay = log_a,
-                           .x = u,
-                           .ld_decay = w,
-                           .ld_x = ld,
-                           .ld_y = ld,
-                           .y = u};
+    const gla_scan scan = {sizeof(scan), l->s_state, w, 0, log_a, u, w, ld, ld, u};
 
     m->linear(b, l->in, n, b->x, l->d, u, ld);
     m->conv1d(b, l->conv, l->s_conv, u, ld, u, ld);

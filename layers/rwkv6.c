@@ -124,7 +124,6 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const gla_math *m = b->math;
     const uint32_t n = b->n_rows, kc = l->h.kc, low = l->width[W];
     float *x[N_MIXES], *w = b->scratch[l->t_decay], *o = b->scratch[l->t_o];
-    gla_recurrence r = gla_heads_recurrence(&l->h, l->s_state);
 
     for (uint32_t j = 0; j < N_MIXES; j++)
         x[j] = b->scratch[l->t_map[j]];
@@ -134,17 +133,14 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     m->activation(b, GLA_ACT_EXP, n, kc, w, kc, w, kc);
     m->scale(b, -1, n, kc, w, kc);
 
-    r.decay = GLA_DECAY_CHANNEL;
+    gla_recurrence r =
+        gla_heads_recurrence(&l->h, l->s_state, GLA_DECAY_CHANNEL, x[R], x[K], x[V], kc, o);
+
     r.read_before = 1;
     r.scale = 1;
-    r.q = x[R];
-    r.k = x[K];
-    r.v = x[V];
     r.log_decay = w;
     r.bonus = l->bonus;
-    r.ld_q = r.ld_k = r.ld_decay = kc;
     r.ld_v = l->h.vc;
-    r.o = o;
     m->recurrence(b, &r);
     return gla_out_run(m, b, &l->out, o, x[G], l->h.vc);
 }

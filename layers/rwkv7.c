@@ -19,14 +19,11 @@ static const gla_param_desc params[] = {
     [P_HEADS] = GLA_P_INT_REQ("heads", 1, 1024, "heads"),
     [P_V_DIM] = GLA_P_INT("v_dim", 0, 0, 1 << 20, "all value channels; 0 = d_model"),
     [P_DECAY_RANK] = GLA_P_INT("decay_rank", 64, 1, 65536, "inner width of the decay's map"),
-    [P_A_RANK] =
-        GLA_P_INT("a_rank", 64, 1, 65536, "inner width of the in-context learning rate's map"),
+    [P_A_RANK] = GLA_P_INT("a_rank", 64, 1, 65536, "inner width of the learning rate's map"),
     [P_V_RANK] = GLA_P_INT("v_rank", 32, 1, 65536, "inner width of the value residual's map"),
     [P_GATE_RANK] = GLA_P_INT("gate_rank", 128, 1, 65536, "inner width of the output gate's map"),
-    [P_FIRST] =
-        GLA_P_BOOL("first", 0, "gives its value to the later blocks; default: in the first block"),
-    [P_NORM_EPS] =
-        GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the output norm; default: K times the model's")};
+    [P_FIRST] = GLA_P_BOOL("first", 0, "gives v to later blocks; default: in the first one"),
+    [P_NORM_EPS] = GLA_P_FLOAT("norm_eps", 0, 0, 1, "of the norm; default: K times the model's")};
 
 enum { R, W, K, V, A, G, N_MIXES };
 
@@ -98,10 +95,9 @@ static gla_status make(gla_layer *l, const gla_layer_config *c)
 {
     const gla_param_value *p = c->params, *eps = &p[P_NORM_EPS];
     const uint32_t d = c->d_in, heads = gla_u32(&p[P_HEADS]), vc = gla_u32_or(&p[P_V_DIM], d);
-    const gla_status st =
-        d % heads || vc % heads
-            ? gla_host_fail(c->host, GLA_E_INVALID, "d_model and v_dim must be multiples of heads")
-            : gla_heads_of(c, heads, heads, d, vc, &l->h);
+    const gla_status st = d % heads || vc % heads
+                              ? gla_refuse(c, "d_model and v_dim must be multiples of heads")
+                              : gla_heads_of(c, heads, heads, d, vc, &l->h);
     const size_t width[N_MIXES] = {d, d, d, vc, d, vc};
 
     if (st)
@@ -157,7 +153,6 @@ static void project(const gla_layer *l, const gla_batch *b, float *const *x)
     const uint32_t n = b->n_rows, d = l->d, vc = l->h.vc;
     const float *x_v = b->scratch[l->t_mixed];
     float *first = b->shared[l->shared_v], *share = b->scratch[l->t_o];
-    const gla_copy give = {sizeof(give), n, 1, vc, x[V], first, vc, vc, 0, 0, 1, 0};
 
     m->shift(b, l->s_shift, d, b->x, d, b->scratch[l->t_before], d);
     m->linear(b, l->map[R], n, mixed(l, b, R), d, x[R], d);
@@ -170,7 +165,7 @@ static void project(const gla_layer *l, const gla_batch *b, float *const *x)
     low_rank(l, b, G, GLA_ACT_SIGMOID, mixed(l, b, G), x[G], vc);
     m->linear(b, l->map[V], n, mixed(l, b, V), d, x[V], vc);
     if (l->first) {
-        m->copy(b, &give);
+        gla_copy_groups(b, 1, vc, x[V], vc, 0, first, vc, 0);
     } else {
         low_rank(l, b, V, GLA_ACT_NONE, x_v, share, vc);
         m->activation(b, GLA_ACT_SIGMOID, n, vc, share, vc, share, vc);
@@ -220,38 +215,33 @@ static gla_status forward(const gla_layer *l, const gla_batch *b)
     const gla_norm l2 = gla_norm_of(GLA_NORM_L2, h->heads, h->k, 1e-12f);
     float *x[N_MIXES], *kk = b->scratch[l->t_kk], *ka = b->scratch[l->t_mixed],
                        *s = b->scratch[l->t_s], *o = b->scratch[l->t_o];
-    gla_recurrence r = gla_heads_recurrence(h, l->s_state);
 
     for (uint32_t j = 0; j < N_MIXES; j++)
         x[j] = b->scratch[l->t[j]];
     project(l, b, x);
 
     const gla_factor key = {sizeof(key), n, d, 1, x[K], l->k_k, kk, d, 0, d};
-    const gla_factor bonus = {sizeof(bonus), n, h->heads, h->v, x[V], s, o, vc, h->heads, vc};
-
     m->mul(b, &key); /* kk = k k_k */
     m->norm(b, &l2, n, kk, d, kk, d);
     m->glu(b, GLA_ACT_NONE, n, d, x[K], d, x[A], d, ka, d);
     m->mix(b, n, d, x[K], d, ka, d, l->k_a, 0, x[K], d);    /* k = k + k_a (k a - k) */
     m->glu(b, GLA_ACT_NONE, n, d, kk, d, x[A], d, x[A], d); /* a = a kk */
     m->scale(b, -1, n, d, kk, d);
-    r.decay = GLA_DECAY_CHANNEL;
+
+    gla_recurrence r =
+        gla_heads_recurrence(h, l->s_state, GLA_DECAY_CHANNEL, x[R], x[K], x[V], d, o);
+
     r.write = GLA_WRITE_DPLR;
     r.scale = 1;
-    r.q = x[R];
-    r.k = x[K];
-    r.v = x[V];
     r.log_decay = x[W];
     r.a = kk;
     r.b = x[A];
-    r.ld_q = r.ld_k = r.ld_decay = r.ld_a = r.ld_b = d;
     r.ld_v = vc;
-    r.o = o;
     m->recurrence(b, &r);
     m->norm(b, &l->norm, n, o, vc, o, vc);
     GLA_ROWS(b, *h, dot_rows, dot_vjp, {x[R], d, d, GLA_USE_READ}, {x[K], d, d, GLA_USE_READ},
              {l->r_k, 0, d, GLA_USE_READ}, {s, h->heads, h->heads, GLA_USE_WRITE});
-    m->add(b, &bonus); /* o = o + s v */
+    gla_add_groups(b, h->heads, h->v, x[V], vc, s, h->heads, o, vc); /* o = o + s v */
     m->glu(b, GLA_ACT_NONE, n, vc, x[G], vc, o, vc, o, vc);
     return m->linear(b, l->out, n, o, vc, b->y, d);
 }

@@ -12,8 +12,7 @@
 enum { P_D_FF, P_ACTIVATION, P_RECEPTANCE };
 static const gla_param_desc params[] = {
     [P_D_FF] = GLA_P_INT_REQ("d_ff", 1, 1 << 24, "inner width"),
-    [P_ACTIVATION] =
-        GLA_P_ENUM("activation", GLA_ACT_RELU2, gla_activation_names, "of the inner width"),
+    [P_ACTIVATION] = GLA_P_ACT("activation", GLA_ACT_RELU2, "of the inner width"),
     [P_RECEPTANCE] = GLA_P_BOOL("receptance", 0, "gate the output (RWKV-6)")};
 
 struct gla_layer {

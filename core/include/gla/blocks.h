@@ -29,6 +29,8 @@
 
 #include <gla/plugin.h>
 
+#include <math.h>
+
 /* ---- descriptors -------------------------------------------------------- */
 
 /* A layer's descriptor from the array params and the functions make_ and forward of this file; then
@@ -55,11 +57,26 @@
     static const gla_layer_desc *const id##_layers[] = {&id##_desc};                               \
     GLA_PLUGIN_DEFINE(id, "1.0", "Apache-2.0", NULL, NULL, id##_layers)
 
+/* NAME: the make_ of one of several layers of a file, make(l, c, WHICH). */
+#define GLA_LAYER_MAKE(name_, which_)                                                              \
+    static gla_status name_(gla_layer *l, const gla_layer_config *c)                               \
+    {                                                                                              \
+        return make(l, c, which_);                                                                 \
+    }                                                                                              \
+    struct gla_layer
+
+/* What a layer says of a file that it cannot make. */
+static inline gla_status gla_refuse(const gla_layer_config *c, const char *why)
+{
+    return gla_host_fail(c->host, GLA_E_INVALID, why);
+}
+
 /* ---- parameters that many layers have ----------------------------------- */
 
 #define GLA_MORE(table) .more = table, .n_more = (uint32_t)(sizeof(table) / sizeof((table)[0]))
 
 static const char *const gla_activation_names[] = {GLA_ACTIVATION_NAMES, NULL};
+#define GLA_P_ACT(name, def, help) GLA_P_ENUM(name, def, gla_activation_names, help)
 
 /* The values follow those of the layer's own table. */
 enum { GLA_N_EPS, GLA_N_WEIGHT };
@@ -324,15 +341,28 @@ static inline gla_status gla_copy_groups(const gla_batch *b, uint32_t groups, ui
     return b->math->copy(b, &copy);
 }
 
+static inline float gla_sigmoid(float x)
+{
+    return 1.0f / (1.0f + expf(-x));
+}
+
 /* fn and its vjp over the rows of a batch; arg is a struct of the layer's. */
 #define GLA_ROWS(b, arg_, fn_, vjp_, ...)                                                          \
+    GLA_ROW_WORK(b, (b)->n_rows, 0, arg_, fn_, vjp_, __VA_ARGS__)
+
+/* The same over so many pieces of work of any kind, which get the operands whole. */
+#define GLA_PIECES(b, pieces_, arg_, fn_, vjp_, ...)                                               \
+    GLA_ROW_WORK(b, pieces_, 1, arg_, fn_, vjp_, __VA_ARGS__)
+
+#define GLA_ROW_WORK(b, rows_, whole_, arg_, fn_, vjp_, ...)                                       \
     ((b)->math->rows((b),                                                                          \
                      &(gla_rows){.struct_size = (uint32_t)sizeof(gla_rows),                        \
                                  .operand_size = (uint32_t)sizeof(gla_operand),                    \
                                  .operands = (gla_operand[]){__VA_ARGS__},                         \
                                  .n_operands = (uint32_t)(sizeof((gla_operand[]){__VA_ARGS__}) /   \
                                                           sizeof(gla_operand)),                    \
-                                 .rows = (b)->n_rows,                                              \
+                                 .rows = (rows_),                                                  \
+                                 .whole = (whole_),                                                \
                                  .arg = &(arg_),                                                   \
                                  .arg_bytes = (uint32_t)sizeof(arg_),                              \
                                  .fn = (fn_),                                                      \
@@ -486,8 +516,7 @@ static inline gla_status gla_heads_of(const gla_layer_config *c, uint32_t heads,
     h->heads = heads;
     h->kv_heads = kv_heads ? kv_heads : heads;
     if (!qc || qc % heads || oc % heads || heads % h->kv_heads)
-        return gla_host_fail(c->host, GLA_E_INVALID,
-                             "k_dim and v_dim must be multiples of heads, and heads of kv_heads");
+        return gla_refuse(c, "k_dim and v_dim must be multiples of heads, and heads of kv_heads");
     h->k = qc / heads;
     h->v = oc / heads;
     h->qc = qc;
@@ -513,16 +542,43 @@ static inline uint32_t gla_heads_state(const gla_layer_config *c, const gla_head
     return gla_declare_fixed(c, "S", h->heads, h->k, h->v, flops * h->heads * h->k * h->v);
 }
 
-/* A recurrence over that state; operands and decay are still to be filled in. */
-static inline gla_recurrence gla_heads_recurrence(const gla_heads *h, uint32_t state)
+/* A recurrence over that state; the rows of q, k, v and of what else it may read, which is still to be
+ * filled in, are at a distance of ld. */
+static inline gla_recurrence gla_heads_recurrence(const gla_heads *h, uint32_t state,
+                                                  uint32_t decay, const float *q, const float *k,
+                                                  const float *v, size_t ld, float *o)
 {
     gla_recurrence r = {.struct_size = (uint32_t)sizeof(r), .heads = h->heads, .k_dim = h->k};
 
+    r.decay = decay;
     r.v_dim = h->v;
+    r.q = q;
+    r.k = k;
+    r.v = v;
+    r.o = o;
+    r.ld_q = r.ld_k = r.ld_v = r.ld_decay = r.ld_beta = r.ld_a = r.ld_b = ld;
     r.k_heads = r.v_heads = r.decay_heads = h->kv_heads;
     r.state = state;
     r.ld_o = h->oc;
     return r;
+}
+
+/* Softmax attention over the KV cache `state`; q [rows, ld_q], k and v at a distance of ld. */
+static inline gla_attention gla_attention_of(uint32_t state, uint32_t heads, float scale,
+                                             const float *q, size_t ld_q, const float *k,
+                                             const float *v, size_t ld, float *o, size_t ld_o)
+{
+    gla_attention a = {.struct_size = (uint32_t)sizeof(a), .state = state, .heads = heads};
+
+    a.scale = scale;
+    a.q = q;
+    a.k = k;
+    a.v = v;
+    a.o = o;
+    a.ld_q = ld_q;
+    a.ld_k = a.ld_v = ld;
+    a.ld_o = ld_o;
+    return a;
 }
 
 /* ---- feed-forward ------------------------------------------------------- */
