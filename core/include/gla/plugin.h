@@ -50,7 +50,7 @@ extern "C" {
 #define GLA_ABI_MAJOR    1u
 #define GLA_ABI_MINOR    1u
 #define GLA_PLUGIN_MAGIC UINT32_C(0x50414c47) /* "GLAP", little-endian */
-#define GLA_MAX_PARTS    8 /* of one linear map or convolution */
+#define GLA_MAX_PARTS    8                    /* of one linear map or convolution */
 
 #define GLA_PLUGIN_EXPORT __attribute__((visibility("default")))
 
@@ -233,17 +233,15 @@ typedef struct gla_view {
 
 /* The outputs of a linear map or the channels of a convolution that come from one weight. */
 typedef struct gla_part {
-    const char *name; /* "q_proj": q_proj.weight [out, in] or [out, taps]; "": "weight" */
-    uint32_t out;   /* 0: the part is absent */
-    uint32_t flags; /* GLA_PART_* */
+    const char *name;     /* "q_proj": q_proj.weight [out, in] or [out, taps]; "": "weight" */
+    uint32_t out;         /* 0: the part is absent */
+    uint32_t flags;       /* GLA_PART_* */
     const char *bias;     /* the bias' full name; NULL: NAME.bias */
     const gla_view *view; /* NULL: the whole weight */
     const gla_init *init, *bias_init;
 } gla_part;
-#define GLA_PART_BIAS 1u /* it has a bias [out] */
-#define GLA_PART_SENSITIVE                                                                         \
-    2u                         /* keep in high precision when quantising (gates, decays, routers)  \
-                                */
+#define GLA_PART_BIAS       1u /* it has a bias [out] */
+#define GLA_PART_SENSITIVE  2u /* keep in high precision when quantising (gates, routers) */
 #define GLA_PART_TRANSPOSED 4u /* stored [in, out]; the map's only part */
 #define GLA_PART_LOOKUP     8u /* read by row (gather), not multiplied: costs no FLOPs */
 
