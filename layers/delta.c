@@ -2,9 +2,9 @@
  *
  * delta.c - the delta rule family: the write corrects what the state already predicts for this key
  *
- *   deltanet        Yang et al., arXiv 2406.06484      no decay
- *   gated_deltanet  Yang et al., arXiv 2412.06464      a = -exp(A_log) softplus(Wa x + dt), per head
- *   kda             Kimi Linear, arXiv 2510.26692      the same per key channel, Wa of low rank
+ *   deltanet        Yang et al., arXiv 2406.06484   no decay
+ *   gated_deltanet  Yang et al., arXiv 2412.06464   a = -exp(A_log) softplus(Wa x + dt), per head
+ *   kda             Kimi Linear, arXiv 2510.26692   the same per key channel, Wa of low rank
  *
  *   q, k, v = silu(conv(Wq x)), ... ;  q, k = l2norm(q), l2norm(k) ;  beta = sigmoid(Wb x)
  *   S = exp(a) S ;  S = S + k beta (v - S^T k)^T          state [H, K, V]

@@ -5,7 +5,7 @@
  *   x_j = x + mu_j (x_before - x) for j in r, w, k, v, a, g          state: the last x
  *   r, k, v = Wr x_r, Wk x_k, Wv x_v ;  log w = -e^-0.5 sigmoid(W2 tanh(W1 x_w) + b)
  *   a = sigmoid(A2 A1 x_a + b) ;  g = G2 sigmoid(G1 x_g)
- *   v = v + (v_first - v) sigmoid(V2 V1 x_v + b)     v_first: v of the first block; not in the first
+ *   v = v + (v_first - v) sigmoid(V2 V1 x_v + b)     v_first: of the first block; not in that
  *   kk = l2norm(k * k_k) ;  k = k (1 + (a - 1) k_a)
  *   S = diag(w) S - (a kk) (kk^T S_before) + k v^T                   state [H, K, V]
  *   y = Wo ( (groupnorm(r^T S) + (sum r k r_k) v) * g )

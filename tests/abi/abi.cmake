@@ -85,7 +85,8 @@ add_test(NAME abi_template
          COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/template.sh ${PROJECT_SOURCE_DIR}
                  ${CMAKE_C_COMPILER} ${CMAKE_COMMAND} $<TARGET_FILE:abi_run_plugin>)
 add_test(NAME abi_words COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/words.sh ${PROJECT_SOURCE_DIR})
-set_tests_properties(abi_grow abi_includes abi_linker abi_words abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
+add_test(NAME abi_heads COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/abi/heads.sh ${PROJECT_SOURCE_DIR})
+set_tests_properties(abi_grow abi_heads abi_includes abi_linker abi_words abi_symbols abi_header_alone abi_template PROPERTIES LABELS abi
                      TIMEOUT 120)
 # sanitizers bring functions of their own, and a plugin built without them
 set_tests_properties(abi_symbols abi_template PROPERTIES LABELS "abi;nosan")
