@@ -48,6 +48,7 @@ breaks ignores_no_memory "survives failed allocations: crashes (SIGSEGV) in $lay
 breaks swallows_no_memory "must return GLA_E_NOMEM"
 breaks needs_rows "$layer: forward() fails for a batch without rows"
 breaks bad_status "$layer: bind() returned 7, which is no status"
+breaks stands_nowhere "test.breach/1 may stand nowhere: its flags name no place"
 breaks crashes_in_init "loads: crashes (SIGSEGV) in breach (plugin): init()"
 breaks crashes_in_constructor "loads: calls abort() in a constructor"
 breaks crashes_in_forward "crashes (SIGSEGV) in $layer: forward()"

@@ -70,6 +70,7 @@ static const struct mixer_case table[] = {
     {"kla", "type: kla, state: 4", ""},
     {"rg_lru", "type: rg_lru, heads: 2", ""},
     {"short_conv", "type: short_conv, conv: 3", ""},
+    {"short_conv of one tap", "type: short_conv, conv: 1", ""},
     {"attention", "type: attention, heads: 4, kv_heads: 2, qk_norm: head, rope: {dims: 4}", ""},
     {"attention window", "type: attention, heads: 4, window: 20, output_gate: head", ""},
     {"mla", "type: mla, heads: 2, kv_rank: 16, nope_dim: 8, rope_dim: 4, v_head_dim: 8", ""},

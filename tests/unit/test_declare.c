@@ -92,6 +92,26 @@ Test(declare, a_map_without_parts_is_not_made)
     declared_free(&d);
 }
 
+static gla_status map_of_many(gla_layer *l, const gla_layer_config *c)
+{
+    c->declare->linear(c->declare, &DECLARED_MAP(.n_parts = 12, .in = 2), &l->map);
+    return GLA_OK;
+}
+
+static gla_status part_twice(gla_layer *l, const gla_layer_config *c)
+{
+    const gla_part parts[] = {{.name = "w", .out = 2}, {.name = "w", .out = 2}};
+
+    c->declare->linear(c->declare, &DECLARED_MAP(.parts = parts, .n_parts = 2, .in = 3), &l->map);
+    return GLA_OK;
+}
+
+Test(declare, more_parts_than_there_may_be_and_one_twice_are_refused)
+{
+    refused(map_of_many, GLA_E_PLUGIN, "a map of 12 parts, 8 at most");
+    refused(part_twice, GLA_E_PLUGIN, "a map has part 'w' twice");
+}
+
 static gla_linear *elsewhere;
 
 static gla_status map_elsewhere(gla_layer *l, const gla_layer_config *c)

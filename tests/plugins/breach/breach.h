@@ -18,6 +18,11 @@
 #ifndef STATE_NUMBERS
 #define STATE_NUMBERS(d) (d)
 #endif
+#ifdef NO_PLACE
+#define PLACE 0
+#else
+#define PLACE GLA_LAYER_MIXER
+#endif
 #ifndef FLAGS
 #define FLAGS GLA_LAYER_DETERMINISTIC
 #endif
@@ -119,7 +124,7 @@ static const gla_layer_desc desc = {(uint32_t)sizeof(desc),
                                     1,
                                     "test.breach/1",
                                     "breaks its contract",
-                                    GLA_LAYER_MIXER | FLAGS,
+                                    PLACE | FLAGS,
                                     params,
                                     1,
                                     0,
