@@ -542,7 +542,7 @@ static inline uint32_t gla_heads_state(const gla_layer_config *c, const gla_head
     return gla_declare_fixed(c, "S", h->heads, h->k, h->v, flops * h->heads * h->k * h->v);
 }
 
-/* A recurrence over that state; the rows of q, k, v and of what else it may read, which is still to be
+/* A recurrence over that state.  Rows of q, k, v and of what else it may read, which is still to be
  * filled in, are at a distance of ld. */
 static inline gla_recurrence gla_heads_recurrence(const gla_heads *h, uint32_t state,
                                                   uint32_t decay, const float *q, const float *k,
