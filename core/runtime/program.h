@@ -15,7 +15,8 @@
 #include "graph/graph.h"
 #include "state/layout.h"
 
-/* Checks the architecture against the registry.  Errors have the place in arch.yaml. */
+/* Checks the architecture against the registry, which outlives the program: it has the descriptors.
+ * Errors have the place in arch.yaml. */
 gla_status gla__program_create(const gla_arch *arch, const gla_registry *r, gla__program *out,
                                gla_diag *diag);
 /* The states of a sequence, and instance.first_state. */

@@ -6,7 +6,8 @@
 
 #include "support/toy_layers.h"
 
-static void make(const char *blocks, const char *layers, gla__program *p)
+/* The registry has the descriptors of the program's layers: it is freed after it. */
+static gla_registry *make(const char *blocks, const char *layers, gla__program *p)
 {
     gla_registry *r = toy_registry();
     gla_arch *arch = toy_arch(blocks, layers);
@@ -14,7 +15,7 @@ static void make(const char *blocks, const char *layers, gla__program *p)
 
     cr_assert_eq(gla__program_create(arch, r, p, &diag), GLA_OK, "%s", diag.message);
     gla_arch_free(arch);
-    gla_registry_free(r);
+    return r;
 }
 
 /* Where the step stands that runs this layer; n_steps if none does. */
@@ -33,9 +34,9 @@ static uint32_t step_of(const gla__program *p, const char *name)
 static void expect_layers(const char *blocks, const char *layers, const char *const *names)
 {
     gla__program p;
+    gla_registry *r = make(blocks, layers, &p);
     uint32_t n = 0, before = 0;
 
-    make(blocks, layers, &p);
     for (; names[n]; n++) {
         const uint32_t at = step_of(&p, names[n]);
 
@@ -45,6 +46,7 @@ static void expect_layers(const char *blocks, const char *layers, const char *co
     }
     cr_expect_eq(n, p.n_instances, "%s: %u layers", blocks, p.n_instances);
     gla__program_free(&p);
+    gla_registry_free(r);
 }
 #define NAMES(...) ((const char *const[]){"embed", __VA_ARGS__, "final_norm", "head", NULL})
 
@@ -82,14 +84,15 @@ Test(program, rows_are_selected_after_the_last_layer_with_a_state)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         gla__program p;
+        gla_registry *r = make(cases[i].block, "[b]", &p);
         uint32_t at = 0;
 
-        make(cases[i].block, "[b]", &p);
         while (at < p.n_steps && p.steps[at].kind != GLA__STEP_SELECT)
             at++;
         cr_expect_lt(step_of(&p, cases[i].last), at, "%s", cases[i].block);
         cr_expect_lt(at, step_of(&p, cases[i].next), "%s", cases[i].block);
         gla__program_free(&p);
+        gla_registry_free(r);
     }
 }
 
