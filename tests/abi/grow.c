@@ -175,7 +175,7 @@ static void check_array(const char *name, gla_status (*use)(const void *, size_t
     check(!with_stride(use, a, b, today, first, 0), name);
     check(!with_stride(use, a, b, today, today + FUTURE, 0), name);
     check(with_stride(use, a, b, today, today + FUTURE, 1) == GLA_E_UNSUPPORTED, name);
-    check(with_stride(use, a, b, today, first - 1, 0) == GLA_E_INVALID, name);
+    check(with_stride(use, a, b, today, first - sizeof(void *), 0) == GLA_E_INVALID, name);
     printf("%s: elements of %zu bytes on\n", name, first);
 }
 
