@@ -79,12 +79,13 @@ gla_status gla__copy(const gla_batch *b, const gla_copy *given)
 /* ---- add and multiply ---- */
 
 typedef struct factor_call {
-    const gla__row_kernels *kernels;
+    /* of y and x with a factor for each number, and with one for all n */
+    void (*each)(const float *factor, const float *x, float *y, size_t n);
+    void (*all)(float factor, const float *x, float *y, size_t n);
     gla_factor f;
 } factor_call;
 
-/* A factor for each number, or one for all of a group. */
-static void add_rows(void *arg, uint32_t first, uint32_t last)
+static void factor_rows(void *arg, uint32_t first, uint32_t last)
 {
     const factor_call *c = arg;
     const gla_factor *f = &c->f;
@@ -94,34 +95,18 @@ static void add_rows(void *arg, uint32_t first, uint32_t last)
         float *y = f->y + r * f->ld_y;
 
         if (f->width == 1)
-            c->kernels->add_each(factor, x, y, f->groups);
+            c->each(factor, x, y, f->groups);
         for (size_t g = 0; g < f->groups && f->width > 1; g++)
-            c->kernels->add(factor[g], x + g * f->width, y + g * f->width, f->width);
+            c->all(factor[g], x + g * f->width, y + g * f->width, f->width);
     }
 }
 
-static void mul_rows(void *arg, uint32_t first, uint32_t last)
-{
-    const factor_call *c = arg;
-    const gla_factor *f = &c->f;
-
-    for (size_t r = first; r < last; r++) {
-        const float *x = f->x + r * f->ld_x, *factor = f->f + r * f->ld_f;
-        float *y = f->y + r * f->ld_y;
-
-        if (f->width == 1)
-            c->kernels->glu[GLA_ACT_NONE](factor, x, y, f->groups);
-        for (size_t g = 0; g < f->groups && f->width > 1; g++)
-            c->kernels->mul(factor[g], x + g * f->width, y + g * f->width, f->width);
-    }
-}
-
+/* c has what is done. */
 static gla_status run(const gla_batch *b, const gla_factor *given, const char *missing,
-                      void (*fn)(void *arg, uint32_t first, uint32_t last))
+                      factor_call *c)
 {
     static const float one = 1;
-    factor_call c = {.kernels = gla__row_kernels_for(gla__cpu_get()->isa)};
-    gla_factor *f = &c.f;
+    gla_factor *f = &c->f;
     gla__work work;
     gla_status st = gla__work_begin(b, GLA__WORK_ACTIVATION, &work);
 
@@ -136,16 +121,22 @@ static gla_status run(const gla_batch *b, const gla_factor *given, const char *m
         f->ld_f = 0;
     }
     if (!st)
-        gla__split_rows(f->rows, (size_t)f->groups * f->width, fn, &c);
+        gla__split_rows(f->rows, (size_t)f->groups * f->width, factor_rows, c);
     return gla__work_end(&work, st);
 }
 
 gla_status gla__add(const gla_batch *b, const gla_factor *f)
 {
-    return run(b, f, "add: x, y or groups is missing", add_rows);
+    const gla__row_kernels *kernels = gla__row_kernels_for(gla__cpu_get()->isa);
+    factor_call c = {.each = kernels->add_each, .all = kernels->add};
+
+    return run(b, f, "add: x, y or groups is missing", &c);
 }
 
 gla_status gla__mul(const gla_batch *b, const gla_factor *f)
 {
-    return run(b, f, "mul: x, y or groups is missing", mul_rows);
+    const gla__row_kernels *kernels = gla__row_kernels_for(gla__cpu_get()->isa);
+    factor_call c = {.each = kernels->glu[GLA_ACT_NONE], .all = kernels->mul};
+
+    return run(b, f, "mul: x, y or groups is missing", &c);
 }
