@@ -20,6 +20,7 @@ enum {
     MAX_MADE = 4096,
     MAX_NAME = 255
 };
+
 /* ---- checks of what a layer declares ---- */
 
 static bool good_name(const char *name)
@@ -516,17 +517,13 @@ static bool expr_size(const gla_expr *e, uint64_t *n, uint64_t *last)
 static void declare_numbers(const gla_declare *d, const gla_expr *given, const float **out)
 {
     gla__declaring *c = d->ctx;
+    gla__made *m = add_made(c, GLA__MADE_NUMBERS, (void *)(uintptr_t)out);
     gla_expr *e;
-    gla__made *m;
     uint64_t n, last;
 
-    if (!check_size(c, "gla_expr", given->struct_size, GLA__FIRST(gla_expr)))
-        return;
-    m = add_made(c, GLA__MADE_NUMBERS, (void *)(uintptr_t)out);
-    if (!m)
+    if (!m || !TAKE(c, gla_expr, given, given->struct_size, &m->expr))
         return;
     e = &m->expr;
-    gla__take(e, sizeof(*e), given, given->struct_size);
     m->weight =
         add_weight(c,
                    &(gla_weight_desc){.name = e->name,

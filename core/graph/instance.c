@@ -106,8 +106,6 @@ static gla_status bind_by_layer(gla__instance *in, const gla_tensor *weights)
 
     if (gla__validating())
         return gla__validate_bind(in, weights);
-    if (in->desc->tensor_size == sizeof(gla_tensor))
-        return in->desc->bind(in->layer, weights);
     theirs = restride(weights, in->n_weights, sizeof(gla_tensor), in->desc->tensor_size);
     if (!theirs)
         return GLA_E_NOMEM;
